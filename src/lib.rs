@@ -1,0 +1,6 @@
+#![forbid(unsafe_code)]
+//! Stochastic particle engine for thermophoresis.
+pub mod expression;
+pub mod grid;
+pub mod model;
+pub mod observable;

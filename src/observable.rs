@@ -1,0 +1,98 @@
+//! The vocabulary shared by estimators and theory: what can be measured, on which support, in which
+//! dimension.
+//!
+//! An estimator answers with an [`Observable`] and numbers from trajectories; the continuum theory
+//! answers with the same [`Observable`] and numbers from a deterministic solution; the comparison
+//! joins the two by equality. Neither side needs to know the other.
+
+use serde::{Deserialize, Serialize};
+
+/// A measurable quantity. Formulas as in `docs/physics.md`; `P` is normalised to one particle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observable {
+    /// Total density `P_tot`, averaged over each bin. Dimension 1/length.
+    Density,
+    /// Density `P_i` of a state, averaged over each bin. 1/length.
+    StateDensity(usize),
+    /// Fraction of particles in a state, `int P_i dx`. Dimensionless.
+    Population(usize),
+    /// Particle current `J_i` of a state through each interior face. 1/time.
+    Current(usize),
+    /// `J_i` averaged over each bin: the mean over the `cells_per_bin + 1` cell faces of the bin,
+    /// the two outermost with weight one half (trapezoidal rule). 1/time.
+    WindowCurrent(usize),
+    /// `J_i` averaged over the whole domain by the same trapezoidal rule on all cell faces
+    /// (the current is zero at the walls). 1/time.
+    MeanCurrent(usize),
+    /// Heat flux `J_E = sum_i E_i J_i` through each interior face. energy/time.
+    HeatCurrent,
+    /// `J_E` averaged over the domain like [`Observable::MeanCurrent`]. energy/time.
+    MeanHeatCurrent,
+    /// Heat absorbed from the local bath per unit time and length in each bin,
+    /// `d_x J_E` at stationarity without work. energy/(time length).
+    HeatAbsorbed,
+    /// Transitions along a directed channel (see `model::Channel`) per unit time and length in each bin,
+    /// `k_{to<-from} P_from`. 1/(time length).
+    TransitionRate(usize),
+    /// Bin-averaged local Soret coefficient
+    /// `S_T = -[P_tot(x_hi) - P_tot(x_lo)] / ([T(x_hi) - T(x_lo)] <P_tot>_bin)`. 1/temperature.
+    LocalSoret,
+    /// Global Soret coefficient: the `S` for which `exp(-S T(x))` on the domain has the mean of
+    /// `T` that the density has. 1/temperature.
+    Soret,
+    /// `-ln(P_hot/P_cold)/(T_hot - T_cold)` from point densities at the two walls. 1/temperature.
+    SoretWall,
+    /// Mean of `T` over the density, `int T P_tot dx`. Temperature.
+    MeanTemperature,
+    /// Entropy production `-sum (heat absorbed)/T` per unit time, in units of k_B. 1/time.
+    EntropyProduction,
+}
+
+/// Where an observable lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Support {
+    /// One number for the whole domain.
+    Whole,
+    /// One number per bin, `bins` of them.
+    Bins,
+    /// One number per interior face, `bins - 1` of them; the face `k` lies at `k * length / bins`,
+    /// `k` in `1..bins`.
+    Faces,
+}
+
+impl Observable {
+    /// Where the observable lives.
+    pub fn support(self) -> Support {
+        use Observable::*;
+        match self {
+            Density | StateDensity(_) | WindowCurrent(_) | HeatAbsorbed | TransitionRate(_) | LocalSoret => Support::Bins,
+            Current(_) | HeatCurrent => Support::Faces,
+            Population(_) | MeanCurrent(_) | MeanHeatCurrent | Soret | SoretWall | MeanTemperature
+            | EntropyProduction => Support::Whole,
+        }
+    }
+
+    /// Name in files and tables.
+    pub fn name(self) -> &'static str {
+        use Observable::*;
+        match self {
+            Density => "density",
+            StateDensity(_) => "state_density",
+            Population(_) => "population",
+            Current(_) => "current",
+            WindowCurrent(_) => "window_current",
+            MeanCurrent(_) => "mean_current",
+            HeatCurrent => "heat_current",
+            MeanHeatCurrent => "mean_heat_current",
+            HeatAbsorbed => "heat_absorbed",
+            TransitionRate(_) => "transition_rate",
+            LocalSoret => "local_soret",
+            Soret => "soret",
+            SoretWall => "soret_wall",
+            MeanTemperature => "mean_temperature",
+            EntropyProduction => "entropy_production",
+        }
+    }
+}
