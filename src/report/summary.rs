@@ -1,0 +1,175 @@
+//! What a run has to say, as plain data: everything printed, written or drawn comes from here.
+
+use crate::observable::Observable;
+use crate::stats::Outcome;
+use serde::Serialize;
+
+/// Version of the layout of `summary.json`, the CSV files and the experiment file.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The whole result of a run: a function of the experiment file and the seed alone (times, machine and
+/// paths stand in the manifest).
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Layout version.
+    pub format_version: u32,
+    /// Name of the experiment (the file's stem).
+    pub name: String,
+    /// Title from the file.
+    pub title: String,
+    /// Claim from the file: equation or figure.
+    pub claim: String,
+    /// Conventions that a reader must know: units, sign of currents, Ito.
+    pub conventions: Vec<String>,
+    /// How the particles were advanced.
+    pub run: RunSummary,
+    /// Length of the domain.
+    pub length: f64,
+    /// Number of reported bins.
+    pub bins: usize,
+    /// Names of the states, in file order.
+    pub states: Vec<String>,
+    /// Everything measured, beside theory where there is one.
+    pub quantities: Vec<Quantity>,
+    /// The continuum theory that stands beside it.
+    pub theory: Option<TheorySummary>,
+    /// Whether simulation and theory agree.
+    pub comparison: Option<ComparisonSummary>,
+    /// Integer identities of the tallying, reported apart from the statistics.
+    pub invariants: Vec<Invariant>,
+    /// What a reader should be warned about.
+    pub warnings: Vec<Warning>,
+}
+
+/// How a run was made.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSummary {
+    /// Whether all rounds were done; false after a signal.
+    pub complete: bool,
+    /// The method's name in the file, e.g. `exact`.
+    pub method: String,
+    /// `legs` (untimed) or `duration` (timed legs).
+    pub clock: String,
+    /// Seed of all streams.
+    pub seed: u64,
+    /// Number of particles.
+    pub particles: u64,
+    /// Number of independent groups, the unit of statistics.
+    pub groups: usize,
+    /// Legs per particle, when untimed.
+    pub legs_per_particle: Option<u64>,
+    /// Physical duration per particle, when timed.
+    pub duration: Option<f64>,
+    /// Legs or time per particle before tallying began.
+    pub burn_in: f64,
+    /// Rounds planned and done.
+    pub rounds_planned: u64,
+    /// Rounds done.
+    pub rounds_done: u64,
+    /// Legs scored in all, burn-in apart.
+    pub legs: u64,
+    /// Transitions in all, burn-in apart.
+    pub transitions: u64,
+    /// Physical time scored, summed over particles (its expectation when untimed).
+    pub particle_time: f64,
+}
+
+/// One observable with all its rows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Quantity {
+    /// What it is.
+    #[serde(skip)]
+    pub observable: Observable,
+    /// Its name, `observable.name()`.
+    pub name: String,
+    /// The state or transition it belongs to, if it belongs to one.
+    pub of: Option<String>,
+    /// Dimension in words, e.g. `1/length`.
+    pub unit: String,
+    /// One row for the whole, or one per bin or interior face.
+    pub rows: Vec<Row>,
+}
+
+/// One number.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Left end of the bin, or position of the face (then equal to `x_hi`); absent for the whole.
+    pub x_lo: Option<f64>,
+    /// Right end of the bin.
+    pub x_hi: Option<f64>,
+    /// Value, standard error, 95 % interval; or null with a reason.
+    pub estimate: Outcome,
+    /// The same functional of the continuum solution.
+    pub theory: Option<f64>,
+    /// Normal deviate of the t p-value of `estimate - theory`.
+    pub z: Option<f64>,
+}
+
+/// The continuum solution in numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct TheorySummary {
+    /// What was solved.
+    pub equation: String,
+    /// Estimated relative error from refinement.
+    pub error_estimate: f64,
+    /// Elements and degree or whatever resolution was reached, in words.
+    pub resolution: String,
+}
+
+/// The verdict.
+#[derive(Clone, Debug, Serialize)]
+pub struct ComparisonSummary {
+    /// Family-wise false-alarm probability over everything looked at.
+    pub alpha: f64,
+    /// Number of single comparisons.
+    pub comparisons: usize,
+    /// |z| beyond which a single comparison disagrees.
+    pub critical_z: f64,
+    /// Largest |z| seen, and where.
+    pub worst_z: f64,
+    /// Where the largest |z| was seen, in words.
+    pub worst: String,
+    /// Joint tests on stated contrasts.
+    pub contrasts: Vec<Contrast>,
+    /// The verdict.
+    pub agrees: bool,
+    /// The verdict in words.
+    pub sentences: Vec<String>,
+}
+
+/// One Hotelling test.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contrast {
+    /// What was contrasted, e.g. `density, cosine modes 1..8`.
+    pub name: String,
+    /// Hotelling's T^2.
+    pub t_squared: f64,
+    /// Number of contrasts.
+    pub contrasts: usize,
+    /// Its p-value.
+    pub p_value: f64,
+    /// Whether the p-value is above its share of alpha.
+    pub agrees: bool,
+}
+
+/// An identity that holds in integers or to rounding, whatever the sampler.
+#[derive(Clone, Debug, Serialize)]
+pub struct Invariant {
+    /// Which identity.
+    pub name: String,
+    /// Whether it held.
+    pub holds: bool,
+    /// Numbers.
+    pub detail: String,
+}
+
+/// Something a reader should know.
+#[derive(Clone, Debug, Serialize)]
+pub struct Warning {
+    /// What was seen.
+    pub seen: String,
+    /// What it may mean.
+    pub meaning: String,
+    /// What to do about it.
+    pub remedy: String,
+}
