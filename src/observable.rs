@@ -96,3 +96,40 @@ impl Observable {
         }
     }
 }
+
+impl Support {
+    /// Number of entries on a grid.
+    pub fn entries(self, grid: &crate::grid::Grid) -> usize {
+        match self {
+            Support::Whole => 1,
+            Support::Bins => grid.bins,
+            Support::Faces => grid.bins - 1,
+        }
+    }
+
+    /// Ends of entry `k`; a face has both ends at its place.
+    pub fn ends(self, grid: &crate::grid::Grid, k: usize) -> Option<(f64, f64)> {
+        match self {
+            Support::Whole => None,
+            Support::Bins => Some((grid.face(k), grid.face(k + 1))),
+            Support::Faces => Some((grid.face(k + 1), grid.face(k + 1))),
+        }
+    }
+}
+
+impl Observable {
+    /// Dimension in words; densities are normalised to one particle.
+    pub fn dimension(self) -> &'static str {
+        use Observable::*;
+        match self {
+            Density | StateDensity(_) => "1/length",
+            Population(_) => "1",
+            Current(_) | WindowCurrent(_) | MeanCurrent(_) | EntropyProduction => "1/time",
+            HeatCurrent | MeanHeatCurrent => "energy/time",
+            HeatAbsorbed => "energy/(time length)",
+            TransitionRate(_) => "1/(time length)",
+            LocalSoret | Soret | SoretWall => "1/temperature",
+            MeanTemperature => "temperature",
+        }
+    }
+}

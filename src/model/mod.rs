@@ -25,3 +25,26 @@ pub struct Model {
     /// Internal states and the edges between them.
     pub network: Network,
 }
+
+impl Model {
+    /// How long the slowest part of the system remembers its beginning, roughly:
+    /// `L^2/(pi^2 min <D>) + sum_edges 1/(k_f + k_b)` at the place where each is slowest.
+    ///
+    /// The first term is the slowest diffusive mode when states mix fast, the second bounds how long
+    /// they take to mix. An order of magnitude for burn-in and warnings, **not** a spectral gap.
+    pub fn relaxation_time(&self) -> f64 {
+        const SAMPLES: usize = 65;
+        let states = self.network.states();
+        let (mut slowest_diffusion, mut slowest_mixing) = (f64::INFINITY, 0.0f64);
+        for k in 0..SAMPLES {
+            let x = self.domain.length * k as f64 / (SAMPLES - 1) as f64;
+            let p = self.local_equilibrium(x);
+            slowest_diffusion = slowest_diffusion.min(p.iter().zip(states).map(|(p, s)| p * s.diffusivity).sum());
+            let rates: Vec<f64> = self.network.channels().map(|c| self.rate(c, x)).collect();
+            let mixing = rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
+            slowest_mixing = slowest_mixing.max(mixing);
+        }
+        let mode = std::f64::consts::PI / self.domain.length;
+        1.0 / (mode * mode * slowest_diffusion) + slowest_mixing
+    }
+}

@@ -1,6 +1,23 @@
 //! Numbers without physics: group statistics, t intervals, p-values, joint tests.
+//!
+//! The unit of statistics is the **group**: independent, equally distributed. A quantity is a smooth
+//! function of sums over groups; its error comes from leaving one group out at a time ([`jackknife`]),
+//! its interval from Student's t with one degree of freedom less than there are groups.
+
+mod distribution;
+mod hotelling;
+mod jackknife;
+mod uniformity;
+
+pub use distribution::{deviate_from_p, f_survival, normal_survival, t_deviate, t_quantile, t_two_sided};
+pub use hotelling::{Hotelling, hotelling};
+pub use jackknife::{Sample, jackknife};
+pub use uniformity::{Uniformity, kolmogorov_smirnov_uniform};
 
 use serde::Serialize;
+
+/// Coverage of every interval that is reported.
+pub const CONFIDENCE: f64 = 0.95;
 
 /// A value with its standard error and 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -28,4 +45,19 @@ pub enum Outcome {
         /// Why there is no number.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// No number, for this reason.
+    pub fn null(reason: impl Into<String>) -> Self {
+        Outcome::Null { value: None, reason: reason.into() }
+    }
+
+    /// The estimate, if there is one.
+    pub fn estimate(&self) -> Option<&Estimate> {
+        match self {
+            Outcome::Estimate(e) => Some(e),
+            Outcome::Null { .. } => None,
+        }
+    }
 }

@@ -1,0 +1,92 @@
+//! What may stand on the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Stochastic particles in a temperature gradient: profiles, hidden currents, heat fluxes and Soret
+/// coefficients with error bars, beside the continuum theory of the same file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mc",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 failed at run time, 2 usage, 3 mistakes in the experiment file, 4 simulation and \
+                  theory disagree, 130 or 143 ended early by a signal.\n\nFirst steps: mc run experiments/two_state.json"
+)]
+pub struct Arguments {
+    /// Colour in what is printed.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to print in colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// If the output is a terminal and NO_COLOR is not set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Simulate an experiment and compare it with its continuum theory
+    #[command(
+        long_about = "Simulate an experiment and compare it with its continuum theory.\n\n\
+        Prints one page and writes a run folder: summary.json, profiles.csv, currents.csv, profiles.svg and .png, and \
+        manifest.json. All but the manifest are a function of the experiment file and the seed alone. Ctrl-C ends the \
+        run after its round and keeps what has been measured."
+    )]
+    Run(Run),
+    /// Solve the continuum theory of an experiment, without any particle
+    Theory(Theory),
+}
+
+/// Arguments of `mc run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Experiment file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Run folder [default: runs/<name of the file>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that holds another run
+    #[arg(long)]
+    pub force: bool,
+    /// Seed, instead of the one in the file
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads [default: all cores]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print the summary as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// No progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `mc theory`.
+#[derive(Debug, Args)]
+pub struct Theory {
+    /// Experiment file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Also write the theory into this folder, in the same files as a run
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that holds another run
+    #[arg(long)]
+    pub force: bool,
+    /// Print the summary as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,97 @@
+//! The progress of a run: a bar on a terminal, plain lines elsewhere, nothing when asked to be quiet.
+
+use super::signal::Signals;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use soret::ensemble::Control;
+use soret::report::format;
+use soret::simulation::{Observer, Progress};
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Units of the bar in a whole run.
+const WHOLE: f64 = 1e6;
+
+/// Plain lines come at most this often.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+
+/// Watches a run.
+pub struct Watch {
+    bar: ProgressBar,
+    plain: bool,
+    started: Instant,
+    last_line: Mutex<Instant>,
+    signals: Signals,
+}
+
+impl Watch {
+    /// A watch that obeys `signals`.
+    pub fn new(quiet: bool, signals: Signals) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if quiet || !terminal {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(10)
+        };
+        let bar = ProgressBar::with_draw_target(Some(WHOLE as u64), target);
+        let style = ProgressStyle::with_template(
+            "{bar:30} {percent:>3} %  {elapsed} gone, {eta} left  {msg}",
+        );
+        // The template is a constant; if it were wrong the default would do.
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let now = Instant::now();
+        Watch {
+            bar,
+            plain: !quiet && !terminal,
+            started: now,
+            last_line: Mutex::new(now),
+            signals,
+        }
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for Watch {
+    fn tick(&self, share: f64) {
+        self.bar.inc((share * WHOLE) as u64);
+    }
+
+    fn after_round(&self, progress: &Progress) -> Control {
+        let soret = match progress.soret.estimate() {
+            Some(e) => format!("soret {}", format::value_with_error(e.value, e.std_error)),
+            None => String::new(),
+        };
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let rate = format!(
+            "{:.0} M legs/s",
+            progress.legs as f64 / elapsed.max(1e-9) / 1e6
+        );
+        self.bar.set_message(format!("{rate}  {soret}"));
+        if self.plain {
+            // A poisoned lock means that another thread is going down with its own message.
+            if let Ok(mut last) = self.last_line.lock() {
+                if last.elapsed() >= LINE_EVERY && progress.rounds_done < progress.rounds {
+                    *last = Instant::now();
+                    let left =
+                        elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
+                    let _ = writeln!(
+                        std::io::stderr().lock(),
+                        "round {}/{}  {rate}  {left:.0} s left  {soret}",
+                        progress.rounds_done,
+                        progress.rounds,
+                    );
+                }
+            }
+        }
+        if self.signals.received().is_some() {
+            Control::Stop
+        } else {
+            Control::Continue
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Does the simulation agree with the continuum theory of the same file?
+//!
+//! Every measured entry that theory answers is compared as a normal deviate `z` of its t p-value; the
+//! largest is held against Bonferroni's limit over all entries looked at. Smooth misfits that no single
+//! bin shows are caught by joint tests (Hotelling's T^2) on the lowest cosine modes of each profile. The
+//! family-wise probability of a false alarm is stated and shared half and half between the two.
+
+use crate::estimator::Measured;
+use crate::grid::Grid;
+use crate::observable::{Observable, Support};
+use crate::stats::{Sample, deviate_from_p, hotelling, t_deviate};
+
+/// Probability that a correct simulation is reported to disagree.
+pub const ALPHA: f64 = 1e-4;
+
+/// Cosine modes in a joint test, if there are groups and bins enough.
+const MODES: usize = 8;
+
+/// A positive quantity is compared only when it is known to 1/20 or better: below that (fewer than about
+/// 400 events) its law is too skewed for a t test at the small probabilities used here.
+const RESOLVED: f64 = 20.0;
+
+/// An observable with its theory and deviates.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The measurement.
+    pub measured: Measured,
+    /// The same functional of the continuum solution, entry by entry.
+    pub theory: Vec<Option<f64>>,
+    /// Normal deviates, entry by entry.
+    pub z: Vec<Option<f64>>,
+}
+
+/// A joint test of one profile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Joint {
+    /// Which profile.
+    pub observable: Observable,
+    /// Hotelling's T^2.
+    pub t_squared: f64,
+    /// Number of cosine modes.
+    pub modes: usize,
+    /// P-value.
+    pub p_value: f64,
+}
+
+/// The outcome.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Every observable, in the order in which they were measured.
+    pub compared: Vec<Compared>,
+    /// Joint tests.
+    pub joint: Vec<Joint>,
+    /// Family-wise probability of a false alarm.
+    pub alpha: f64,
+    /// Number of single entries compared.
+    pub entries: usize,
+    /// Limit on `|z|` of a single entry.
+    pub critical_z: f64,
+    /// Limit on the p-value of a joint test.
+    pub critical_p: f64,
+    /// Largest `|z|`: index into `compared`, entry, signed z.
+    pub worst: Option<(usize, usize, f64)>,
+    /// The verdict.
+    pub agrees: bool,
+}
+
+/// Compares measurements with `reference`, which answers for an observable with one value per entry.
+pub fn compare(
+    measured: Vec<Measured>,
+    grid: &Grid,
+    alpha: f64,
+    reference: &dyn Fn(Observable) -> Option<Vec<Option<f64>>>,
+) -> Comparison {
+    let compared: Vec<Compared> = measured
+        .into_iter()
+        .map(|measured| {
+            let entries = measured.samples.len();
+            let theory = reference(measured.observable)
+                .filter(|t| t.len() == entries)
+                .unwrap_or_else(|| vec![None; entries]);
+            let z = (0..entries).map(|k| deviate(&measured, k, theory[k]?)).collect();
+            Compared { measured, theory, z }
+        })
+        .collect();
+    let all = || {
+        compared.iter().enumerate().flat_map(|(c, q)| q.z.iter().enumerate().filter_map(move |(k, z)| z.map(|z| (c, k, z))))
+    };
+    let entries = all().count();
+    let worst = all().max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()));
+    let joint: Vec<Joint> = compared.iter().filter_map(|c| joint_test(c, grid)).collect();
+    let critical_z = deviate_from_p(0.5 * alpha / entries.max(1) as f64);
+    let critical_p = 0.5 * alpha / joint.len().max(1) as f64;
+    let agrees =
+        worst.is_none_or(|w| w.2.abs() <= critical_z) && joint.iter().all(|j| j.p_value >= critical_p);
+    Comparison { compared, joint, alpha, entries, critical_z, critical_p, worst, agrees }
+}
+
+fn positive(observable: Observable) -> bool {
+    use Observable::*;
+    matches!(observable, Density | StateDensity(_) | Population(_) | TransitionRate(_))
+}
+
+fn deviate(measured: &Measured, k: usize, theory: f64) -> Option<f64> {
+    let estimate = *measured.outcome(k).estimate()?;
+    let sample = measured.samples[k].as_ref()?;
+    if positive(measured.observable) && estimate.value < RESOLVED * estimate.std_error {
+        return None;
+    }
+    Some(t_deviate((estimate.value - theory) / estimate.std_error, sample.dof()))
+}
+
+/// Tests the lowest cosine modes of the difference together.
+fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
+    use Observable::*;
+    let observable = compared.measured.observable;
+    if !matches!(observable, Density | StateDensity(_) | WindowCurrent(_) | HeatCurrent) {
+        return None;
+    }
+    let samples: Vec<&Sample> = compared.measured.samples.iter().map(Option::as_ref).collect::<Option<_>>()?;
+    let theory: Vec<f64> = compared.theory.iter().copied().collect::<Option<_>>()?;
+    let groups = samples.first()?.pseudo.len();
+    let modes = MODES.min(groups / 4).min(grid.bins / 4);
+    // Currents vanish at the walls and are contrasted with sines, densities with cosines.
+    let wave = |mode: usize, k: usize| {
+        let (lo, hi) = observable.support().ends(grid, k).unwrap_or((0.0, 0.0));
+        let phase = std::f64::consts::PI * mode as f64 * 0.5 * (lo + hi) / grid.length;
+        match (observable, observable.support()) {
+            (WindowCurrent(_), _) | (_, Support::Faces) => libm::sin(phase),
+            _ => libm::cos(phase),
+        }
+    };
+    let contrast = |mode: usize| {
+        let sum = |values: &mut dyn Iterator<Item = f64>| values.enumerate().map(|(k, v)| wave(mode, k) * v).sum::<f64>();
+        Sample {
+            value: sum(&mut samples.iter().map(|s| s.value)),
+            pseudo: (0..groups).map(|g| sum(&mut samples.iter().map(|s| s.pseudo[g]))).collect(),
+        }
+    };
+    let contrasts: Vec<Sample> = (1..=modes).map(contrast).collect();
+    let expected: Vec<f64> =
+        (1..=modes).map(|mode| theory.iter().enumerate().map(|(k, v)| wave(mode, k) * v).sum()).collect();
+    let test = hotelling(&contrasts, &expected)?;
+    Some(Joint { observable, t_squared: test.t_squared, modes, p_value: test.p_value })
+}

@@ -1,0 +1,260 @@
+//! Groups of walkers, advanced in parallel and read in order.
+//!
+//! A **group** is the unit of parallel work and of statistics: it has its own walkers, stream and
+//! tallies, all plain data. Groups are advanced by any number of threads and always read in order, so
+//! that results depend on the experiment file and the seed alone. They advance in **rounds** whose
+//! length depends on the file only; between rounds the caller sees the groups, may show an estimate and
+//! may end the run.
+
+use crate::event::{Occupancy, Profile, Walkers};
+use crate::grid::Grid;
+use crate::kernel::start::{Start, start};
+use crate::kernel::{Kernel, KernelError, Span};
+use crate::model::Model;
+use crate::rng::{Purpose, Stream, stream};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What a run does, as far as the ensemble is concerned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Number of particles over all groups.
+    pub particles: u64,
+    /// Number of groups.
+    pub groups: usize,
+    /// How far every particle goes, burn-in apart.
+    pub span: Span,
+    /// How far every particle goes before anything is scored, in the unit of `span`.
+    pub burn_in: f64,
+    /// Into how many rounds the span is split.
+    pub rounds: u64,
+    /// Where particles begin.
+    pub start: Start,
+    /// Seed of all streams.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// Number of walkers in a group: groups differ by one at most.
+    pub fn walkers_in(&self, group: usize) -> usize {
+        let (groups, group) = (self.groups as u64, group as u64);
+        (self.particles / groups + u64::from(group < self.particles % groups)) as usize
+    }
+
+    /// The part of the span that belongs to `round`. Legs differ by one at most between rounds.
+    fn piece(&self, round: u64) -> Span {
+        match self.span {
+            Span::Legs(legs) => Span::Legs(legs / self.rounds + u64::from(round < legs % self.rounds)),
+            Span::Duration(duration) => Span::Duration(duration / self.rounds as f64),
+        }
+    }
+}
+
+/// One group: everything that changes while it runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Group {
+    /// Its walkers.
+    pub walkers: Walkers,
+    /// Its stream.
+    pub stream: Stream,
+    /// What it has scored since the end of the burn-in.
+    pub profile: Profile,
+    /// Where its walkers were when scoring began.
+    pub opening: Occupancy,
+    /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
+    /// known only in expectation.
+    pub clock: f64,
+}
+
+/// A finished pair of kernel and tallies, with its type erased: one dynamic call per group and round.
+pub trait GroupRunner: Send + Sync {
+    /// Makes group number `group`.
+    fn begin(&self, plan: &Plan, group: usize) -> Group;
+    /// Advances without scoring.
+    ///
+    /// # Errors
+    /// As the kernel's.
+    fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
+    /// Advances and scores.
+    ///
+    /// # Errors
+    /// As the kernel's.
+    fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
+    /// Physical time of one visit per state, as [`Kernel::dwell`].
+    fn dwell(&self) -> Vec<f64>;
+    /// Length of the Laplace law of a leg per state, as [`Kernel::leg_length`].
+    fn leg_length(&self) -> Vec<Option<f64>>;
+}
+
+/// The [`GroupRunner`] of a kernel that moves particles with internal states.
+#[derive(Clone, Debug)]
+pub struct Runner<K> {
+    /// The kernel.
+    pub kernel: K,
+    /// The model, for the start.
+    pub model: Model,
+    /// The grid of the tallies.
+    pub grid: Grid,
+}
+
+impl<K: Kernel + Send> Runner<K> {
+    fn occupancy(&self, walkers: &Walkers) -> Occupancy {
+        Occupancy::of(walkers, self.kernel.states(), &self.grid)
+    }
+}
+
+impl<K: Kernel + Send> GroupRunner for Runner<K> {
+    fn begin(&self, plan: &Plan, group: usize) -> Group {
+        let untimed = matches!(plan.span, Span::Legs(_));
+        let n = plan.walkers_in(group);
+        let walkers =
+            start(&self.kernel, &self.model, &self.grid, plan.start, untimed, n, plan.seed, group as u64);
+        Group {
+            opening: self.occupancy(&walkers),
+            walkers,
+            stream: stream(plan.seed, Purpose::Advance, group as u64),
+            profile: Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid),
+            clock: 0.0,
+        }
+    }
+
+    fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
+        self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut ())?;
+        group.opening = self.occupancy(&group.walkers);
+        Ok(())
+    }
+
+    fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
+        self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut group.profile)?;
+        group.profile.flush();
+        if let Span::Duration(duration) = span {
+            group.clock += duration * group.walkers.len() as f64;
+        }
+        Ok(())
+    }
+
+    fn dwell(&self) -> Vec<f64> {
+        (0..self.kernel.states()).map(|s| self.kernel.dwell(s)).collect()
+    }
+
+    fn leg_length(&self) -> Vec<Option<f64>> {
+        (0..self.kernel.states()).map(|s| self.kernel.leg_length(s)).collect()
+    }
+}
+
+/// What the caller wants after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Go on with the next round.
+    Continue,
+    /// End here; what has been measured counts.
+    Stop,
+}
+
+/// Groups that advance together.
+pub struct Ensemble<'a> {
+    runner: &'a dyn GroupRunner,
+    plan: Plan,
+    groups: Vec<Group>,
+    rounds_done: u64,
+}
+
+impl<'a> Ensemble<'a> {
+    /// Makes the groups and lets them burn in. `tick` is called whenever a group has done a part of its
+    /// work, with the share of the whole run that this was.
+    ///
+    /// # Errors
+    /// As the kernel's; of several groups in error the first in order is reported.
+    pub fn begin(
+        runner: &'a dyn GroupRunner,
+        plan: &Plan,
+        tick: &(dyn Fn(f64) + Sync),
+    ) -> Result<Self, KernelError> {
+        let burn_in = match plan.span {
+            Span::Legs(_) => Span::Legs(plan.burn_in as u64),
+            Span::Duration(_) => Span::Duration(plan.burn_in),
+        };
+        let share = plan.burn_in / plan.total() / plan.groups as f64;
+        let groups: Vec<Result<Group, KernelError>> = (0..plan.groups)
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|g| {
+                let mut group = runner.begin(plan, g);
+                if plan.burn_in > 0.0 {
+                    runner.burn_in(&mut group, burn_in)?;
+                }
+                tick(share);
+                Ok(group)
+            })
+            .collect();
+        let groups = groups.into_iter().collect::<Result<_, _>>()?;
+        Ok(Ensemble { runner, plan: plan.clone(), groups, rounds_done: 0 })
+    }
+
+    /// Advances round by round until the plan is done or `after_round` asks to stop.
+    ///
+    /// # Errors
+    /// As [`Ensemble::begin`].
+    pub fn run(
+        &mut self,
+        tick: &(dyn Fn(f64) + Sync),
+        after_round: &mut dyn FnMut(&Ensemble<'_>) -> Control,
+    ) -> Result<(), KernelError> {
+        while self.rounds_done < self.plan.rounds {
+            self.round(tick)?;
+            if after_round(self) == Control::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn round(&mut self, tick: &(dyn Fn(f64) + Sync)) -> Result<(), KernelError> {
+        let span = self.plan.piece(self.rounds_done);
+        let done = match span {
+            Span::Legs(legs) => legs as f64,
+            Span::Duration(duration) => duration,
+        };
+        let share = done / self.plan.total() / self.plan.groups as f64;
+        let runner = self.runner;
+        let results: Vec<Result<(), KernelError>> = self
+            .groups
+            .par_iter_mut()
+            .with_max_len(1)
+            .map(|group| {
+                let result = runner.advance(group, span);
+                tick(share);
+                result
+            })
+            .collect();
+        results.into_iter().collect::<Result<(), _>>()?;
+        self.rounds_done += 1;
+        Ok(())
+    }
+
+    /// The groups, in order.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Rounds done so far.
+    pub fn rounds_done(&self) -> u64 {
+        self.rounds_done
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+impl Plan {
+    /// Length of the run with its burn-in, in the unit of the span.
+    fn total(&self) -> f64 {
+        self.burn_in
+            + match self.span {
+                Span::Legs(legs) => legs as f64,
+                Span::Duration(duration) => duration,
+            }
+    }
+}

@@ -1,0 +1,101 @@
+//! Hidden currents from counts (Eqs 9-10, A14-A16 of the paper).
+//!
+//! A move changes x at fixed state, a transition changes the state at fixed x. The walkers of state `i`
+//! to the left of a face therefore change in number by net transitions into `i` there, less the net
+//! passages through the face in state `i`:
+//!
+//! `passages_i(x) = (net transitions into i left of x) - (change of occupancy of i left of x)`,
+//!
+//! an identity of integers. Currents cost one count per transition and nothing per move, and are exact
+//! counts of every crossing.
+
+use super::{Context, Estimator, ratio};
+use crate::ensemble::Group;
+use crate::event::Occupancy;
+use crate::observable::Observable;
+
+/// `J_i` and `J_E` at faces, averaged over bins and over the domain.
+#[derive(Clone, Copy, Debug)]
+pub struct Currents;
+
+/// Net passages in `state` through every cell face, from the left wall (first entry, zero by
+/// construction) to the right wall (last entry, zero if every event was counted).
+pub(super) fn passages(context: &Context, group: &Group, closing: &Occupancy, state: usize) -> Vec<i64> {
+    let cells = context.grid.cells();
+    let mut into = vec![0i64; cells];
+    for channel in context.model.network.channels() {
+        let sign = i64::from(channel.to == state) - i64::from(channel.from == state);
+        if sign != 0 {
+            for (net, count) in into.iter_mut().zip(group.profile.passages(channel.index)) {
+                *net += sign * *count as i64;
+            }
+        }
+    }
+    let change = closing.state(state).iter().zip(group.opening.state(state)).map(|(c, o)| *c as i64 - *o as i64);
+    let mut through = 0;
+    let mut faces = Vec::with_capacity(cells + 1);
+    faces.push(0);
+    for (net, change) in into.into_iter().zip(change) {
+        through += net - change;
+        faces.push(through);
+    }
+    faces
+}
+
+/// Mean over the cell faces `first..=last` by the trapezoidal rule.
+pub(super) fn trapezoid(faces: &[i64]) -> f64 {
+    let n = faces.len() - 1;
+    let inner: i64 = faces[1..n].iter().sum();
+    (inner as f64 + 0.5 * (faces[0] + faces[n]) as f64) / n as f64
+}
+
+/// Passages averaged over each bin.
+pub(super) fn window_passages(context: &Context, faces: &[i64]) -> Vec<f64> {
+    let m = context.grid.cells_per_bin;
+    (0..context.grid.bins).map(|b| trapezoid(&faces[b * m..=(b + 1) * m])).collect()
+}
+
+impl Estimator for Currents {
+    fn observables(&self, context: &Context) -> Vec<Observable> {
+        let states = 0..context.states();
+        let mut list: Vec<Observable> = states.clone().map(Observable::MeanCurrent).collect();
+        list.extend(states.clone().map(Observable::Current));
+        list.extend(states.map(Observable::WindowCurrent));
+        list.extend([Observable::MeanHeatCurrent, Observable::HeatCurrent]);
+        list
+    }
+
+    /// Exposure; then per state: mean, faces, windows.
+    fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
+        let closing = Occupancy::of(&group.walkers, context.states(), &context.grid);
+        let (bins, m) = (context.grid.bins, context.grid.cells_per_bin);
+        let mut sums = vec![context.exposure(group)];
+        for state in 0..context.states() {
+            let faces = passages(context, group, &closing, state);
+            sums.push(trapezoid(&faces));
+            sums.extend((1..bins).map(|b| faces[b * m] as f64));
+            sums.extend(window_passages(context, &faces));
+        }
+        sums
+    }
+
+    fn evaluate(&self, context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>> {
+        let bins = context.grid.bins;
+        let exposure = sums[0];
+        let per_state: Vec<&[f64]> = sums[1..].chunks(2 * bins).collect();
+        let rates = |part: &[f64]| part.iter().map(|n| ratio(*n, exposure)).collect::<Vec<_>>();
+        let mut result: Vec<Vec<Option<f64>>> = per_state.iter().map(|s| rates(&s[..1])).collect();
+        result.extend(per_state.iter().map(|s| rates(&s[1..bins])));
+        result.extend(per_state.iter().map(|s| rates(&s[bins..])));
+        let states = context.model.network.states();
+        let energy: Vec<f64> =
+            (0..bins).map(|k| per_state.iter().zip(states).map(|(s, i)| i.energy * s[k]).sum()).collect();
+        result.push(rates(&energy[..1]));
+        result.push(rates(&energy[1..]));
+        result
+    }
+
+    fn why_undefined(&self, _context: &Context, _observable: Observable) -> String {
+        "no time was scored".into()
+    }
+}

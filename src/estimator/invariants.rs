@@ -1,0 +1,70 @@
+//! Identities that hold exactly whatever the sampler does: tests of the book-keeping, not of the physics.
+
+use super::Context;
+use super::currents::passages;
+use crate::ensemble::Group;
+use crate::event::Occupancy;
+
+/// An identity and whether it held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// Which identity.
+    pub name: &'static str,
+    /// Whether it held.
+    pub holds: bool,
+    /// Numbers.
+    pub detail: String,
+}
+
+/// Checks the book-keeping of all groups.
+///
+/// 1. *Passages close*: no walker passes the right wall in any state, by the integer identity of
+///    [`super::Currents`]; a lost or doubled transition breaks it.
+/// 2. *First law*: in every cell the heat and work booked by the kernel equal the energy gained in the
+///    transitions counted there, to the rounding of their sum.
+/// 3. *Particles are conserved*: every group ends with the walkers that it began with.
+pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
+    let states = context.model.network.states();
+    let mut leaks = 0u64;
+    let mut worst = 0.0f64;
+    let mut lost = 0u64;
+    let mut transitions = 0u64;
+    for group in groups {
+        let closing = Occupancy::of(&group.walkers, states.len(), &context.grid);
+        let mut opened = 0;
+        for s in 0..states.len() {
+            let at_wall = passages(context, group, &closing, s)[context.grid.cells()];
+            leaks += at_wall.unsigned_abs();
+            opened += group.opening.state(s).iter().sum::<u64>();
+        }
+        lost += opened.abs_diff(group.walkers.len() as u64);
+        for cell in 0..context.grid.cells() {
+            let (mut gained, mut size) = (0.0, 0.0);
+            for channel in context.model.network.channels() {
+                let count = group.profile.passages(channel.index)[cell];
+                let energy = states[channel.to].energy - states[channel.from].energy;
+                gained += count as f64 * energy;
+                size += count as f64 * (energy.abs() + context.model.work(channel).abs());
+                transitions += count;
+            }
+            let booked = group.profile.heat()[cell] + group.profile.work()[cell];
+            if size > 0.0 {
+                worst = worst.max((booked - gained).abs() / size);
+            }
+        }
+    }
+    vec![
+        Check {
+            name: "passages close at the wall in every state",
+            holds: leaks == 0,
+            detail: format!("{leaks} unaccounted for in {transitions} transitions"),
+        },
+        Check {
+            name: "first law cell by cell",
+            // A sum of n terms may round by n/2 units in the last place; n stays below 2^32.
+            holds: worst < 1e-6,
+            detail: format!("largest relative difference {worst:.0e}"),
+        },
+        Check { name: "particles are conserved", holds: lost == 0, detail: format!("{lost} lost or gained") },
+    ]
+}

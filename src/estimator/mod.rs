@@ -1,0 +1,168 @@
+//! From tallies to values with standard errors.
+//!
+//! An [`Estimator`] has two halves. `sums` reduces the tallies of one group to numbers that may be added
+//! over groups; `evaluate` turns added sums into observables. Errors follow for every estimator in the
+//! same way, by leaving out one group at a time ([`crate::stats::jackknife`]).
+//!
+//! A new estimator is one file here, one line in [`standard`], and its exact check.
+
+mod currents;
+mod density;
+mod heat;
+mod invariants;
+mod soret;
+
+pub use currents::Currents;
+pub use density::Density;
+pub use heat::Heat;
+pub use invariants::{Check, invariants};
+pub use soret::Soret;
+
+use crate::ensemble::Group;
+use crate::grid::Grid;
+use crate::model::Model;
+use crate::observable::Observable;
+use crate::stats::{Outcome, Sample, jackknife};
+
+/// What an estimator asks of the legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Stationary averages and ratios: expected times are enough, untimed legs will do.
+    Expected,
+    /// Elapsed times matter: timed legs or a stepped method.
+    Elapsed,
+}
+
+/// What every estimator may know about a run besides its tallies.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The model.
+    pub model: Model,
+    /// The grid of the tallies and of the report.
+    pub grid: Grid,
+    /// Physical time that one visit stands for, per state.
+    pub dwell: Vec<f64>,
+    /// Length of the Laplace law of a leg, per state, where the kernel has one.
+    pub leg_length: Vec<Option<f64>>,
+    /// Whether elapsed times are known.
+    pub timed: bool,
+}
+
+impl Context {
+    fn states(&self) -> usize {
+        self.model.network.states().len()
+    }
+
+    /// Physical time scored by a group, summed over its walkers: the clock where legs are timed, else
+    /// the expectation `sum_i visits_i dwell_i`.
+    fn exposure(&self, group: &Group) -> f64 {
+        if self.timed {
+            return group.clock;
+        }
+        (0..self.states()).map(|s| group.profile.visits(s).iter().sum::<u64>() as f64 * self.dwell[s]).sum()
+    }
+
+    /// Time spent by a group in each cell in `state`.
+    fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
+        group.profile.visits(state).iter().map(move |&v| v as f64 * self.dwell[state])
+    }
+
+    /// Mean of a function over cell `c`: two-point Gauss rule, exact for cubics.
+    fn cell_mean(&self, c: usize, f: impl Fn(f64) -> f64) -> f64 {
+        let offset = 0.5 * self.grid.cell_width() / libm::sqrt(3.0);
+        let middle = self.grid.cell_middle(c);
+        0.5 * (f(middle - offset) + f(middle + offset))
+    }
+
+    /// `T` averaged over each cell.
+    fn cell_temperature(&self) -> Vec<f64> {
+        (0..self.grid.cells()).map(|c| self.cell_mean(c, |x| self.model.temperature.value(x))).collect()
+    }
+
+    /// Adds up the cells of each bin.
+    fn per_bin(&self, cells: impl Iterator<Item = f64>) -> Vec<f64> {
+        let mut bins = vec![0.0; self.grid.bins];
+        for (c, value) in cells.enumerate() {
+            bins[c / self.grid.cells_per_bin] += value;
+        }
+        bins
+    }
+}
+
+/// Turns tallies into observables.
+pub trait Estimator: Sync {
+    /// What it asks of the legs.
+    fn needs(&self) -> Clock {
+        Clock::Expected
+    }
+
+    /// What it answers, in the order of `evaluate`.
+    fn observables(&self, context: &Context) -> Vec<Observable>;
+
+    /// Sums over one group, a fixed number of them, that may be added over groups.
+    fn sums(&self, context: &Context, group: &Group) -> Vec<f64>;
+
+    /// The observables from sums over any set of groups: for each, one entry per bin, face, or one;
+    /// `None` where it is not defined.
+    fn evaluate(&self, context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>>;
+
+    /// Why an entry may be undefined.
+    fn why_undefined(&self, context: &Context, observable: Observable) -> String;
+}
+
+/// An observable as measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// What it is.
+    pub observable: Observable,
+    /// One entry per bin, face, or one; `None` where it is not defined.
+    pub samples: Vec<Option<Sample>>,
+    /// Why an entry is not defined.
+    pub reason: String,
+}
+
+impl Measured {
+    /// Entry `k` as a value with its error, or the reason why there is none.
+    pub fn outcome(&self, k: usize) -> Outcome {
+        match &self.samples[k] {
+            Some(sample) => sample.outcome(),
+            None => Outcome::null(self.reason.clone()),
+        }
+    }
+}
+
+/// The estimators of every run of particles with internal states.
+pub fn standard() -> Vec<Box<dyn Estimator>> {
+    vec![Box::new(Soret), Box::new(Density), Box::new(Currents), Box::new(Heat)]
+}
+
+/// Applies one estimator to the groups.
+pub fn measure(estimator: &dyn Estimator, context: &Context, groups: &[Group]) -> Vec<Measured> {
+    let observables = estimator.observables(context);
+    if estimator.needs() == Clock::Elapsed && !context.timed {
+        let reason = "needs elapsed times: give the run a \"duration\" instead of \"legs\"";
+        return observables
+            .into_iter()
+            .map(|observable| Measured { observable, samples: vec![None], reason: reason.into() })
+            .collect();
+    }
+    let sums: Vec<Vec<f64>> = groups.iter().map(|g| estimator.sums(context, g)).collect();
+    let mut samples =
+        jackknife(&sums, &|s| estimator.evaluate(context, s).into_iter().flatten().collect()).into_iter();
+    observables
+        .into_iter()
+        .map(|observable| {
+            let entries = observable.support().entries(&context.grid);
+            Measured {
+                observable,
+                samples: samples.by_ref().take(entries).collect(),
+                reason: estimator.why_undefined(context, observable),
+            }
+        })
+        .collect()
+}
+
+/// The ratio, unless the denominator vanishes.
+fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
+    (denominator > 0.0).then(|| numerator / denominator)
+}

@@ -1,0 +1,191 @@
+//! Soret coefficients: three functionals of the density, never mixed (Eq 1 and Section II of the paper).
+
+use super::currents::{passages, window_passages};
+use super::{Context, Estimator, ratio};
+use crate::ensemble::Group;
+use crate::event::Occupancy;
+use crate::observable::Observable;
+
+/// Global, wall-to-wall and local Soret coefficient, and the mean temperature of the particles.
+///
+/// - `soret`: the `S` for which `exp(-S T(x))` on the domain has the measured mean of `T`; the maximum
+///   likelihood estimate of that family.
+/// - `soret_wall`: from point densities at the two walls. Each leg ends Laplace distributed around its
+///   start, so the density at a point is the mean of the Green function
+///   `cosh((L-x)/l)/(l sinh(L/l))` (left wall; mirrored at the right) over the starts of legs, `l` the
+///   length of a leg: no bin, no extrapolation.
+/// - `S_T(x)`: `P_tot' = -sum_i J_i/D_i` by the definition of the currents, so the difference of
+///   `P_tot` across a bin is a windowed current and not a difference of noisy densities.
+#[derive(Clone, Copy, Debug)]
+pub struct Soret;
+
+/// Relative spread of temperatures below which a difference of temperatures is rounding.
+const UNIFORM: f64 = 1e-12;
+
+impl Estimator for Soret {
+    fn observables(&self, _context: &Context) -> Vec<Observable> {
+        use Observable::*;
+        vec![Soret, SoretWall, MeanTemperature, LocalSoret]
+    }
+
+    /// Time, time x T, left wall, right wall; time per bin; `sum_i passages_i/D_i` averaged over each bin.
+    fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
+        let states = context.model.network.states();
+        let mut per_bin = vec![0.0; context.grid.bins];
+        let mut gradient = vec![0.0; context.grid.bins];
+        let (mut heated, mut left, mut right) = (0.0, 0.0, 0.0);
+        let temperature = context.cell_temperature();
+        let closing = Occupancy::of(&group.walkers, states.len(), &context.grid);
+        for (s, state) in states.iter().enumerate() {
+            for (bin, time) in per_bin.iter_mut().zip(context.per_bin(context.time_in(group, s))) {
+                *bin += time;
+            }
+            heated += context.time_in(group, s).zip(&temperature).map(|(time, t)| time * t).sum::<f64>();
+            let windows = window_passages(context, &passages(context, group, &closing, s));
+            for (g, n) in gradient.iter_mut().zip(windows) {
+                *g += n / state.diffusivity;
+            }
+            if let Some(length) = context.leg_length[s] {
+                let (l, r) = wall_densities(context, group, s, length);
+                left += l;
+                right += r;
+            }
+        }
+        let mut sums = vec![context.exposure(group), per_bin.iter().sum(), heated, left, right];
+        sums.extend(per_bin);
+        sums.extend(gradient);
+        sums
+    }
+
+    fn evaluate(&self, context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>> {
+        let grid = &context.grid;
+        let (exposure, time, heated, left, right) = (sums[0], sums[1], sums[2], sums[3], sums[4]);
+        let (per_bin, gradient) = sums[5..].split_at(grid.bins);
+        let field = &context.model.temperature;
+        let mean = ratio(heated, time);
+        let (at_left, at_right) = (field.value(0.0), field.value(grid.length));
+        let wall = (differ(at_left, at_right) && left > 0.0 && right > 0.0)
+            .then(|| -libm::log(right / left) / (at_right - at_left));
+        let local = (0..grid.bins)
+            .map(|b| {
+                let (lo, hi) = (field.value(grid.face(b)), field.value(grid.face(b + 1)));
+                // -[P(hi) - P(lo)] = h <sum J_i/D_i>; the mean density is time/(exposure h).
+                (differ(lo, hi) && per_bin[b] > 0.0 && exposure > 0.0).then(|| {
+                    let density = per_bin[b] / (time * grid.bin_width());
+                    grid.bin_width() * gradient[b] / exposure / (density * (hi - lo))
+                })
+            })
+            .collect();
+        let soret = mean.and_then(|m| exponential_family(&context.cell_temperature(), m));
+        vec![vec![soret], vec![wall], vec![mean], local]
+    }
+
+    fn why_undefined(&self, context: &Context, observable: Observable) -> String {
+        let reason = match observable {
+            Observable::SoretWall if context.leg_length.iter().any(Option::is_none) => {
+                "this method gives no density at a point"
+            }
+            Observable::SoretWall => "the temperature is the same at both walls, or a wall was never visited",
+            Observable::LocalSoret => "the temperature does not change across this bin, or it was never visited",
+            Observable::Soret => "the temperature is uniform: test that the density is flat instead",
+            _ => "no time was scored",
+        };
+        reason.into()
+    }
+}
+
+/// Whether two temperatures differ by more than rounding.
+fn differ(a: f64, b: f64) -> bool {
+    (a - b).abs() > UNIFORM * (a.abs() + b.abs())
+}
+
+/// Point densities of one state at the left and right wall, times the exposure.
+fn wall_densities(context: &Context, group: &Group, state: usize, length: f64) -> (f64, f64) {
+    let cells = context.grid.cells();
+    let (h, domain) = (context.grid.cell_width(), context.grid.length);
+    let mut starts: Vec<f64> = group.profile.visits(state).iter().map(|v| *v as f64).collect();
+    for channel in context.model.network.channels() {
+        let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
+        if sign != 0.0 {
+            for (start, count) in starts.iter_mut().zip(group.profile.passages(channel.index)) {
+                *start += sign * *count as f64;
+            }
+        }
+    }
+    // Mean over the cell [a, a + h] of the Green function of the left wall, in exponential form because
+    // the hyperbolic functions overflow for short legs.
+    let step = -libm::expm1(-h / length) / h;
+    let round_trip = -libm::expm1(-2.0 * domain / length);
+    let green = |a: f64| {
+        (libm::exp(-a / length) + libm::exp(-(2.0 * domain - a - h) / length)) * step / round_trip
+    };
+    let mut walls = (0.0, 0.0);
+    for (c, start) in starts.iter().enumerate() {
+        walls.0 += start * green(context.grid.cell_face(c));
+        walls.1 += start * green(context.grid.cell_face(cells - 1 - c));
+    }
+    (walls.0 * context.dwell[state], walls.1 * context.dwell[state])
+}
+
+/// The `S` for which the weights `exp(-S T)` give the mean `mean`; `None` at uniform `T` or if the mean
+/// does not lie strictly between the extremes.
+fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> {
+    let low = temperature.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = temperature.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if !differ(low, high) || !(low < mean && mean < high) {
+        return None;
+    }
+    // mean(S) falls monotonically from `high` to `low`; its slope is minus the variance of T. Newton's
+    // method, kept inside a bracket.
+    let scale = 1.0 / (high - low);
+    let moments = |s: f64| {
+        let (mut w0, mut w1, mut w2) = (0.0, 0.0, 0.0);
+        for t in temperature {
+            let d = t - mean;
+            // The largest weight is one, whatever the sign of S.
+            let w = libm::exp(-s * (t - if s > 0.0 { low } else { high }));
+            w0 += w;
+            w1 += w * d;
+            w2 += w * d * d;
+        }
+        (w1 / w0, w2 / w0 - (w1 / w0) * (w1 / w0))
+    };
+    let (mut below, mut above) = (-scale, scale);
+    while moments(below).0 < 0.0 {
+        below *= 2.0;
+    }
+    while moments(above).0 > 0.0 {
+        above *= 2.0;
+    }
+    let mut s = 0.0;
+    for _ in 0..200 {
+        let (excess, variance) = moments(s);
+        if excess > 0.0 { below = s } else { above = s }
+        let newton = s + excess / variance;
+        let next = if newton > below && newton < above { newton } else { 0.5 * (below + above) };
+        if (next - s).abs() <= 1e-14 * (next.abs() + scale) {
+            return Some(next);
+        }
+        s = next;
+    }
+    Some(s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_family_finds_its_own_parameter() {
+        let temperature: Vec<f64> = (0..1000).map(|c| 1.0 + 0.8 * (f64::from(c) + 0.5) / 1000.0).collect();
+        for s in [-20.0, -1.0, 0.0, 0.3, 5.0, 400.0] {
+            let weight: Vec<f64> = temperature.iter().map(|t| libm::exp(-s * (t - 1.4))).collect();
+            let sum: f64 = weight.iter().sum();
+            let mean = weight.iter().zip(&temperature).map(|(w, t)| w * t).sum::<f64>() / sum;
+            let found = exponential_family(&temperature, mean).unwrap();
+            assert!((found - s).abs() < 1e-9 * (1.0 + s.abs()), "{s} {found}");
+        }
+        assert_eq!(exponential_family(&[1.0; 8], 1.0), None);
+        assert_eq!(exponential_family(&temperature, 2.5), None);
+    }
+}

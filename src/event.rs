@@ -1,0 +1,322 @@
+//! The seam between kernels and everything that is measured.
+//!
+//! Every system alternates a **move** (a displacement in x at fixed internal state) with a
+//! **transition** (an internal change at fixed x, along an edge); underdamped particles also have
+//! **kicks** (a change of velocity by bath or force). These are the only events that leave a kernel.
+//! Each carries the heat and work that it exchanges, set by the kernel; everything measured is a
+//! [`Tally`] of events.
+//!
+//! Events come as **columns**, one entry per walker of a small block, so that a tally is a loop over
+//! slices and a kernel may work in vector lanes.
+
+use crate::grid::Grid;
+use serde::{Deserialize, Serialize};
+
+/// A position as fixed-point number on the unfolded circle of length `2 L`.
+///
+/// The upper half of the circle is the mirror image of the lower: wrap-around of the integer *is* the
+/// fold at both walls, exact for displacements of any length. One unit is `2^-63 L`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(u64);
+
+impl Position {
+    /// The position at `fraction = x/L` of the domain; values outside `[0, 1]` are moved to the nearer
+    /// end.
+    pub fn from_fraction(fraction: f64) -> Self {
+        // The conversion saturates; the upper half of the circle must not be entered.
+        Position(((fraction * UNITS) as u64).min((1 << 63) - 1))
+    }
+
+    /// The position displaced by a whole number of units, reflected at the walls as often as needed.
+    #[inline]
+    pub fn displaced(self, units: u64) -> Self {
+        Position(self.0.wrapping_add(units))
+    }
+
+    /// Distance from the left wall in units, below `2^63`.
+    #[inline]
+    pub fn folded(self) -> u64 {
+        self.0 ^ ((self.0 as i64 >> 63) as u64)
+    }
+
+    /// `x/L`, in `[0, 1]`.
+    #[inline]
+    pub fn fraction(self) -> f64 {
+        self.folded() as f64 / UNITS
+    }
+
+    /// Index of the cell that holds the position when the domain is split into `cells` equal cells.
+    #[inline]
+    pub fn cell(self, cells: usize) -> usize {
+        ((u128::from(self.folded()) * cells as u128) >> 63) as usize
+    }
+}
+
+/// Units of a [`Position`] per length of the domain.
+const UNITS: f64 = (1u64 << 63) as f64;
+
+/// Walkers of one group as columns. Plain data: saved and restored, a run goes on with the same bits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Walkers {
+    /// Where each walker is.
+    pub position: Vec<Position>,
+    /// Its internal state, an index into the states of the model.
+    pub state: Vec<u16>,
+}
+
+impl Walkers {
+    /// Number of walkers; it may differ from group to group.
+    pub fn len(&self) -> usize {
+        self.position.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.position.is_empty()
+    }
+}
+
+/// Moves, one per entry: displacements at fixed internal state. Without a force along x a move
+/// exchanges neither heat nor work with the bath; it carries the energy of its state along.
+#[derive(Clone, Copy, Debug)]
+pub struct Moves<'a> {
+    /// Whether each move ends in a *visit* that stands for [`crate::kernel::Kernel::dwell`] of its
+    /// state; false for a leg cut off at the end of a span, which only changes positions.
+    pub visits: bool,
+    /// State during the move.
+    pub state: &'a [u16],
+    /// Where it began.
+    pub from: &'a [Position],
+    /// Where it ended.
+    pub to: &'a [Position],
+    /// Fine cell of `to` on the grid of the run.
+    pub cell: &'a [u32],
+}
+
+/// Transitions, one per entry: internal changes at fixed x.
+#[derive(Clone, Copy, Debug)]
+pub struct Transitions<'a> {
+    /// Directed edge taken, `model::Channel::index`.
+    pub channel: &'a [u16],
+    /// Where.
+    pub position: &'a [Position],
+    /// Fine cell of `position` on the grid of the run.
+    pub cell: &'a [u32],
+    /// Heat absorbed from the bath.
+    pub heat: &'a [f64],
+    /// Work done on the particle.
+    pub work: &'a [f64],
+}
+
+/// Kicks, one per entry: changes of velocity at fixed x, by bath (heat) or force (work).
+#[derive(Clone, Copy, Debug)]
+pub struct Kicks<'a> {
+    /// State during the kick.
+    pub state: &'a [u16],
+    /// Where.
+    pub position: &'a [Position],
+    /// Fine cell of `position` on the grid of the run.
+    pub cell: &'a [u32],
+    /// Velocity before.
+    pub before: &'a [f64],
+    /// Velocity after.
+    pub after: &'a [f64],
+    /// Heat absorbed from the bath.
+    pub heat: &'a [f64],
+    /// Work done on the particle.
+    pub work: &'a [f64],
+}
+
+/// Something that keeps sums over events. Every method has an empty body by default: a tally looks at
+/// the events it cares about and the compiler removes the rest.
+///
+/// A pair of tallies is a tally, and `()` is the tally that keeps nothing.
+pub trait Tally {
+    /// Scores a block of moves.
+    #[inline]
+    fn moves(&mut self, _moves: &Moves<'_>) {}
+    /// Scores a block of transitions, which follow the moves of the same block.
+    #[inline]
+    fn transitions(&mut self, _transitions: &Transitions<'_>) {}
+    /// Scores a block of kicks.
+    #[inline]
+    fn kicks(&mut self, _kicks: &Kicks<'_>) {}
+}
+
+impl Tally for () {}
+
+impl<A: Tally, B: Tally> Tally for (A, B) {
+    #[inline]
+    fn moves(&mut self, moves: &Moves<'_>) {
+        self.0.moves(moves);
+        self.1.moves(moves);
+    }
+    #[inline]
+    fn transitions(&mut self, transitions: &Transitions<'_>) {
+        self.0.transitions(transitions);
+        self.1.transitions(transitions);
+    }
+    #[inline]
+    fn kicks(&mut self, kicks: &Kicks<'_>) {
+        self.0.kicks(kicks);
+        self.1.kicks(kicks);
+    }
+}
+
+/// Number of walkers in each state and cell at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occupancy {
+    cells: usize,
+    counts: Vec<u64>,
+}
+
+impl Occupancy {
+    /// Counts the walkers.
+    pub fn of(walkers: &Walkers, states: usize, grid: &Grid) -> Self {
+        let cells = grid.cells();
+        let mut counts = vec![0; states * cells];
+        for (position, state) in walkers.position.iter().zip(&walkers.state) {
+            counts[usize::from(*state) * cells + position.cell(cells)] += 1;
+        }
+        Occupancy { cells, counts }
+    }
+
+    /// Counts in the cells of one state.
+    pub fn state(&self, state: usize) -> &[u64] {
+        &self.counts[state * self.cells..(state + 1) * self.cells]
+    }
+}
+
+/// The tallies of a run of particles with internal states: visits per state and cell, transitions per
+/// channel and cell, heat and work per cell. All memory is taken when it is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    cells: usize,
+    // Hot counters are 32 bits wide to stay in the cache; they are added to `visits` and `passages`
+    // before they can overflow.
+    hot_visits: Vec<u32>,
+    hot_passages: Vec<u32>,
+    room: u32,
+    visits: Vec<u64>,
+    passages: Vec<u64>,
+    heat: Vec<f64>,
+    work: Vec<f64>,
+}
+
+impl Profile {
+    /// Empty tallies.
+    pub fn new(states: usize, channels: usize, grid: &Grid) -> Self {
+        let cells = grid.cells();
+        Profile {
+            cells,
+            hot_visits: vec![0; states * cells],
+            hot_passages: vec![0; channels * cells],
+            room: u32::MAX,
+            visits: vec![0; states * cells],
+            passages: vec![0; channels * cells],
+            heat: vec![0.0; cells],
+            work: vec![0.0; cells],
+        }
+    }
+
+    /// Empties the hot counters; call it before reading.
+    pub fn flush(&mut self) {
+        for (total, hot) in self.visits.iter_mut().zip(&mut self.hot_visits) {
+            *total += u64::from(std::mem::take(hot));
+        }
+        for (total, hot) in self.passages.iter_mut().zip(&mut self.hot_passages) {
+            *total += u64::from(std::mem::take(hot));
+        }
+        self.room = u32::MAX;
+    }
+
+    /// Visits in the cells of a state, up to the last [`Profile::flush`].
+    pub fn visits(&self, state: usize) -> &[u64] {
+        &self.visits[state * self.cells..(state + 1) * self.cells]
+    }
+
+    /// Transitions along a channel in each cell, up to the last [`Profile::flush`].
+    pub fn passages(&self, channel: usize) -> &[u64] {
+        &self.passages[channel * self.cells..(channel + 1) * self.cells]
+    }
+
+    /// Heat absorbed from the bath in each cell.
+    pub fn heat(&self) -> &[f64] {
+        &self.heat
+    }
+
+    /// Work done in each cell.
+    pub fn work(&self) -> &[f64] {
+        &self.work
+    }
+}
+
+impl Tally for Profile {
+    #[inline]
+    fn moves(&mut self, moves: &Moves<'_>) {
+        if !moves.visits {
+            return;
+        }
+        // No counter can grow by more than the number of moves; a block is far below 2^32.
+        let n = moves.cell.len() as u32;
+        if self.room < n {
+            self.flush();
+        }
+        self.room -= n;
+        for (&state, &cell) in moves.state.iter().zip(moves.cell) {
+            self.hot_visits[usize::from(state) * self.cells + cell as usize] += 1;
+        }
+    }
+
+    #[inline]
+    fn transitions(&mut self, t: &Transitions<'_>) {
+        // At most one transition per visit, so the room left for visits is enough for these.
+        for ((&channel, &cell), (&heat, &work)) in t.channel.iter().zip(t.cell).zip(t.heat.iter().zip(t.work)) {
+            self.hot_passages[usize::from(channel) * self.cells + cell as usize] += 1;
+            self.heat[cell as usize] += heat;
+            self.work[cell as usize] += work;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrap_around_is_the_fold() {
+        // Against folding in floating point: x -> |x| mod 2, mirrored.
+        let fold = |x: f64| {
+            let y = x.rem_euclid(2.0);
+            if y > 1.0 { 2.0 - y } else { y }
+        };
+        for start in [0.0, 0.125, 0.5, 0.9, 1.0] {
+            for step in [-7.3, -2.0, -1.1, -0.2, 0.0, 0.3, 0.95, 1.7, 4.4] {
+                // Wrapping arithmetic: whole domains of 2^63 units and the remainder.
+                let units = (step * (1u64 << 40) as f64) as i64 as u64;
+                let moved = Position::from_fraction(start).displaced(units << 23);
+                assert!((moved.fraction() - fold(start + step)).abs() < 1e-11, "{start} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn positions_outside_go_to_the_wall() {
+        assert_eq!(Position::from_fraction(-0.5).fraction(), 0.0);
+        assert_eq!(Position::from_fraction(1.5).fraction(), 1.0);
+        assert_eq!(Position::from_fraction(1.0).cell(50), 49);
+        assert_eq!(Position::from_fraction(f64::NAN).fraction(), 0.0);
+    }
+
+    #[test]
+    fn cells_are_the_floor() {
+        for cells in [1, 7, 50, 1050] {
+            for k in 0..cells {
+                let middle = (k as f64 + 0.5) / cells as f64;
+                assert_eq!(Position::from_fraction(middle).cell(cells), k);
+                assert_eq!(Position(!Position::from_fraction(middle).0).cell(cells), k, "mirror image");
+            }
+        }
+    }
+}

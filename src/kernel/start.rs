@@ -1,0 +1,64 @@
+//! Where walkers begin.
+
+use super::Kernel;
+use crate::event::{Position, Walkers};
+use crate::grid::Grid;
+use crate::model::Model;
+use crate::rng::{Purpose, open_unit, stream};
+use serde::{Deserialize, Serialize};
+
+/// The law of the initial positions and states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// States at local equilibrium, positions from the fast-reaction profile `P_tot ~ 1/<D>`: near the
+    /// stationary law, not equal to it, so that a comparison with theory is not circular.
+    #[default]
+    LocalEquilibrium,
+    /// Positions uniform, states at local equilibrium.
+    Uniform,
+}
+
+/// A group of `n` walkers, stratified in the law: walker `k` takes the quantile `(k + U)/n` of the joint
+/// law of cell and state, ordered by cell, and a uniform place in the cell.
+///
+/// When legs are untimed a walker is seen at candidates, not at given times: states are then weighted
+/// by their candidate rate, `1/dwell`.
+pub fn start<K: Kernel>(
+    kernel: &K,
+    model: &Model,
+    grid: &Grid,
+    law: Start,
+    untimed: bool,
+    n: usize,
+    seed: u64,
+    group: u64,
+) -> Walkers {
+    let cells = grid.cells();
+    let states = model.network.states();
+    let mut cumulative = Vec::with_capacity(cells * states.len());
+    let mut sum = 0.0;
+    for cell in 0..cells {
+        let occupancy = model.local_equilibrium(grid.cell_middle(cell));
+        let mean: f64 = occupancy.iter().zip(states).map(|(p, s)| p * s.diffusivity).sum();
+        for (state, p) in occupancy.iter().enumerate() {
+            let density = match law {
+                Start::LocalEquilibrium => p / mean,
+                Start::Uniform => *p,
+            };
+            sum += if untimed { density / kernel.dwell(state) } else { density };
+            cumulative.push(sum);
+        }
+    }
+    let mut stream = stream(seed, Purpose::Start, group);
+    let mut walkers = Walkers { position: Vec::with_capacity(n), state: Vec::with_capacity(n) };
+    for k in 0..n {
+        let quantile = (k as f64 + open_unit(stream.word())) / n as f64 * sum;
+        let entry = cumulative.partition_point(|c| *c <= quantile).min(cumulative.len() - 1);
+        let (cell, state) = (entry / states.len(), entry % states.len());
+        let x = (cell as f64 + open_unit(stream.word())) / cells as f64;
+        walkers.position.push(Position::from_fraction(x));
+        walkers.state.push(state as u16);
+    }
+    walkers
+}

@@ -1,0 +1,21 @@
+//! `mc`: stochastic particles, hidden currents and Soret coefficients from one JSON file.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use clap::Parser as _;
+use cli::{Arguments, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = cli::Terminal::new(arguments.color);
+    let result = match &arguments.command {
+        Command::Run(run) => cli::run(run, &terminal),
+        Command::Theory(theory) => cli::theory(theory, &terminal),
+    };
+    match result {
+        Ok(status) => status.into(),
+        Err(failure) => terminal.report(&failure),
+    }
+}

@@ -1,0 +1,152 @@
+//! The comparison in words that a physicist would use.
+
+use super::format;
+use super::summary::{ComparisonSummary, Contrast};
+use crate::comparison::{Compared, Comparison};
+use crate::experiment::Experiment;
+use crate::grid::Grid;
+use crate::observable::{Observable, Support};
+use crate::simulation::label;
+use crate::stats::Estimate;
+
+/// Puts a comparison into words.
+pub fn summarise(comparison: &Comparison, experiment: &Experiment, grid: &Grid) -> ComparisonSummary {
+    let name = |observable: Observable| match label(experiment, observable) {
+        Some(of) => format!("{} of {of}", words(observable)),
+        None => words(observable).to_owned(),
+    };
+    let place = |c: &Compared, k: usize| match c.measured.observable.support().ends(grid, k) {
+        Some((lo, hi)) if lo == hi => format!("{} at x = {lo}", name(c.measured.observable)),
+        Some((lo, hi)) => format!("{} in {lo} < x < {hi}", name(c.measured.observable)),
+        None => name(c.measured.observable),
+    };
+    let worst = comparison.worst.map(|(c, k, z)| (place(&comparison.compared[c], k), z));
+    let contrasts: Vec<Contrast> = comparison
+        .joint
+        .iter()
+        .map(|j| Contrast {
+            name: format!("{}, {} lowest modes", name(j.observable), j.modes),
+            t_squared: j.t_squared,
+            contrasts: j.modes,
+            p_value: j.p_value,
+            agrees: j.p_value >= comparison.critical_p,
+        })
+        .collect();
+    let mut sentences: Vec<String> = comparison
+        .compared
+        .iter()
+        .filter_map(|c| headline(c, experiment, comparison.critical_z))
+        .collect();
+    sentences.push(profiles(comparison, worst.as_ref(), &contrasts));
+    ComparisonSummary {
+        alpha: comparison.alpha,
+        comparisons: comparison.entries + comparison.joint.len(),
+        critical_z: comparison.critical_z,
+        worst_z: worst.as_ref().map_or(0.0, |w| w.1),
+        worst: worst.map_or_else(|| "nothing was compared".into(), |w| w.0),
+        contrasts,
+        agrees: comparison.agrees,
+        sentences,
+    }
+}
+
+fn words(observable: Observable) -> &'static str {
+    use Observable::*;
+    match observable {
+        Density => "density",
+        StateDensity(_) => "density",
+        Population(_) => "population",
+        Current(_) => "current",
+        WindowCurrent(_) => "bin-averaged current",
+        MeanCurrent(_) => "mean current",
+        HeatCurrent => "heat flux",
+        MeanHeatCurrent => "mean heat flux",
+        HeatAbsorbed => "heat absorbed",
+        TransitionRate(_) => "transition rate",
+        LocalSoret => "local Soret coefficient",
+        Soret => "soret",
+        SoretWall => "soret_wall",
+        MeanTemperature => "mean temperature",
+        EntropyProduction => "entropy production",
+    }
+}
+
+/// A sentence for the numbers that a reader looks for first.
+fn headline(compared: &Compared, experiment: &Experiment, critical_z: f64) -> Option<String> {
+    use Observable::*;
+    let observable = compared.measured.observable;
+    let outcome = compared.measured.outcome(0);
+    let estimate = outcome.estimate()?;
+    let sigmas = (estimate.value / estimate.std_error).abs();
+    let number = format::value_with_error(estimate.value, estimate.std_error);
+    let meaning = match observable {
+        Soret => format!("soret {number}: {}", gather(estimate, sigmas)),
+        MeanCurrent(_) => {
+            let state = label(experiment, observable)?;
+            format!("hidden current J_{state}: {number}, {}", from_zero(sigmas))
+        }
+        MeanHeatCurrent => format!("heat flux J_E: {number}, {}", from_zero(sigmas)),
+        _ => return None,
+    };
+    Some(format!("{meaning}, {}", agreement(compared.z[0], critical_z)))
+}
+
+fn gather(soret: &Estimate, sigmas: f64) -> String {
+    if sigmas < 3.0 {
+        return format!("no thermophoresis seen ({})", from_zero(sigmas));
+    }
+    let side = if soret.value > 0.0 { "cold" } else { "hot" };
+    format!("particles gather on the {side} side, {}", from_zero(sigmas))
+}
+
+fn from_zero(sigmas: f64) -> String {
+    if sigmas < 10.0 {
+        format!("{sigmas:.1} standard errors from zero")
+    } else {
+        format!("{sigmas:.0} standard errors from zero")
+    }
+}
+
+fn agreement(z: Option<f64>, critical_z: f64) -> String {
+    match z {
+        Some(z) if z.abs() <= critical_z => {
+            format!("agrees with the continuum, z = {}", format::deviate(z))
+        }
+        Some(z) => format!("DISAGREES with the continuum, z = {}", format::deviate(z)),
+        None => "not compared".into(),
+    }
+}
+
+fn profiles(comparison: &Comparison, worst: Option<&(String, f64)>, contrasts: &[Contrast]) -> String {
+    let Some((place, z)) = worst else {
+        return "nothing could be compared".into();
+    };
+    let entries: usize = comparison
+        .compared
+        .iter()
+        .filter(|c| c.measured.observable.support() != Support::Whole)
+        .map(|c| c.z.iter().flatten().count())
+        .sum();
+    let beyond = comparison
+        .compared
+        .iter()
+        .flat_map(|c| c.z.iter().flatten())
+        .filter(|z| z.abs() > comparison.critical_z)
+        .count();
+    let failed: Vec<&str> = contrasts.iter().filter(|c| !c.agrees).map(|c| c.name.as_str()).collect();
+    let singles = if beyond == 0 {
+        format!("all {entries} bins and faces agree")
+    } else {
+        format!("{beyond} of {entries} bins and faces DISAGREE")
+    };
+    let joint = match failed.as_slice() {
+        [] => format!("{} joint tests agree", contrasts.len()),
+        failed => format!("joint tests DISAGREE: {}", failed.join("; ")),
+    };
+    format!(
+        "{singles}: largest |z| = {:.1} ({place}), limit {:.1}; {joint} (family-wise alpha {:.0e})",
+        z.abs(),
+        comparison.critical_z,
+        comparison.alpha
+    )
+}
