@@ -156,13 +156,16 @@ impl Number for Slope {
             return Slope { bound, derivative: Interval::whole(), error: f64::INFINITY };
         }
         let slope = slopes(function, self.bound.interval, bound.interval);
-        let own_ulps = match function {
-            Unary::Negate | Unary::Abs | Unary::Step => 0.0,
+        let passed = passed_on(slope, self.error);
+        let ulps = match function {
             Unary::Power(n) => power_ulps(n),
             _ => LIBM_ULPS,
         };
-        let own = if own_ulps == 0.0 { 0.0 } else { own_ulps * f64::EPSILON * bound.interval.magnitude() };
-        Slope { bound, derivative: slope * self.derivative, error: rounded_up(passed_on(slope, self.error) + own) }
+        let error = match function {
+            Unary::Negate | Unary::Abs | Unary::Step => passed,
+            _ => rounded_up(passed + ulps * f64::EPSILON * bound.interval.magnitude()),
+        };
+        Slope { bound, derivative: slope * self.derivative, error }
     }
 
     fn binary(self, function: Binary, other: Self) -> Self {
@@ -191,7 +194,8 @@ impl Number for Slope {
             Binary::Multiply => (b, a, ROUNDING),
             Binary::Divide => (one / b, -(y / b), ROUNDING),
             Binary::Power => {
-                let by_b = if b.lo == b.hi { Interval::point(0.0) } else { y * a.ln() };
+                // Below zero only single integers are exponents: there is no slope.
+                let by_b = if a.lo > 0.0 { y * a.ln() } else { Interval::whole() };
                 (b * a.pow(b - one), by_b, LIBM_ULPS * f64::EPSILON)
             }
             Binary::Add | Binary::Min | Binary::Max => (one, one, ROUNDING),
@@ -265,14 +269,18 @@ fn refine(program: &Program, variables: &[Interval], natural: Interval) -> Inter
     result
 }
 
-/// Bounds by branch and bound: boxes are halved until both ends are within `tolerance`, relative to
-/// their size, of values that are taken.
+/// Bounds by branch and bound: boxes are halved until both ends are within `tolerance`, relative to the
+/// largest value met, of values that are taken.
 pub(super) fn range(program: &Program, variables: &[Interval], tolerance: f64) -> Interval {
     if !variables.iter().all(|x| x.is_finite()) {
         return enclose(program, variables);
     }
-    let hi = supremum(program, variables, tolerance, |bounds| bounds);
-    let lo = -supremum(program, variables, tolerance, |bounds| -bounds);
+    // An end near zero must not be chased to many digits: a few samples tell what is large here.
+    let sample = |at: f64| program.run(|i| variables[i].lo + at * (variables[i].hi - variables[i].lo)).abs();
+    let scale = [0.0, 0.25, 0.5, 0.75, 1.0].into_iter().map(sample).fold(0.0, f64::max);
+    let allowed = tolerance * scale;
+    let hi = supremum(program, variables, allowed, |bounds| bounds);
+    let lo = -supremum(program, variables, allowed, |bounds| -bounds);
     Interval { lo, hi }
 }
 
@@ -302,8 +310,9 @@ impl PartialEq for Candidate {
 
 impl Eq for Candidate {}
 
-/// An upper bound on the program, or on its negative, as `side` chooses.
-fn supremum(program: &Program, variables: &[Interval], tolerance: f64, side: impl Fn(Interval) -> Interval) -> f64 {
+/// An upper bound on the program, or on its negative, as `side` chooses, at most `allowed` above a value
+/// that is taken if the effort suffices.
+fn supremum(program: &Program, variables: &[Interval], allowed: f64, side: impl Fn(Interval) -> Interval) -> f64 {
     let mut attained = f64::NEG_INFINITY;
     let mut queue = BinaryHeap::new();
     let mut consider = |queue: &mut BinaryHeap<Candidate>, variables: Vec<Interval>| {
@@ -319,7 +328,7 @@ fn supremum(program: &Program, variables: &[Interval], tolerance: f64, side: imp
             return f64::INFINITY;
         };
         // The queue is ordered, so no other box reaches higher than this one.
-        if upper - attained <= tolerance * upper.abs().max(attained.abs()) || boxes >= MOST_BOXES {
+        if upper - attained <= allowed || boxes >= MOST_BOXES {
             return upper;
         }
         let relative = |i: usize| parent[i].width() / variables[i].width();

@@ -211,7 +211,7 @@ impl Interval {
         match n {
             0 => Interval::point(1.0),
             1 => self,
-            _ if n % 2 == 0 => Interval { lo: lower(self.mignitude()), hi: upper(self.magnitude()) },
+            _ if n.is_multiple_of(2) => Interval { lo: lower(self.mignitude()), hi: upper(self.magnitude()) },
             // Odd powers of a negative number mirror those of its magnitude.
             _ => Interval {
                 lo: if self.lo < 0.0 { -upper(-self.lo) } else { lower(self.lo) },

@@ -133,15 +133,16 @@ impl Expression {
         bounds::enclose(&self.program, vars)
     }
 
-    /// An interval that contains every partial derivative of the real function with respect to variable
-    /// number `wrt` on a box, at kinks all slopes between the one-sided ones; the whole line where the
-    /// expression may be undefined or may jump.
+    /// An interval that contains every partial derivative of the real function, restricted to a box, with
+    /// respect to variable number `wrt`; at kinks inside the box all slopes between the one-sided ones.
+    /// The whole line where the expression may be undefined or may jump. So `abs(x)` on `[0, 1]` has the
+    /// slope 1: a piece between two kinks is smooth up to its ends.
     pub fn derivative_bounds(&self, vars: &[Interval], wrt: usize) -> Interval {
         bounds::enclose_slope(&self.program, vars, wrt)
     }
 
     /// Bounds as in [`eval_bounds`](Expression::eval_bounds) for an expression in one variable, but
-    /// sharp: `x` is subdivided until both ends are within `tolerance`, relative to their size, of
+    /// sharp: `x` is subdivided until both ends are within `tolerance`, relative to the largest value, of
     /// values that are taken, or until a fixed effort (some thousand evaluations) is spent. Rigorous in
     /// either case.
     pub fn range(&self, x: Interval, tolerance: f64) -> Interval {

@@ -197,14 +197,10 @@ impl Program {
 
     #[inline]
     fn run_on<N: Number, const DEPTH: usize>(&self, variable: impl Fn(usize) -> N) -> N {
-        let mut stack = [N::constant(0.0); DEPTH];
-        let mut height = 0;
+        let mut stack = Stack::<N, DEPTH>::new(N::constant(0.0));
         for instruction in &self.instructions {
             let mut fetch = |operand| match operand {
-                Operand::Top => {
-                    height -= 1;
-                    stack[height]
-                }
+                Operand::Top => stack.pop(),
                 Operand::Constant(c) => N::constant(c),
                 Operand::Variable(i) => variable(i),
             };
@@ -217,10 +213,9 @@ impl Program {
                     fetch(a).binary(f, b)
                 }
             };
-            stack[height] = result;
-            height += 1;
+            stack.push(result);
         }
-        stack[0]
+        stack.pop()
     }
 
     /// The values for columns of variables.
@@ -233,39 +228,58 @@ impl Program {
     }
 
     fn run_slice_on<const DEPTH: usize>(&self, variables: &[&[f64]], out: &mut [f64]) {
-        let mut stack = [[0.0; CHUNK]; DEPTH];
-        let (mut left, mut right) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let mut stack = Stack::<[f64; CHUNK], DEPTH>::new([0.0; CHUNK]);
+        let mut result = [0.0; CHUNK];
         for (number, out) in out.chunks_mut(CHUNK).enumerate() {
             let (start, n) = (number * CHUNK, out.len());
-            let mut height = 0;
             for instruction in &self.instructions {
-                let mut fetch = |operand, to: &mut [f64; CHUNK]| match operand {
-                    Operand::Top => {
-                        height -= 1;
-                        *to = stack[height];
+                let mut fetch = |operand| match operand {
+                    Operand::Top => stack.pop(),
+                    Operand::Constant(c) => [c; CHUNK],
+                    Operand::Variable(i) => {
+                        let mut column = [0.0; CHUNK];
+                        column[..n].copy_from_slice(&variables[i][start..start + n]);
+                        column
                     }
-                    Operand::Constant(c) => *to = [c; CHUNK],
-                    Operand::Variable(i) => to[..n].copy_from_slice(&variables[i][start..start + n]),
                 };
                 match *instruction {
-                    Instruction::Load(a) => {
-                        fetch(a, &mut left);
-                        stack[height] = left;
-                    }
-                    Instruction::Unary(f, a) => {
-                        fetch(a, &mut left);
-                        map_unary(f, &left[..n], &mut stack[height][..n]);
-                    }
+                    Instruction::Load(a) => result = fetch(a),
+                    Instruction::Unary(f, a) => map_unary(f, &fetch(a)[..n], &mut result[..n]),
                     Instruction::Binary(f, a, b) => {
-                        fetch(b, &mut right);
-                        fetch(a, &mut left);
-                        map_binary(f, &left[..n], &right[..n], &mut stack[height][..n]);
+                        let b = fetch(b);
+                        map_binary(f, &fetch(a)[..n], &b[..n], &mut result[..n]);
                     }
                 }
-                height += 1;
+                stack.push(result);
             }
-            out.copy_from_slice(&stack[0][..n]);
+            out.copy_from_slice(&stack.pop()[..n]);
         }
+    }
+}
+
+/// Results that wait for their use. A program never pops more than it pushed, nor pushes beyond its
+/// depth.
+struct Stack<T, const DEPTH: usize> {
+    slots: [T; DEPTH],
+    height: usize,
+}
+
+impl<T: Copy, const DEPTH: usize> Stack<T, DEPTH> {
+    #[inline]
+    fn new(empty: T) -> Self {
+        Stack { slots: [empty; DEPTH], height: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, value: T) {
+        self.slots[self.height] = value;
+        self.height += 1;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> T {
+        self.height -= 1;
+        self.slots[self.height]
     }
 }
 
