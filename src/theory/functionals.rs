@@ -1,0 +1,450 @@
+//! Every [`Observable`] evaluated on a continuum law, on the same bins and faces as a simulation and
+//! by the same definition, so that the two may be compared digit by digit.
+
+use super::element::{Rule, series, series_integral};
+use super::stationary::Stationary;
+use crate::grid::Grid;
+use crate::model::Model;
+use crate::observable::{Observable, Support};
+
+/// Points of the Gauss rule on every piece of an element.
+pub(super) const POINTS: usize = 16;
+
+/// What a continuum law must offer for all functionals to follow.
+pub(super) trait Profile {
+    /// The model behind it.
+    fn model(&self) -> &Model;
+    /// Positions between which everything is smooth, from wall to wall.
+    fn vertices(&self) -> &[f64];
+    /// Densities `P_i(x)`.
+    fn densities(&self, x: f64) -> Vec<f64>;
+    /// Densities averaged over `[lo, hi]`.
+    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64>;
+    /// `P_tot(hi) - P_tot(lo)`, without the rounding of a difference of two nearly equal numbers
+    /// where that is possible.
+    fn rise(&self, lo: f64, hi: f64) -> f64;
+    /// Currents `J_i(x)`; zero at the walls.
+    fn currents(&self, x: f64) -> Vec<f64>;
+    /// Heat flux `J_E(x)`; zero at the walls.
+    fn heat_current(&self, x: f64) -> f64;
+    /// Entropy production.
+    fn entropy_production(&self) -> f64;
+    /// Whether numbers of transitions are finite and known.
+    fn has_transitions(&self) -> bool;
+}
+
+impl Stationary {
+    /// The values of an observable for this law on `grid`: one number, one per bin, or one per
+    /// interior face, as [`Observable::support`] says. Each follows the definition in
+    /// [`Observable`]; integrals over bins are exact for the piecewise polynomials, and by Gauss
+    /// quadrature on every piece where a rate or `T(x)` enters.
+    ///
+    /// - `HeatAbsorbed` of a bin is `[J_E(hi) - J_E(lo)]/h` minus the work done on the particle
+    ///   there per time and length.
+    /// - `EntropyProduction` is the quadratic form
+    ///   `sigma = int [ sum_i J_i^2/(D_i P_i) + sum_edges net ln(forward flux/backward flux) ] dx`,
+    ///   so its equality with `-int J_E T'/T^2 dx` (no driving) tests the law.
+    ///
+    /// The outer `None`: no such state or channel, or a grid of another length. An inner `None`: the
+    /// quantity is not defined there, that is a Soret coefficient where `T` does not vary.
+    pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        reference(self, observable, grid)
+    }
+}
+
+/// See [`Stationary::reference`].
+pub(super) fn reference(
+    law: &impl Profile,
+    observable: Observable,
+    grid: &Grid,
+) -> Option<Vec<Option<f64>>> {
+    let model = law.model();
+    let network = &model.network;
+    let length = model.domain.length;
+    let known = match observable {
+        Observable::StateDensity(i)
+        | Observable::Population(i)
+        | Observable::Current(i)
+        | Observable::WindowCurrent(i)
+        | Observable::MeanCurrent(i) => i < network.states().len(),
+        Observable::TransitionRate(c) => c < 2 * network.edges().len() && law.has_transitions(),
+        _ => true,
+    };
+    if !known || (grid.length - length).abs() > 1e-12 * length {
+        return None;
+    }
+    // The last face of a grid may differ from the wall by rounding.
+    let bin = |b: usize| (grid.face(b).min(length), grid.face(b + 1).min(length));
+    let whole = |value: Option<f64>| vec![value];
+    let bins = |value: &dyn Fn(usize) -> Option<f64>| (0..grid.bins).map(value).collect();
+    let faces = |value: &dyn Fn(f64) -> f64| {
+        (1..grid.bins)
+            .map(|k| Some(value(grid.face(k))))
+            .collect::<Vec<_>>()
+    };
+    let values: Vec<Option<f64>> = match observable {
+        Observable::Density => bins(&|b| {
+            let (lo, hi) = bin(b);
+            Some(law.mean_densities(lo, hi).iter().sum())
+        }),
+        Observable::StateDensity(i) => bins(&|b| {
+            let (lo, hi) = bin(b);
+            Some(law.mean_densities(lo, hi)[i])
+        }),
+        Observable::Population(i) => whole(Some(length * law.mean_densities(0.0, length)[i])),
+        Observable::Current(i) => faces(&|x| law.currents(x)[i]),
+        Observable::WindowCurrent(i) => bins(&|b| {
+            let cells = b * grid.cells_per_bin..=(b + 1) * grid.cells_per_bin;
+            Some(trapezoid(cells, grid, |x| law.currents(x)[i]))
+        }),
+        Observable::MeanCurrent(i) => whole(Some(trapezoid(0..=grid.cells(), grid, |x| {
+            law.currents(x)[i]
+        }))),
+        Observable::HeatCurrent => faces(&|x| law.heat_current(x)),
+        Observable::MeanHeatCurrent => whole(Some(trapezoid(0..=grid.cells(), grid, |x| {
+            law.heat_current(x)
+        }))),
+        Observable::HeatAbsorbed => {
+            let at = |k: usize| match k {
+                0 => 0.0,
+                _ if k == grid.bins => 0.0,
+                _ => law.heat_current(grid.face(k)),
+            };
+            bins(&|b| {
+                let (lo, hi) = bin(b);
+                let carried = (at(b + 1) - at(b)) / grid.bin_width();
+                Some(carried - work(law, lo, hi)? / grid.bin_width())
+            })
+        }
+        Observable::TransitionRate(c) => {
+            let channel = network.channel(c);
+            bins(&|b| {
+                let (lo, hi) = bin(b);
+                let flow = |x: f64| model.rate(channel, x) * law.densities(x)[channel.from];
+                Some(integrate(law.vertices(), lo, hi, flow) / (hi - lo))
+            })
+        }
+        Observable::LocalSoret => bins(&|b| {
+            let (lo, hi) = bin(b);
+            let (cold, hot) = (model.temperature.value(lo), model.temperature.value(hi));
+            let mean: f64 = law.mean_densities(lo, hi).iter().sum();
+            varies(cold, hot).then(|| -law.rise(lo, hi) / ((hot - cold) * mean))
+        }),
+        Observable::Soret => whole(global_soret(law)),
+        Observable::SoretWall => {
+            let (left, right) = (
+                model.temperature.value(0.0),
+                model.temperature.value(length),
+            );
+            let first: f64 = law.densities(0.0).iter().sum();
+            let logarithm = libm::log1p(law.rise(0.0, length) / first);
+            whole(varies(left, right).then(|| -logarithm / (right - left)))
+        }
+        Observable::MeanTemperature => {
+            let (mean, excess, _) = temperature_moments(law);
+            whole(Some(mean + excess))
+        }
+        Observable::EntropyProduction => whole(Some(law.entropy_production())),
+    };
+    debug_assert_eq!(
+        values.len(),
+        match observable.support() {
+            Support::Whole => 1,
+            Support::Bins => grid.bins,
+            Support::Faces => grid.bins - 1,
+        }
+    );
+    Some(
+        values
+            .into_iter()
+            .map(|v| v.filter(|v| v.is_finite()))
+            .collect(),
+    )
+}
+
+/// Whether two temperatures differ by more than rounding.
+fn varies(a: f64, b: f64) -> bool {
+    (a - b).abs() > 8.0 * f64::EPSILON * a.abs().max(b.abs())
+}
+
+/// Mean over cell faces, the two outermost with weight one half.
+fn trapezoid(
+    cells: std::ops::RangeInclusive<usize>,
+    grid: &Grid,
+    value: impl Fn(f64) -> f64,
+) -> f64 {
+    let (first, last) = (*cells.start(), *cells.end());
+    let weight = |k: usize| if k == first || k == last { 0.5 } else { 1.0 };
+    let at = |k: usize| {
+        if k == grid.cells() {
+            0.0
+        } else {
+            value(grid.cell_face(k))
+        }
+    };
+    cells.map(|k| weight(k) * at(k)).sum::<f64>() / (last - first) as f64
+}
+
+/// `int_lo^hi f dx`, piece by piece between vertices.
+pub(super) fn integrate(vertices: &[f64], lo: f64, hi: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let rule = Rule::gauss(POINTS);
+    let first = vertices.partition_point(|v| *v <= lo).max(1);
+    let mut sum = 0.0;
+    for pair in vertices[first - 1..]
+        .windows(2)
+        .take_while(|pair| pair[0] < hi)
+    {
+        let (a, b) = (pair[0].max(lo), pair[1].min(hi));
+        sum += rule.on(a, b).map(|(x, w)| w * f(x)).sum::<f64>();
+    }
+    sum
+}
+
+/// Work done on the particle in `[lo, hi]` per unit time; `None` if it is not known.
+fn work(law: &impl Profile, lo: f64, hi: f64) -> Option<f64> {
+    let model = law.model();
+    let forward = model.network.channels().filter(|c| c.index % 2 == 0);
+    let driven: Vec<_> = forward.filter(|c| model.work(*c) != 0.0).collect();
+    if driven.is_empty() {
+        return Some(0.0);
+    }
+    if !law.has_transitions() {
+        return None;
+    }
+    Some(integrate(law.vertices(), lo, hi, |x| {
+        let p = law.densities(x);
+        let power = |c: &crate::model::Channel| {
+            let back = model.network.channel(c.index + 1);
+            model.work(*c) * model.rate(*c, x) * p[c.from]
+                + model.work(back) * model.rate(back, x) * p[back.from]
+        };
+        driven.iter().map(power).sum()
+    }))
+}
+
+/// Mean of `T` over the domain, its excess `int (T - mean) P_tot dx`, and a quadrature of the domain
+/// as pairs of `T - mean` and weight (summing to 1).
+fn temperature_moments(law: &impl Profile) -> (f64, f64, Vec<(f64, f64)>) {
+    let model = law.model();
+    let length = model.domain.length;
+    let rule = Rule::gauss(POINTS);
+    let points: Vec<(f64, f64)> = law
+        .vertices()
+        .windows(2)
+        .flat_map(|ends| rule.on(ends[0], ends[1]))
+        .collect();
+    let mut pairs: Vec<(f64, f64)> = points
+        .iter()
+        .map(|(x, w)| (model.temperature.value(*x), w / length))
+        .collect();
+    // Twice, so that the rounding of a first mean does not bias the deviations.
+    let mut mean = 0.0;
+    for _ in 0..2 {
+        let shift: f64 = pairs.iter().map(|(t, w)| t * w).sum();
+        pairs.iter_mut().for_each(|(t, _)| *t -= shift);
+        mean += shift;
+    }
+    // Only deviations of P_tot enter: the constant part has mean zero.
+    let deviation = |((x, _), (t, w)): (&(f64, f64), &(f64, f64))| t * w * law.rise(0.0, *x);
+    let excess: f64 = points.iter().zip(&pairs).map(deviation).sum();
+    (mean, length * excess, pairs)
+}
+
+/// The `S` for which `exp(-S T(x))` has the same mean of `T` as the density, by Newton's method kept
+/// inside a bracket. `None` at uniform T.
+fn global_soret(law: &impl Profile) -> Option<f64> {
+    let (mean, excess, pairs) = temperature_moments(law);
+    soret_of_excess(mean, excess, &pairs)
+}
+
+/// See [`global_soret`]; `pairs` are `T - mean` with weights that sum to 1.
+fn soret_of_excess(mean: f64, excess: f64, pairs: &[(f64, f64)]) -> Option<f64> {
+    let largest = pairs.iter().map(|(t, _)| t.abs()).fold(0.0, f64::max);
+    if largest <= 8.0 * f64::EPSILON * mean.abs() {
+        return None;
+    }
+    // Mean and variance of T - mean under exp(-S (T - mean)).
+    let moments = |soret: f64| {
+        let (mut zeroth, mut first, mut second) = (0.0, 0.0, 0.0);
+        for (t, w) in pairs {
+            let less_one = libm::expm1(-soret * t);
+            zeroth += w * (less_one + 1.0);
+            first += w * t * less_one;
+            second += w * t * t * (less_one + 1.0);
+        }
+        let first = first / zeroth;
+        (first, second / zeroth - first * first)
+    };
+    // The mean falls with S. Find S on the far side of the root, then bisect or take Newton's step.
+    let widest = 600.0 / largest;
+    let variance = moments(0.0).1;
+    let (mut near, mut far) = (0.0, -excess / variance);
+    let beyond = |soret: f64| (moments(soret).0 - excess) * far.signum() <= 0.0;
+    if excess == 0.0 {
+        return Some(0.0);
+    }
+    let mut reach = far;
+    while !beyond(reach) {
+        near = reach;
+        reach *= 2.0;
+        if reach.is_nan() || reach.abs() >= widest {
+            return None;
+        }
+    }
+    far = reach;
+    let mut soret = if near == 0.0 {
+        -excess / variance
+    } else {
+        0.5 * (near + far)
+    };
+    for _ in 0..200 {
+        let (first, variance) = moments(soret);
+        if (first - excess) * far.signum() <= 0.0 {
+            far = soret;
+        } else {
+            near = soret;
+        }
+        let newton = soret + (first - excess) / variance;
+        let (lo, hi) = (near.min(far), near.max(far));
+        let next = if (lo..=hi).contains(&newton) {
+            newton
+        } else {
+            0.5 * (near + far)
+        };
+        if (next - soret).abs() <= 2.0 * f64::EPSILON * soret.abs() {
+            return Some(next);
+        }
+        soret = next;
+    }
+    Some(soret)
+}
+
+impl Profile for Stationary {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn vertices(&self) -> &[f64] {
+        &self.law.mesh
+    }
+
+    fn densities(&self, x: f64) -> Vec<f64> {
+        self.density_at(x)
+    }
+
+    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64> {
+        let law = &self.law;
+        let integral = |i: usize, x: f64| -> f64 {
+            let (e, s) = law.locate(x);
+            let half = 0.5 * (law.mesh[e + 1] - law.mesh[e]);
+            law.integral[e][i] + half * series_integral(&law.deviation[e][i], s)
+        };
+        (0..self.states())
+            .map(|i| {
+                let deviation = (integral(i, hi) - integral(i, lo)) / (hi - lo);
+                (law.base[i] + deviation) / law.diffusivities[i]
+            })
+            .collect()
+    }
+
+    fn rise(&self, lo: f64, hi: f64) -> f64 {
+        let law = &self.law;
+        let ((e, s), (f, t)) = (law.locate(lo), law.locate(hi));
+        let of_state = |i: usize| series(&law.deviation[f][i], t) - series(&law.deviation[e][i], s);
+        (0..self.states())
+            .map(|i| of_state(i) / law.diffusivities[i])
+            .sum()
+    }
+
+    fn currents(&self, x: f64) -> Vec<f64> {
+        self.current_at(x)
+    }
+
+    fn heat_current(&self, x: f64) -> f64 {
+        self.heat_current_at(x)
+    }
+
+    /// Occupancies that are not resolved (below about 1e-28) contribute nothing.
+    fn entropy_production(&self) -> f64 {
+        let (law, model) = (&self.law, &self.model);
+        let rule = Rule::gauss(POINTS);
+        let edges = model.network.edges();
+        let mut sum = 0.0;
+        for (e, ends) in law.mesh.windows(2).enumerate() {
+            let points = rule.on(ends[0], ends[1]).zip(&rule.points);
+            for ((x, w), s) in points {
+                let transported: Vec<f64> = (0..self.states())
+                    .map(|i| law.transported(e, i, *s))
+                    .collect();
+                for (u, current) in transported.iter().zip(&law.current[e]) {
+                    let j = series(current, *s);
+                    if *u > 0.0 {
+                        sum += w * j * j / u;
+                    }
+                }
+                for (k, edge) in edges.iter().enumerate() {
+                    let flux = |state: usize, index: usize| {
+                        let density = transported[state] / law.diffusivities[state];
+                        model.rate(model.network.channel(index), x) * density
+                    };
+                    let [a, b] = edge.between;
+                    let (forward, backward) = (flux(a, 2 * k), flux(b, 2 * k + 1));
+                    let net = forward - backward;
+                    if forward > 0.0 && backward > 0.0 {
+                        let ratio = net / backward;
+                        let logarithm = if ratio.abs() < 0.5 {
+                            libm::log1p(ratio)
+                        } else {
+                            libm::log(forward) - libm::log(backward)
+                        };
+                        sum += w * net * logarithm;
+                    }
+                }
+            }
+        }
+        sum
+    }
+
+    fn has_transitions(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn soret_of_an_exponential_is_its_exponent() {
+        let rule = Rule::gauss(20);
+        for exponent in [-30.0, -1.0, -1e-7, 1e-9, 0.3, 2.0, 40.0] {
+            // T = 1 + x, density exp(-S T) normalised: the mean of x is known in closed form.
+            let pieces = (0..32).flat_map(|k| rule.on(k as f64 / 32.0, (k + 1) as f64 / 32.0));
+            let points: Vec<(f64, f64)> = pieces.collect();
+            let weight: f64 = points
+                .iter()
+                .map(|(x, w)| w * libm::exp(-exponent * x))
+                .sum();
+            let excess: f64 = points
+                .iter()
+                .map(|(x, w)| w * (x - 0.5) * libm::expm1(-exponent * (x - 0.5)))
+                .sum::<f64>()
+                * libm::exp(-0.5 * exponent)
+                / weight;
+            let pairs: Vec<(f64, f64)> = points.iter().map(|(x, w)| (x - 0.5, *w)).collect();
+            let found = soret_of_excess(1.5, excess, &pairs).expect("T varies");
+            assert!(
+                (found - exponent).abs() < 1e-12 * exponent.abs(),
+                "{found} for {exponent}"
+            );
+        }
+    }
+
+    #[test]
+    fn unattainable_means_and_uniform_temperatures_have_no_soret() {
+        let pairs = [(-0.5, 0.5), (0.5, 0.5)];
+        assert_eq!(soret_of_excess(1.0, 0.6, &pairs), None);
+        assert_eq!(soret_of_excess(1.0, 0.0, &pairs), Some(0.0));
+        assert_eq!(soret_of_excess(1.0, 0.1, &[(0.0, 1.0)]), None);
+    }
+}

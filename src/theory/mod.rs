@@ -1,0 +1,161 @@
+//! The deterministic continuum reference: what a simulation is compared with.
+//!
+//! Nothing here sees a random number, a kernel or an estimator; the only things shared with a
+//! simulation are the [`Model`](crate::model::Model) and the vocabulary of
+//! [`Observable`](crate::observable::Observable)s. Lengths, times and energies are those of the
+//! experiment file; `T` stands for `k_B T(x)`, an energy; densities are normalised to one particle.
+//!
+//! - [`stationary`]: the stationary law of n states at any rates (Eqs 3-4, 7, A16), with an error
+//!   estimate.
+//! - [`functionals`]: every observable, evaluated on that law.
+//! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
+//!   thickness of the wall layers where they fail.
+//!
+//! # Example
+//! ```
+//! use soret::grid::Grid;
+//! use soret::model::{Boundary, Domain, Edge, Model, Network, State, Uniform};
+//! use soret::observable::Observable;
+//! use soret::theory::stationary::{self, Options};
+//! use std::sync::Arc;
+//!
+//! let state = |name: &str, energy, diffusivity| State { name: name.into(), energy, diffusivity };
+//! let model = Model {
+//!     domain: Domain { length: 1.0, walls: Boundary::Reflecting },
+//!     temperature: Arc::new(Uniform(1.0)),
+//!     network: Network::new(
+//!         vec![state("excited", 1.0, 1e-2), state("ground", 0.0, 1e-3)],
+//!         vec![Edge { between: [0, 1], attempt_rate: 1.0, barrier: 1.5 }],
+//!     )?,
+//! };
+//! let solution = stationary::solve(&model, &Options::default())?;
+//! let density = solution.reference(Observable::Density, &Grid::new(1.0, 4));
+//! let bins = density.into_iter().flatten().flatten();
+//! assert!(bins.into_iter().all(|p| (p - 1.0).abs() < 1e-14));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod element;
+pub mod fast_limit;
+pub mod functionals;
+mod linear;
+pub mod stationary;
+mod twofold;
+
+pub use fast_limit::FastLimit;
+pub use stationary::{Options, Stationary};
+
+use crate::model::Model;
+
+/// Why there is no continuum reference.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TheoryError {
+    /// The domain has no usable length.
+    #[error("the length of the domain must be positive and finite, found {found}")]
+    Length {
+        /// The length given.
+        found: f64,
+    },
+    /// An option is out of range.
+    #[error("option {option} must be {must}, found {found}")]
+    Option {
+        /// Which option.
+        option: &'static str,
+        /// What it must be.
+        must: &'static str,
+        /// What it is.
+        found: f64,
+    },
+    /// The temperature is not positive and finite somewhere.
+    #[error("the temperature must be positive and finite, found {found} at x = {x}")]
+    Temperature {
+        /// Where.
+        x: f64,
+        /// The value there.
+        found: f64,
+    },
+    /// A rate constant is too large to compute with somewhere.
+    #[error(
+        "the rate constant of channel {channel} must be at most 1e100, found {found} at x = {x}"
+    )]
+    Rate {
+        /// Index of the channel.
+        channel: usize,
+        /// Where.
+        x: f64,
+        /// The value there.
+        found: f64,
+    },
+    /// The linear system cannot be solved in double precision: rates (times length^2 over
+    /// diffusivity) that span too many orders of magnitude, or that vanish in a region.
+    #[error("the stationary equation is singular to working precision on {elements} elements")]
+    Singular {
+        /// Elements in use.
+        elements: usize,
+    },
+    /// Refinement ended above the largest error that the caller accepts.
+    #[error(
+        "the estimated relative error {estimate:.1e} is above the accepted {limit:.1e} on {elements} elements"
+    )]
+    NotConverged {
+        /// Estimated relative error of the best solution.
+        estimate: f64,
+        /// Largest accepted.
+        limit: f64,
+        /// Elements in use.
+        elements: usize,
+    },
+    /// A closed form holds for detailed balance only, and an edge does work.
+    #[error("transition {edge} does work, and this closed form needs detailed balance")]
+    Driven {
+        /// Index of the edge.
+        edge: usize,
+    },
+}
+
+/// The temperature at `x`, checked.
+fn temperature(model: &Model, x: f64) -> Result<f64, TheoryError> {
+    let found = model.temperature.value(x);
+    if found > 0.0 && found.is_finite() {
+        Ok(found)
+    } else {
+        Err(TheoryError::Temperature { x, found })
+    }
+}
+
+/// Forward and backward rate constant of every edge at `x`, checked.
+fn rates(model: &Model, x: f64) -> Result<Vec<[f64; 2]>, TheoryError> {
+    temperature(model, x)?;
+    let mut pairs = vec![[0.0; 2]; model.network.edges().len()];
+    for channel in model.network.channels() {
+        let found = model.rate(channel, x);
+        if !(0.0..=1e100).contains(&found) {
+            return Err(TheoryError::Rate {
+                channel: channel.index,
+                x,
+                found,
+            });
+        }
+        pairs[channel.edge][channel.index % 2] = found;
+    }
+    Ok(pairs)
+}
+
+/// Walls and kinks: the positions between which every coefficient is smooth.
+fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
+    let length = model.domain.length;
+    if !(length > 0.0 && length.is_finite()) {
+        return Err(TheoryError::Length { found: length });
+    }
+    let inside = |x: &f64| *x > 1e-12 * length && *x < (1.0 - 1e-12) * length;
+    let mut points: Vec<f64> = model
+        .temperature
+        .kinks()
+        .into_iter()
+        .filter(inside)
+        .collect();
+    points.extend([0.0, length]);
+    points.sort_by(f64::total_cmp);
+    points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);
+    Ok(points)
+}
