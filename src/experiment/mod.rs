@@ -1,0 +1,284 @@
+//! Experiment files: text to a typed run, and every mistake told with its place.
+//!
+//! The way of a file is `source` (text to a tree with places), `schema` (tree to parts, one function
+//! per object, by means of `reader`), `build` (parts to a model, with the checks that need several of
+//! them). A new key is one line where its object is read; a new kind of method or motion is one arm of
+//! its choice; nothing else lists keys.
+
+mod build;
+mod diagnostics;
+mod reader;
+mod schema;
+mod source;
+
+pub use diagnostics::{Diagnostic, Diagnostics};
+pub use source::{MAX_BYTES, MAX_DEPTH};
+
+use crate::error::Error;
+use crate::model::Model;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::path::Path;
+
+/// Version of the layout of the experiment file.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A checked experiment: what to simulate, how, and what to measure.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Its name: the stem of the file.
+    pub name: String,
+    /// Title from the file; may be empty.
+    pub title: String,
+    /// Equation or figure that it is about; may be empty.
+    pub claim: String,
+    /// Notes at the top of the file; may be empty.
+    pub notes: String,
+    /// The equations. The temperature is proven positive and finite on the whole domain, and every
+    /// rate is finite.
+    pub model: Model,
+    /// What the file says about each edge of `model.network` beyond its equation, in the same order.
+    pub transitions: Vec<Transition>,
+    /// How particles move.
+    pub motion: Motion,
+    /// How they are advanced.
+    pub method: Method,
+    /// How many, how long, from where.
+    pub run: RunPlan,
+    /// What is measured.
+    pub measure: MeasurePlan,
+    /// Named parameters with their values, in file order.
+    pub parameters: Vec<(String, f64)>,
+    /// The temperature as written in the file: a number or an expression in a string.
+    pub temperature: Value,
+}
+
+/// What a file says about an edge beyond its equation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// Its name, unique; from the file, or made of its two states: `excited-ground`.
+    pub name: String,
+}
+
+/// How particles move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Motion {
+    /// Without inertia: a diffusion.
+    Overdamped,
+}
+
+/// How particles are advanced.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Exact displacements between candidate transitions; no time step.
+    Exact {},
+}
+
+impl Method {
+    /// Its name in the file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::Exact {} => "exact",
+        }
+    }
+}
+
+/// How many particles are followed for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPlan {
+    /// Number of particles, at least `groups`.
+    pub particles: u64,
+    /// Number of independent groups, at least 32: the unit of parallel work and of statistics.
+    pub groups: usize,
+    /// Number of rounds into which the run is divided, at least 1 and, for legs, at most their number.
+    pub rounds: u64,
+    /// Length of the run after the burn-in, for each particle.
+    pub span: Span,
+    /// Length of the burn-in, of the same kind as `span`; `None` leaves it to the method.
+    pub burn_in: Option<Span>,
+    /// Where particles start.
+    pub start: Start,
+    /// Seed of all random numbers.
+    pub seed: u64,
+}
+
+/// A length of a run, for each particle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Span {
+    /// Candidate transitions, untimed.
+    Legs(u64),
+    /// Physical time.
+    Duration(f64),
+}
+
+impl Span {
+    /// The key in the file, and its value.
+    fn entry(self) -> (&'static str, Value) {
+        match self {
+            Span::Legs(legs) => ("legs", legs.into()),
+            Span::Duration(duration) => ("duration", duration.into()),
+        }
+    }
+}
+
+/// The law from which particles start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// Uniform in x, the internal state at local equilibrium.
+    LocalEquilibrium,
+    /// Uniform in x and over the states.
+    Uniform,
+}
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MeasurePlan {
+    /// Number of reported bins.
+    pub bins: usize,
+}
+
+impl Experiment {
+    /// Reads an experiment from its text. `name` is the experiment's, `file` is how messages call the
+    /// file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with all mistakes of the text.
+    pub fn from_str(name: &str, file: &str, text: &str) -> Result<Self, Error> {
+        let reports = reader::Reports::new(text);
+        let tree = match source::parse(text) {
+            Ok(tree) => tree,
+            Err(mistake) => return Err(one_mistake(file, text, *mistake)),
+        };
+        let root = reader::Cursor::root(&tree, &reports);
+        let experiment =
+            schema::read(&root).and_then(|parts| build::build(name, parts, &root, &reports));
+        match (reports.into_diagnostics(file), experiment) {
+            (None, Some(experiment)) => Ok(experiment),
+            (Some(diagnostics), _) => Err(Error::Input(diagnostics)),
+            (None, None) => Err(Error::Numeric(format!(
+                "{file}: the experiment could not be read, and no mistake was found in it"
+            ))),
+        }
+    }
+
+    /// Reads an experiment file; `-` is standard input.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, [`Error::Input`] with all mistakes in it. A file
+    /// larger than [`MAX_BYTES`] is refused before it is read.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let io = |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let (name, label, bytes) = if path == Path::new("-") {
+            let bytes = read_some(std::io::stdin().lock()).map_err(io)?;
+            ("stdin".to_owned(), "<stdin>".to_owned(), bytes)
+        } else {
+            let file = std::fs::File::open(path).map_err(io)?;
+            let bytes = read_some(file).map_err(io)?;
+            let stem = path.file_stem().unwrap_or(path.as_os_str());
+            (
+                stem.to_string_lossy().into_owned(),
+                path.display().to_string(),
+                bytes,
+            )
+        };
+        if bytes.len() > MAX_BYTES {
+            let mistake = Diagnostic::new(0..0, "the file is too large")
+                .expected(format!("at most {MAX_BYTES} bytes"));
+            return Err(one_mistake(&label, "", mistake));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::from_str(&name, &label, &text),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes());
+                let mistake = Diagnostic::new(at..at + 1, "the file is not UTF-8 text")
+                    .expected("UTF-8")
+                    .found(format!("the byte 0x{:02X}", error.as_bytes()[at]));
+                Err(one_mistake(&label, &text, mistake))
+            }
+        }
+    }
+
+    /// The configuration as run: every default filled in, every number evaluated, keys in a fixed
+    /// order, notes left out because they change nothing. It is an experiment file itself, and reading
+    /// it gives the same experiment.
+    pub fn canonical(&self) -> Value {
+        let number = |v: &f64| Value::from(*v);
+        let parameters: Map<String, Value> = self
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.clone(), number(value)))
+            .collect();
+        let states = self.model.network.states();
+        let transitions: Vec<Value> = self
+            .model
+            .network
+            .edges()
+            .iter()
+            .zip(&self.transitions)
+            .map(|(edge, transition)| {
+                json!({
+                    "name": transition.name,
+                    "between": edge.between.map(|i| states[i].name.as_str()),
+                    "attempt_rate": edge.attempt_rate,
+                    "barrier": edge.barrier,
+                })
+            })
+            .collect();
+        json!({
+            "format_version": FORMAT_VERSION,
+            "title": self.title,
+            "claim": self.claim,
+            "parameters": parameters,
+            "domain": self.model.domain,
+            "temperature": self.temperature,
+            "states": states,
+            "transitions": transitions,
+            "motion": self.motion,
+            "method": self.method,
+            "run": self.run.canonical(),
+            "measure": self.measure,
+        })
+    }
+}
+
+impl RunPlan {
+    fn canonical(&self) -> Value {
+        let mut map = Map::new();
+        map.insert("particles".into(), self.particles.into());
+        let (key, value) = self.span.entry();
+        map.insert(key.into(), value);
+        if let Some(burn_in) = self.burn_in {
+            map.insert("burn_in".into(), burn_in.entry().1);
+        }
+        map.insert("groups".into(), self.groups.into());
+        map.insert("rounds".into(), self.rounds.into());
+        map.insert("start".into(), json!(self.start));
+        map.insert("seed".into(), self.seed.into());
+        Value::Object(map)
+    }
+}
+
+/// At most one byte more than a file may have, so that too large a file is known as such.
+fn read_some(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn one_mistake(file: &str, text: &str, mistake: Diagnostic) -> Error {
+    let text = if text.len() > MAX_BYTES { "" } else { text };
+    Error::Input(Diagnostics {
+        file: source::shorten(file),
+        text: text.to_owned(),
+        list: vec![mistake],
+        omitted: 0,
+    })
+}

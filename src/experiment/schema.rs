@@ -1,0 +1,494 @@
+//! The experiment file, key by key: what each may hold, and what stands in for it when it is absent.
+//!
+//! One function reads one object. Checks that need more than one object are in `build`.
+
+use super::diagnostics::Diagnostic;
+use super::reader::{Cursor, Must, Object, Parameters};
+use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan, Span, Start};
+use crate::expression::Expression;
+use crate::model::{Boundary, Domain, Field, Uniform};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const MOST_PARAMETERS: usize = 1000;
+const MOST_STATES: usize = 1000;
+const MOST_TRANSITIONS: usize = 10_000;
+const MOST_PARTICLES: u64 = 10_000_000_000;
+const MOST_GROUPS: u64 = 65_536;
+const DEFAULT_GROUPS: u64 = 64;
+const DEFAULT_ROUNDS: u64 = 20;
+const DEFAULT_BINS: u64 = 50;
+
+/// Fewest groups: below that, intervals from groups are wide and their coverage is poor.
+pub(super) const FEWEST_GROUPS: u64 = 32;
+
+/// What a file says, as far as it could be read. What is `None` has been noted as a mistake.
+#[derive(Debug)]
+pub(super) struct ExperimentFile<'a> {
+    pub title: Option<String>,
+    pub claim: Option<String>,
+    pub notes: String,
+    pub parameters: Parameters,
+    pub domain: Option<Domain>,
+    pub temperature: Option<TemperaturePart<'a>>,
+    pub states: Option<Vec<StatePart<'a>>>,
+    pub transitions: Option<Vec<TransitionPart<'a>>>,
+    pub motion: Option<Motion>,
+    pub method: Option<Method>,
+    pub run: Option<RunPlan>,
+    pub measure: Option<MeasurePlan>,
+}
+
+/// The temperature with its place.
+#[derive(Debug)]
+pub(super) struct TemperaturePart<'a> {
+    pub field: Arc<dyn Field>,
+    /// As written, for the canonical form.
+    pub written: serde_json::Value,
+    pub at: Cursor<'a>,
+}
+
+/// One state with its place.
+#[derive(Debug)]
+pub(super) struct StatePart<'a> {
+    pub name: Option<String>,
+    pub energy: Option<f64>,
+    pub diffusivity: Option<f64>,
+    /// The name, or the entry where it has none.
+    pub at: Cursor<'a>,
+}
+
+/// One transition with its places.
+#[derive(Debug)]
+pub(super) struct TransitionPart<'a> {
+    pub name: Option<(String, Cursor<'a>)>,
+    pub between: Option<[(String, Cursor<'a>); 2]>,
+    pub attempt_rate: Option<f64>,
+    pub barrier: Option<f64>,
+    pub at: Cursor<'a>,
+}
+
+/// Reads the whole file.
+pub(super) fn read<'a>(root: &Cursor<'a>) -> Option<ExperimentFile<'a>> {
+    let mut file = root.object()?;
+    let notes = file.notes.clone();
+    if let Some(at) = file.required("format_version") {
+        version(&at);
+    }
+    let title = file.or("title", String::new(), |c| c.text().map(str::to_owned));
+    let claim = file.or("claim", String::new(), |c| c.text().map(str::to_owned));
+    let parameters = match file.optional("parameters") {
+        Some(at) => parameters(&at),
+        None => Parameters::default(),
+    };
+    let domain = file
+        .required("domain")
+        .and_then(|c| domain(&c, &parameters));
+    let temperature = file
+        .required("temperature")
+        .and_then(|c| temperature(&c, &parameters));
+    let states = states(&mut file, &parameters);
+    let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
+    let motion = file.or("motion", Motion::Overdamped, |c| motion(&c));
+    let method = file.or("method", Method::Exact {}, |c| method(&c));
+    let run = file.required("run").and_then(|c| run(&c));
+    let measure = match file.optional("measure") {
+        Some(at) => measure(&at),
+        None => Some(MeasurePlan {
+            bins: DEFAULT_BINS as usize,
+        }),
+    };
+    file.finish();
+    Some(ExperimentFile {
+        title,
+        claim,
+        notes,
+        parameters,
+        domain,
+        temperature,
+        states,
+        transitions,
+        motion,
+        method,
+        run,
+        measure,
+    })
+}
+
+fn version(at: &Cursor<'_>) {
+    if let Some(found) = at.integer(0..=u64::from(u32::MAX))
+        && found != u64::from(FORMAT_VERSION)
+    {
+        at.push(
+            at.mistake("this version of the file format is not known")
+                .expected(FORMAT_VERSION.to_string())
+                .found(found.to_string()),
+        );
+    }
+}
+
+/// Parameters in file order; each may use those before it.
+fn parameters(at: &Cursor<'_>) -> Parameters {
+    let mut known = Parameters::default();
+    let Some(mut object) = at.object() else {
+        return known;
+    };
+    let entries = object.entries();
+    if entries.len() > MOST_PARAMETERS {
+        at.push(
+            at.mistake("too many parameters")
+                .expected(format!("at most {MOST_PARAMETERS}"))
+                .found(entries.len().to_string()),
+        );
+        return known;
+    }
+    for (name, span, value) in entries {
+        if let Err(why) = parameter_name(name) {
+            value.push(
+                Diagnostic::new(span, "not a name for a parameter")
+                    .at(value.path())
+                    .expected("a letter, then letters, digits or _, and no name with a meaning of its own")
+                    .found(why),
+            );
+            // Uses of a name that means nothing else are meant for this parameter.
+            if Expression::parse(name, &["x"], &[]).is_err() {
+                known.broken.insert(name.to_owned());
+            }
+            continue;
+        }
+        // A parameter whose value is a mistake stays known, so that its uses are not mistakes too.
+        let number = value.scalar(&known, Must::FINITE);
+        if number.is_none() {
+            known.broken.insert(name.to_owned());
+        }
+        known.list.push((name.to_owned(), number.unwrap_or(1.0)));
+    }
+    object.finish();
+    known
+}
+
+/// Whether a parameter can have this name; the error says what it is instead.
+fn parameter_name(name: &str) -> Result<(), String> {
+    let quoted = super::source::quote(name);
+    let mut chars = name.chars();
+    let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
+    if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err(quoted);
+    }
+    // Variables of today and of the parts of the language to come, and constants.
+    const RESERVED: [&str; 7] = ["x", "t", "T", "q", "v", "pi", "e"];
+    if RESERVED.contains(&name) || !usable_in_expressions(name) {
+        return Err(format!("{quoted}, which has a meaning of its own"));
+    }
+    Ok(())
+}
+
+/// Whether the expression language reads this name as a parameter, not as a function or constant of
+/// its own: with the value 2.5 it must evaluate to 2.5.
+fn usable_in_expressions(name: &str) -> bool {
+    let list = [(name.to_owned(), 2.5)];
+    Expression::parse(name, &[], &list).is_ok_and(|expression| expression.eval(&[]) == 2.5)
+}
+
+fn domain(at: &Cursor<'_>, parameters: &Parameters) -> Option<Domain> {
+    let mut object = at.object()?;
+    let length = object
+        .required("length")
+        .and_then(|c| c.scalar(parameters, Must::POSITIVE));
+    let walls = object.or("walls", Boundary::Reflecting, |c| {
+        c.word(&[("reflecting", Boundary::Reflecting)])
+    });
+    object.finish();
+    Some(Domain {
+        length: length?,
+        walls: walls?,
+    })
+}
+
+/// A number, or an expression in `x`. That it is positive is proven in `build`, on the domain.
+fn temperature<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<TemperaturePart<'a>> {
+    let (field, written): (Arc<dyn Field>, _) = if at.is_number() {
+        let value = at.number(Must::POSITIVE)?;
+        (Arc::new(Uniform(value)), value.into())
+    } else if at.is_string() {
+        let expression = at.expression(&["x"], parameters)?;
+        let written = expression.source().to_owned().into();
+        match expression.constant() {
+            Some(value) => (Arc::new(Uniform(value)), written),
+            None => (Arc::new(expression), written),
+        }
+    } else {
+        return at.refuse("a positive number, or an expression in x in quotes");
+    };
+    Some(TemperaturePart {
+        field,
+        written,
+        at: at.clone(),
+    })
+}
+
+/// The states; where there are none, the one state of a particle without internal states, whose
+/// diffusivity then stands at the top of the file.
+fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<StatePart<'a>>> {
+    let states = file.optional("states");
+    let alone = file.optional("diffusivity");
+    let Some(at) = states else {
+        let Some(alone) = alone else {
+            let mistake = file
+                .mistake("the file says nothing about diffusion")
+                .expected("\"states\", or \"diffusivity\" for a particle without internal states");
+            file.missing(&["states", "diffusivity"], mistake);
+            return None;
+        };
+        return Some(vec![StatePart {
+            name: Some("particle".to_owned()),
+            energy: Some(0.0),
+            diffusivity: alone.scalar(parameters, Must::POSITIVE),
+            at: alone,
+        }]);
+    };
+    if let Some(alone) = alone {
+        alone.push(
+            alone
+                .mistake("`diffusivity` stands beside `states`")
+                .hint("every state has its own \"diffusivity\"; remove this one"),
+        );
+    }
+    let entries = at.array(MOST_STATES)?;
+    if entries.is_empty() {
+        at.push(
+            at.mistake("`states` is empty")
+                .expected("at least one state")
+                .hint("leave `states` out for a particle without internal states"),
+        );
+        return None;
+    }
+    Some(entries.iter().map(|c| state(c, parameters)).collect())
+}
+
+fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
+    let Some(mut object) = at.object() else {
+        return StatePart {
+            name: None,
+            energy: None,
+            diffusivity: None,
+            at: at.clone(),
+        };
+    };
+    let name = object.required("name");
+    let part = StatePart {
+        name: name.as_ref().and_then(Cursor::name),
+        energy: object.or("energy", 0.0, |c| c.scalar(parameters, Must::FINITE)),
+        diffusivity: object
+            .required("diffusivity")
+            .and_then(|c| c.scalar(parameters, Must::POSITIVE)),
+        at: name.unwrap_or_else(|| at.clone()),
+    };
+    object.finish();
+    part
+}
+
+fn transitions<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<Vec<TransitionPart<'a>>> {
+    let entries = at.array(MOST_TRANSITIONS)?;
+    let read: Vec<_> = entries
+        .iter()
+        .filter_map(|c| transition(c, parameters))
+        .collect();
+    (read.len() == entries.len()).then_some(read)
+}
+
+fn transition<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<TransitionPart<'a>> {
+    let mut object = at.object()?;
+    let part = TransitionPart {
+        name: object
+            .optional("name")
+            .and_then(|c| Some((c.name()?, c.clone()))),
+        between: object.required("between").and_then(|c| between(&c)),
+        attempt_rate: object
+            .required("attempt_rate")
+            .and_then(|c| c.scalar(parameters, Must::NOT_NEGATIVE)),
+        barrier: object
+            .required("barrier")
+            .and_then(|c| c.scalar(parameters, Must::FINITE)),
+        at: at.clone(),
+    };
+    object.finish();
+    Some(part)
+}
+
+fn between<'a>(at: &Cursor<'a>) -> Option<[(String, Cursor<'a>); 2]> {
+    let ends = at.array(usize::MAX)?;
+    if let [a, b] = &ends[..] {
+        let names = [a.text(), b.text()];
+        let [from, to] = [names[0]?, names[1]?];
+        return Some([(from.to_owned(), a.clone()), (to.to_owned(), b.clone())]);
+    }
+    at.push(
+        at.mistake("a transition joins two states")
+            .expected("the names of two states")
+            .found(format!("an array of {}", ends.len())),
+    );
+    None
+}
+
+fn motion(at: &Cursor<'_>) -> Option<Motion> {
+    at.choice(&[("overdamped", &|options| {
+        options.finish();
+        Some(Motion::Overdamped)
+    })])
+}
+
+fn method(at: &Cursor<'_>) -> Option<Method> {
+    at.choice(&[("exact", &|options| {
+        options.finish();
+        Some(Method::Exact {})
+    })])
+}
+
+fn run(at: &Cursor<'_>) -> Option<RunPlan> {
+    let mut object = at.object()?;
+    let particles_at = object.required("particles");
+    let particles = particles_at
+        .as_ref()
+        .and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES));
+    let legs_at = object.optional("legs");
+    let duration_at = object.optional("duration");
+    let span = run_span(&mut object, legs_at.as_ref(), duration_at.as_ref());
+    let burn_in_at = object.optional("burn_in");
+    let burn_in = match &burn_in_at {
+        None => Some(None),
+        Some(c) if duration_at.is_some() => c
+            .number(Must::NOT_NEGATIVE)
+            .map(|v| Some(Span::Duration(v))),
+        Some(c) => c.integer(0..=MOST_LEGS).map(|v| Some(Span::Legs(v))),
+    };
+    let default_groups = particles.map_or(DEFAULT_GROUPS, |n| n.min(DEFAULT_GROUPS));
+    let groups_at = object.optional("groups");
+    let groups = match &groups_at {
+        None => Some(default_groups),
+        Some(c) => c.integer(FEWEST_GROUPS..=MOST_GROUPS),
+    };
+    let default_rounds = match span {
+        Some(Span::Legs(legs)) => legs.min(DEFAULT_ROUNDS),
+        _ => DEFAULT_ROUNDS,
+    };
+    let rounds_at = object.optional("rounds");
+    let rounds = match &rounds_at {
+        None => Some(default_rounds),
+        Some(c) => c.integer(1..=MOST_ROUNDS),
+    };
+    let start = object.or("start", Start::LocalEquilibrium, |c| {
+        c.word(&[
+            ("local_equilibrium", Start::LocalEquilibrium),
+            ("uniform", Start::Uniform),
+        ])
+    });
+    let seed = object.or("seed", 1, |c| c.integer(0..=u64::MAX));
+    object.finish();
+
+    if let (Some(particles), Some(groups), Some(c)) = (particles, groups, &groups_at)
+        && groups > particles
+    {
+        c.push(
+            c.mistake("more groups than particles")
+                .expected(format!("at most {particles} groups"))
+                .found(groups.to_string())
+                .hint("a group needs at least one particle; the error bars come from the groups"),
+        );
+    }
+    if let (Some(Span::Legs(legs)), Some(rounds), Some(c)) = (span, rounds, &rounds_at)
+        && rounds > legs
+    {
+        c.push(
+            c.mistake("more rounds than legs")
+                .expected(format!("at most {legs} rounds"))
+                .found(rounds.to_string()),
+        );
+    }
+    if let (Some(particles), Some(Span::Legs(legs)), Some(burn_in)) = (particles, span, burn_in) {
+        let waiting = match burn_in {
+            Some(Span::Legs(n)) => n,
+            _ => 0,
+        };
+        let total = u128::from(particles) * (u128::from(legs) + u128::from(waiting));
+        if let (true, Some(c)) = (total > u128::from(MOST_LEGS), &legs_at) {
+            c.push(
+                c.mistake("the run is too long to be counted")
+                    .expected(format!("particles x legs of at most {MOST_LEGS:e}"))
+                    .found(format!("{:e}", total as f64)),
+            );
+        }
+    }
+    Some(RunPlan {
+        particles: particles?,
+        groups: usize::try_from(groups?).ok()?,
+        rounds: rounds?,
+        span: span?,
+        burn_in: burn_in?,
+        start: start?,
+        seed: seed?,
+    })
+}
+
+/// Most legs of a run in all, and most rounds: far beyond any run, far below what overflows.
+const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
+const MOST_ROUNDS: u64 = 1_000_000;
+
+/// Exactly one of `legs` and `duration`.
+fn run_span(
+    run: &mut Object<'_>,
+    legs: Option<&Cursor<'_>>,
+    duration: Option<&Cursor<'_>>,
+) -> Option<Span> {
+    match (legs, duration) {
+        (Some(legs), None) => legs.integer(1..=MOST_LEGS).map(Span::Legs),
+        (None, Some(duration)) => duration.number(Must::POSITIVE).map(Span::Duration),
+        (Some(legs), Some(duration)) => {
+            run.push(
+                duration
+                    .mistake("both `legs` and `duration` are given")
+                    .expected("one of the two")
+                    .related(legs.span(), "the other one")
+                    .hint(
+                        "`legs` counts candidate transitions of a particle, `duration` is a time",
+                    ),
+            );
+            None
+        }
+        (None, None) => {
+            let mistake = run.mistake("the run has no length").expected(
+                "\"legs\" (candidate transitions of a particle) or \"duration\" (a time)",
+            );
+            run.missing(&["legs", "duration"], mistake);
+            None
+        }
+    }
+}
+
+fn measure(at: &Cursor<'_>) -> Option<MeasurePlan> {
+    let mut object = at.object()?;
+    let bins = object.or("bins", DEFAULT_BINS, |c| c.integer(2..=4096));
+    object.finish();
+    Some(MeasurePlan {
+        bins: usize::try_from(bins?).ok()?,
+    })
+}
+
+/// Notes every name that occurs twice.
+pub(super) fn duplicates<'a, 'b: 'a>(
+    what: &str,
+    names: impl Iterator<Item = (&'a str, &'a Cursor<'b>)>,
+) {
+    let mut seen: HashMap<&str, &Cursor<'_>> = HashMap::new();
+    for (name, at) in names {
+        if let Some(first) = seen.get(name) {
+            at.push(
+                at.mistake(format!("two {what} have the same name"))
+                    .found(super::source::quote(name))
+                    .related(first.span(), "first given here"),
+            );
+        } else {
+            seen.insert(name, at);
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Experiment files from a user's side: what is accepted, and what is said about what is not.
+//!
+//! `tests/input/good/*.json` must be read. Beside every `tests/input/bad/NAME.json` stands
+//! `NAME.expected` with one line per mistake, in file order: `line:column: fragment | fragment ...`,
+//! all of which must occur in what is said about that mistake. No other mistake may be reported.
+
+use soret::error::Error;
+use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion, Span, Start};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder(name: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/input")
+        .join(name);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn read(text: &str) -> Result<Experiment, Diagnostics> {
+    match Experiment::from_str("test", "test.json", text) {
+        Ok(experiment) => Ok(experiment),
+        Err(Error::Input(diagnostics)) => {
+            assert!(!diagnostics.list.is_empty());
+            Err(diagnostics)
+        }
+        Err(other) => panic!("not a mistake of the file: {other}"),
+    }
+}
+
+/// What a bad file's mistakes have against its expectations; nothing when all is as expected.
+fn complaint(text: &str, expected: &str) -> Option<String> {
+    let Err(diagnostics) = read(text) else {
+        return Some("the file is accepted".to_owned());
+    };
+    let said: Vec<String> = diagnostics.lines().collect();
+    let expected: Vec<&str> = expected.lines().filter(|l| !l.trim().is_empty()).collect();
+    let fits = said.len() == expected.len()
+        && said.iter().zip(&expected).all(|(said, expected)| {
+            let (place, fragments) = expected
+                .split_once(": ")
+                .expect("an expectation is `line:column: fragments`");
+            said.starts_with(&format!("test.json:{place}: "))
+                && fragments
+                    .split(" | ")
+                    .all(|fragment| said.contains(fragment.trim()))
+        });
+    (!fits).then(|| {
+        format!(
+            "expected\n  {}\nbut said\n  {}",
+            expected.join("\n  "),
+            said.join("\n  ")
+        )
+    })
+}
+
+#[test]
+fn bad_files_are_told_what_is_wrong() {
+    let files = folder("bad");
+    assert!(files.len() >= 60, "only {} bad files", files.len());
+    let mut failures = Vec::new();
+    for path in files {
+        let expected = fs::read_to_string(path.with_extension("expected"))
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text = fs::read_to_string(&path).unwrap();
+        if let Some(complaint) = complaint(&text, &expected) {
+            failures.push(format!("{}: {complaint}", path.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn good_files_are_read() {
+    let files = folder("good");
+    assert!(files.len() >= 8, "only {} good files", files.len());
+    let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let ours = fs::read_dir(experiments)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"));
+    for path in files.into_iter().chain(ours) {
+        let experiment = match Experiment::read(&path) {
+            Ok(experiment) => experiment,
+            Err(error) => panic!("{}:\n{error}", path.display()),
+        };
+        assert_eq!(
+            Some(experiment.name.as_str()),
+            path.file_stem().unwrap().to_str()
+        );
+
+        // The canonical form is a file of the same experiment, and a fixed point.
+        let canonical = experiment.canonical();
+        let again = read(&serde_json::to_string_pretty(&canonical).unwrap());
+        let again = again.unwrap_or_else(|d| panic!("{}:\n{}", path.display(), d.render(false)));
+        assert_eq!(again.canonical(), canonical, "{}", path.display());
+        assert_eq!(again.model.network, experiment.model.network);
+        assert_eq!(again.run, experiment.run);
+    }
+}
+
+#[test]
+fn the_walkers_notice_when_something_is_wrong() {
+    // Negative control: a good file among the bad ones, a wrong place, a wrong word, and a mistake
+    // too many are all noticed.
+    let good = fs::read_to_string(&folder("good")[0]).unwrap();
+    assert!(complaint(&good, "1:1: anything").is_some());
+    let bad = &folder("bad")[0];
+    let expected = fs::read_to_string(bad.with_extension("expected")).unwrap();
+    let bad = fs::read_to_string(bad).unwrap();
+    assert_eq!(complaint(&bad, &expected), None);
+    assert!(complaint(&bad, &format!("9{expected}")).is_some());
+    assert!(complaint(&bad, &format!("{} | zebra", expected.trim())).is_some());
+    assert!(complaint(&bad, &format!("{}\n1:1: more", expected.trim())).is_some());
+    assert!(complaint(&bad, "").is_some());
+    assert!(read(&bad).is_err());
+}
+
+#[test]
+fn defaults_and_values_are_what_the_file_says() {
+    let least = r#"{"format_version": 1, "domain": {"length": 2}, "temperature": "1 + x",
+        "diffusivity": "3", "run": {"particles": 1e5, "legs": 1e4}}"#;
+    let e = read(least).unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!(
+        (e.title.as_str(), e.claim.as_str(), e.notes.as_str()),
+        ("", "", "")
+    );
+    assert_eq!(e.model.domain.length, 2.0);
+    assert_eq!(e.model.temperature.value(0.5), 1.5);
+    assert_eq!(e.model.network.states().len(), 1);
+    assert_eq!(e.model.network.states()[0].diffusivity, 3.0);
+    assert!(e.model.network.edges().is_empty() && e.transitions.is_empty());
+    assert_eq!((e.motion, e.method), (Motion::Overdamped, Method::Exact {}));
+    assert_eq!(
+        (e.run.particles, e.run.groups, e.run.rounds),
+        (100_000, 64, 20)
+    );
+    assert_eq!((e.run.span, e.run.burn_in), (Span::Legs(10_000), None));
+    assert_eq!((e.run.start, e.run.seed), (Start::LocalEquilibrium, 1));
+    assert_eq!(e.measure.bins, 50);
+
+    let more = r#"{"format_version": 1.0, "title": "T", "claim": "C", "notes": "N",
+        "parameters": {"a": 2, "b": "a^2", "notes": "powers"},
+        "domain": {"length": "b", "walls": "reflecting"}, "temperature": 1.5,
+        "states": [{"name": "A", "energy": "-a", "diffusivity": "1/b"}, {"name": "B", "diffusivity": 2}],
+        "transitions": [{"between": ["A", "B"], "attempt_rate": "b", "barrier": "a + b", "name": "hop"},
+            {"between": ["B", "A"], "attempt_rate": 0, "barrier": 0},
+            {"between": ["B", "A"], "attempt_rate": 0, "barrier": 0}],
+        "motion": {"overdamped": {"notes": "n"}, "notes": "m"}, "method": "exact",
+        "run": {"particles": 40, "duration": 7.5, "burn_in": 2.5, "rounds": 3, "start": "uniform",
+            "seed": 18446744073709551615},
+        "measure": {"bins": 2}}"#;
+    let e = read(more).unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!(
+        (e.title.as_str(), e.claim.as_str(), e.notes.as_str()),
+        ("T", "C", "N")
+    );
+    assert_eq!(e.parameters, [("a".to_owned(), 2.0), ("b".to_owned(), 4.0)]);
+    assert_eq!(e.model.domain.length, 4.0);
+    let states = e.model.network.states();
+    assert_eq!((states[0].energy, states[0].diffusivity), (-2.0, 0.25));
+    assert_eq!((states[1].energy, states[1].diffusivity), (0.0, 2.0));
+    let edge = &e.model.network.edges()[0];
+    assert_eq!(
+        (edge.between, edge.attempt_rate, edge.barrier),
+        ([0, 1], 4.0, 6.0)
+    );
+    let names: Vec<&str> = e.transitions.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["hop", "B-A", "B-A (2)"]);
+    assert_eq!((e.run.particles, e.run.groups, e.run.rounds), (40, 40, 3));
+    assert_eq!(
+        (e.run.span, e.run.burn_in),
+        (Span::Duration(7.5), Some(Span::Duration(2.5)))
+    );
+    assert_eq!((e.run.start, e.run.seed), (Start::Uniform, u64::MAX));
+}
+
+#[test]
+fn all_mistakes_are_shown_at_once() {
+    let text = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/input/bad/many_mistakes.json"),
+    )
+    .unwrap();
+    let diagnostics = read(&text).unwrap_err();
+    assert!(diagnostics.list.len() >= 12, "{diagnostics}");
+    let order: Vec<usize> = diagnostics.list.iter().map(|d| d.span.start).collect();
+    assert!(order.is_sorted());
+    let plain = diagnostics.render(false);
+    assert!(!plain.contains('\u{1b}'));
+    for (d, line) in diagnostics.list.iter().zip(diagnostics.lines()) {
+        assert!(plain.contains(&d.title));
+        assert!(plain.contains(line.split(": ").next().unwrap()), "{line}");
+    }
+    assert!(plain.contains("^^^"));
+    assert!(diagnostics.render(true).contains('\u{1b}'));
+}
+
+#[test]
+fn too_many_mistakes_are_counted() {
+    let keys: Vec<String> = (0..1000).map(|i| format!("\"k{i}\": 0")).collect();
+    let diagnostics = read(&format!("{{{}}}", keys.join(","))).unwrap_err();
+    assert_eq!(diagnostics.list.len(), Diagnostics::MOST);
+    assert_eq!(diagnostics.list.len() + diagnostics.omitted, 1000 + 5);
+    let rendered = diagnostics.render(false);
+    assert!(rendered.contains("1005 mistakes in test.json, the first 100 shown"));
+}
+
+#[test]
+fn bombs_are_refused() {
+    for open in ["[", "{\"a\":", "{\"states\":["] {
+        let diagnostics = read(&open.repeat(300_000)).unwrap_err();
+        assert!(diagnostics.list[0].title.contains("nested too deeply"));
+        assert!(diagnostics.render(false).len() < 10_000);
+    }
+    let diagnostics = read(&" ".repeat(MAX_BYTES + 1)).unwrap_err();
+    assert!(diagnostics.list[0].title.contains("too large"));
+    diagnostics.render(false);
+    let many = format!("{{\"states\": [{}]}}", vec!["{}"; 100_000].join(","));
+    let diagnostics = read(&many).unwrap_err();
+    assert!(diagnostics.render(false).contains("too many entries"));
+    let deep = format!(
+        r#"{{"format_version": 1, "domain": {{"length": 1}}, "temperature": "{}",
+        "diffusivity": 1, "run": {{"particles": 64, "legs": 1}}}}"#,
+        "(".repeat(4000)
+    );
+    read(&deep).unwrap_err().render(false);
+    read(&deep.replace('(', "(".repeat(100).as_str())).unwrap_err();
+}
+
+#[test]
+fn files_that_cannot_be_read_are_told_apart() {
+    let missing = Experiment::read(Path::new("no/such/file.json")).unwrap_err();
+    assert!(matches!(missing, Error::Io { .. }));
+    assert_eq!(missing.exit_code(), 1);
+    assert!(missing.to_string().contains("no/such/file.json"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("latin1.json");
+    fs::write(&path, b"{\n  \"title\": \"caf\xe9\"\n}").unwrap();
+    let Err(error @ Error::Input(_)) = Experiment::read(&path) else {
+        panic!("accepted");
+    };
+    assert_eq!(error.exit_code(), 3);
+    assert!(
+        error
+            .to_string()
+            .contains("latin1.json:2:16: the file is not UTF-8 text"),
+        "{error}"
+    );
+    let path = folder.path().join("large.json");
+    fs::write(&path, vec![b' '; MAX_BYTES + 10]).unwrap();
+    let error = Experiment::read(&path).unwrap_err();
+    assert!(
+        error.to_string().contains("the file is too large"),
+        "{error}"
+    );
+}
+
+/// Small generator for the fuzz test; its quality does not matter, its repeatability does.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % n.max(1)
+    }
+}
+
+/// Mutated copies of all good and bad files: the answer may be anything but a panic.
+/// `SORET_FUZZ` sets how many (20 000 by default).
+#[test]
+fn mutated_files_never_panic() {
+    let rounds: usize = std::env::var("SORET_FUZZ")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(20_000);
+    let texts = |name| -> Vec<String> {
+        let read = |path| fs::read_to_string(path).unwrap();
+        folder(name).into_iter().map(read).collect()
+    };
+    let seeds = [texts("good"), texts("good"), texts("bad")];
+    const PIECES: [&str; 36] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "\\u",
+        "\\ud83d",
+        "\\udc00",
+        "\"x\"",
+        "0",
+        "-1",
+        "1e999",
+        "1e-999",
+        "-0",
+        "1e5",
+        "0.5",
+        "null",
+        "true",
+        "\"1/x\"",
+        "\"exp(1000*x)\"",
+        "\"x^x^x\"",
+        "\"ln(x)\"",
+        "é",
+        "😀",
+        "\u{0}",
+        "\u{feff}",
+        "\n",
+        " ",
+        "\"notes\"",
+        "\"legs\"",
+        "9007199254740993",
+        "\"dT\"",
+        "//",
+    ];
+    let mut random = Random(0x9e3779b97f4a7c15);
+    let (mut good, mut bad) = (0, 0);
+    for round in 0..rounds {
+        let seeds = &seeds[random.below(seeds.len())];
+        let mut chars: Vec<char> = seeds[random.below(seeds.len())].chars().collect();
+        for _ in 0..=random.below(4) {
+            let at = random.below(chars.len() + 1);
+            let to = (at + random.below(12)).min(chars.len());
+            let piece = PIECES[random.below(PIECES.len())].chars();
+            match random.below(6) {
+                0 => drop(chars.drain(at..to)),
+                1 => drop(chars.splice(at..at, piece)),
+                2 => drop(chars.splice(at..to, piece)),
+                3 => {
+                    let copy: Vec<char> = chars[at..to].to_vec();
+                    let other = random.below(chars.len() + 1);
+                    drop(chars.splice(other..other, copy));
+                }
+                4 if at < chars.len() => {
+                    chars[at] = char::from(32 + random.below(95) as u8);
+                }
+                _ => {
+                    // Exchange a value between two places that hold digits.
+                    if let Some(i) = chars[at.min(chars.len())..]
+                        .iter()
+                        .position(char::is_ascii_digit)
+                    {
+                        let digit = char::from(b'0' + random.below(10) as u8);
+                        chars[at + i] = digit;
+                    }
+                }
+            }
+        }
+        let text: String = chars.into_iter().collect();
+        match read(&text) {
+            Ok(experiment) => {
+                good += 1;
+                // What is accepted keeps its promises.
+                let model = &experiment.model;
+                for i in 0..=16 {
+                    let x = model.domain.length * f64::from(i) / 16.0;
+                    assert!(model.temperature.value(x) > 0.0, "{text}");
+                    for channel in model.network.channels() {
+                        assert!(model.rate(channel, x).is_finite(), "{text}");
+                    }
+                }
+                let canonical = experiment.canonical().to_string();
+                assert!(read(&canonical).is_ok(), "{text}\n{canonical}");
+            }
+            Err(diagnostics) => {
+                bad += 1;
+                for d in &diagnostics.list {
+                    assert!(d.span.start <= d.span.end && d.span.end <= text.len() + 1);
+                }
+                if round % 16 == 0 {
+                    diagnostics.render(round % 32 == 0);
+                    assert!(!diagnostics.to_string().is_empty());
+                }
+            }
+        }
+    }
+    assert!(
+        good > rounds / 50 && bad > rounds / 2,
+        "{good} good, {bad} bad"
+    );
+}
