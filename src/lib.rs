@@ -4,3 +4,5 @@ pub mod expression;
 pub mod grid;
 pub mod model;
 pub mod observable;
+pub mod report;
+pub mod stats;

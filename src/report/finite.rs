@@ -1,0 +1,154 @@
+//! Refuses NaN and infinity before anything is written. JSON has no word for them, and a `null` in
+//! their place would read as "not measured".
+
+use super::ReportError;
+use super::summary::{
+    ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary,
+};
+use crate::stats::{Estimate, Outcome};
+
+/// Checks every number of the summary. The structures are taken apart field by field, so that a new
+/// field does not compile until it has been thought of here.
+pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
+    let Summary {
+        format_version: _,
+        name: _,
+        title: _,
+        claim: _,
+        conventions: _,
+        run,
+        length,
+        bins: _,
+        states: _,
+        quantities,
+        theory,
+        comparison,
+        invariants: _,
+        warnings: _,
+    } = summary;
+    number(*length, || "length".into())?;
+    check_run(run)?;
+    for quantity in quantities {
+        check_quantity(quantity)?;
+    }
+    if let Some(TheorySummary {
+        equation: _,
+        error_estimate,
+        resolution: _,
+    }) = theory
+    {
+        number(*error_estimate, || "theory: error_estimate".into())?;
+    }
+    comparison.as_ref().map_or(Ok(()), check_comparison)
+}
+
+fn check_run(run: &RunSummary) -> Result<(), ReportError> {
+    let RunSummary {
+        complete: _,
+        method: _,
+        clock: _,
+        seed: _,
+        particles: _,
+        groups: _,
+        legs_per_particle: _,
+        duration,
+        burn_in,
+        rounds_planned: _,
+        rounds_done: _,
+        legs: _,
+        transitions: _,
+        particle_time,
+    } = run;
+    optional(*duration, || "run: duration".into())?;
+    number(*burn_in, || "run: burn_in".into())?;
+    number(*particle_time, || "run: particle_time".into())
+}
+
+fn check_quantity(quantity: &Quantity) -> Result<(), ReportError> {
+    for (index, row) in quantity.rows.iter().enumerate() {
+        let place = |field: &str| {
+            let label = label(quantity);
+            match quantity.rows.len() {
+                1 => format!("{label}: {field}"),
+                _ => format!("{label}, row {index}: {field}"),
+            }
+        };
+        let Row {
+            x_lo,
+            x_hi,
+            estimate,
+            theory,
+            z,
+        } = row;
+        optional(*x_lo, || place("x_lo"))?;
+        optional(*x_hi, || place("x_hi"))?;
+        match estimate {
+            Outcome::Estimate(Estimate {
+                value,
+                std_error,
+                low,
+                high,
+            }) => {
+                number(*value, || place("value"))?;
+                number(*std_error, || place("std_err"))?;
+                number(*low, || place("ci_low"))?;
+                number(*high, || place("ci_high"))?;
+            }
+            Outcome::Null { value, reason: _ } => optional(*value, || place("value"))?,
+        }
+        optional(*theory, || place("theory"))?;
+        optional(*z, || place("z"))?;
+    }
+    Ok(())
+}
+
+fn check_comparison(comparison: &ComparisonSummary) -> Result<(), ReportError> {
+    let ComparisonSummary {
+        alpha,
+        comparisons: _,
+        critical_z,
+        worst_z,
+        worst: _,
+        contrasts,
+        agrees: _,
+        sentences: _,
+    } = comparison;
+    number(*alpha, || "comparison: alpha".into())?;
+    number(*critical_z, || "comparison: critical_z".into())?;
+    number(*worst_z, || "comparison: worst_z".into())?;
+    for contrast in contrasts {
+        let Contrast {
+            name,
+            t_squared,
+            contrasts: _,
+            p_value,
+            agrees: _,
+        } = contrast;
+        number(*t_squared, || format!("comparison: {name}: t_squared"))?;
+        number(*p_value, || format!("comparison: {name}: p_value"))?;
+    }
+    Ok(())
+}
+
+/// Name and owner of a quantity in words: `current excited`.
+fn label(quantity: &Quantity) -> String {
+    match &quantity.of {
+        Some(of) => format!("{} {of}", quantity.name),
+        None => quantity.name.clone(),
+    }
+}
+
+fn number(value: f64, place: impl FnOnce() -> String) -> Result<(), ReportError> {
+    if value.is_finite() {
+        Ok(())
+    } else {
+        Err(ReportError::NotFinite {
+            place: place(),
+            value,
+        })
+    }
+}
+
+fn optional(value: Option<f64>, place: impl FnOnce() -> String) -> Result<(), ReportError> {
+    value.map_or(Ok(()), |value| number(value, place))
+}

@@ -1,0 +1,151 @@
+//! From plain data to what a person or a program reads: a terminal page, JSON, CSV, plots, a run folder.
+//!
+//! Everything starts from a [`Summary`](summary::Summary), which is a function of the experiment file
+//! and the seed alone; so are [`summary.json`](json), [the tables](csv) and [the figure](plot), byte for
+//! byte. What belongs to one execution (times, machine, command line) stands in the
+//! [manifest](manifest) and nowhere else. Nothing here prints: text is returned, files are written only
+//! by [`folder`].
+//!
+//! | module | what it makes |
+//! |---|---|
+//! | [`summary`] | the data |
+//! | [`format`] | numbers in the notation `1.234(5)e-4` |
+//! | [`terminal`] | one page of text |
+//! | [`json`] | `summary.json` |
+//! | [`csv`] | `profiles.csv`, `currents.csv` |
+//! | [`plot`] | `profiles.svg`, `profiles.png` |
+//! | [`manifest`] | `manifest.json` |
+//! | [`folder`] | the run folder, whole or not at all |
+
+pub mod csv;
+mod finite;
+pub mod folder;
+pub mod format;
+pub mod json;
+pub mod manifest;
+pub mod plot;
+pub mod summary;
+pub mod terminal;
+
+use std::path::PathBuf;
+use summary::Summary;
+use thiserror::Error;
+
+/// Name of the file with the summary.
+pub const SUMMARY_FILE: &str = "summary.json";
+/// Name of the table of everything that lives on bins, windowed currents apart.
+pub const PROFILES_FILE: &str = "profiles.csv";
+/// Name of the table of everything that lives on faces, and of windowed currents.
+pub const CURRENTS_FILE: &str = "currents.csv";
+/// Name of the figure as scalable vector graphics.
+pub const FIGURE_SVG_FILE: &str = "profiles.svg";
+/// Name of the figure as a bitmap.
+pub const FIGURE_PNG_FILE: &str = "profiles.png";
+/// Name of the manifest.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// One file to be written: its name in the run folder, and its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// File name, without any folder.
+    pub name: String,
+    /// Contents.
+    pub bytes: Vec<u8>,
+}
+
+impl Output {
+    /// A file of this name with these contents.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// Everything a run folder holds except the manifest, in memory: a function of the summary alone.
+pub fn outputs(summary: &Summary) -> Result<Vec<Output>, ReportError> {
+    finite::check(summary)?;
+    let figure = plot::profiles(summary)?;
+    Ok(vec![
+        Output::new(SUMMARY_FILE, json::summary(summary)?),
+        Output::new(PROFILES_FILE, csv::profiles(summary)?),
+        Output::new(CURRENTS_FILE, csv::currents(summary)?),
+        Output::new(FIGURE_SVG_FILE, figure.svg),
+        Output::new(FIGURE_PNG_FILE, figure.png),
+    ])
+}
+
+/// Why a report could not be made or written.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// A number to be reported is NaN or infinite; nothing was written.
+    #[error("{place} is {value}, which is not a number to report")]
+    NotFinite {
+        /// Which number, e.g. `quantities: current ground, row 3: theory`.
+        place: String,
+        /// The number.
+        value: f64,
+    },
+    /// Data could not be put in its format.
+    #[error("cannot write {format}: {message}")]
+    Encode {
+        /// `JSON`, `CSV`, `PNG`.
+        format: &'static str,
+        /// What the encoder said.
+        message: String,
+    },
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, e.g. `write`.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The output path exists and is not a folder.
+    #[error("{} exists and is not a folder", path.display())]
+    NotAFolder {
+        /// The output path.
+        path: PathBuf,
+    },
+    /// The folder holds a run of another configuration or seed.
+    #[error("{} holds another run: {difference}", path.display())]
+    OtherRun {
+        /// The output path.
+        path: PathBuf,
+        /// What differs.
+        difference: String,
+    },
+    /// The folder holds files, but no manifest of a run.
+    #[error("{} is not empty and not a run folder", path.display())]
+    NotARunFolder {
+        /// The output path.
+        path: PathBuf,
+    },
+    /// A file stands where one of ours should go, and nothing shows that a run wrote it.
+    #[error("{} was not written by a run and would be overwritten", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl ReportError {
+    /// What the user can do about it, if there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::OtherRun { .. } => {
+                Some("choose another folder with --out, or replace that run with --force")
+            }
+            Self::NotARunFolder { .. } => {
+                Some("choose another folder with --out, or add the files to this one with --force")
+            }
+            Self::NotOurs { .. } => Some("move the file away, or choose another folder with --out"),
+            Self::NotAFolder { .. } => Some("choose another folder with --out"),
+            Self::NotFinite { .. } | Self::Encode { .. } | Self::Io { .. } => None,
+        }
+    }
+}

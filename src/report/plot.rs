@@ -1,0 +1,559 @@
+//! The figure of a run, as SVG and PNG: density, currents, local Soret coefficient, deviations.
+//!
+//! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
+//! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
+//! The same data give the same bytes. This is the only file that names the plotting crate.
+
+use super::summary::{Quantity, Row, Summary};
+use super::{ReportError, finite, format};
+use crate::observable::Observable;
+use crate::stats::Outcome;
+use kuva::backend::png::PngBackend;
+use kuva::backend::svg::SvgBackend;
+use kuva::plot::legend::{LegendEntry, LegendPosition, LegendShape};
+use kuva::plot::scatter::MarkerShape;
+use kuva::plot::{LinePlot, ScatterPlot};
+use kuva::render::annotations::{ReferenceLine, ShadedRegion, TextAnnotation};
+use kuva::render::figure::Figure;
+use kuva::render::layout::{AxisLine, Layout, TickAlign, TickFormat};
+use kuva::render::plots::Plot;
+use kuva::render::render::Scene;
+use kuva::render::render_utils;
+use std::sync::Arc;
+
+/// A figure in both formats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// Scalable vector graphics.
+    pub svg: String,
+    /// Bitmap at twice the nominal size.
+    pub png: Vec<u8>,
+}
+
+/// Ink of everything that belongs to no state.
+const NEUTRAL: &str = "#222222";
+/// Theory lines.
+const THEORY: &str = "#000000";
+/// Help lines.
+const FAINT: &str = "#888888";
+/// One colour and marker per state, repeated beyond the sixth.
+const STATES: [(&str, MarkerShape); 6] = [
+    ("#D55E00", MarkerShape::Square),
+    ("#0072B2", MarkerShape::Triangle),
+    ("#009E73", MarkerShape::Diamond),
+    ("#CC79A7", MarkerShape::TriangleDown),
+    ("#E69F00", MarkerShape::Pentagon),
+    ("#56B4E9", MarkerShape::Circle),
+];
+/// Legends longer than this are cut.
+const LEGEND_ENTRIES: usize = 7;
+/// Share of the height of a panel that its legend needs per line.
+const LEGEND_LINE: f64 = 0.058;
+const PANEL: (f64, f64) = (560.0, 400.0);
+const BITMAP_SCALE: f32 = 2.0;
+
+/// The figure of four panels over the domain: (a) densities, (b) currents, (c) local Soret coefficient,
+/// (d) deviations from theory in standard errors.
+pub fn profiles(summary: &Summary) -> Result<Rendered, ReportError> {
+    finite::check(summary)?;
+    let panels = [
+        densities(summary),
+        currents(summary),
+        local_soret(summary),
+        deviations(summary),
+    ];
+    let (plots, layouts) = panels.into_iter().map(Panel::finish).unzip();
+    let title = if summary.title.is_empty() {
+        &summary.name
+    } else {
+        &summary.title
+    };
+    let scene = Figure::new(2, 2)
+        .with_title(shortened(title, 90))
+        .with_title_size(18)
+        .with_cell_size(PANEL.0, PANEL.1)
+        .with_spacing(18.0)
+        .with_padding(14.0)
+        .with_plots(plots)
+        .with_layouts(layouts)
+        .render();
+    render(&scene)
+}
+
+fn render(scene: &Scene) -> Result<Rendered, ReportError> {
+    let png = PngBackend::new()
+        .with_scale(BITMAP_SCALE)
+        .render_scene(scene)
+        .map_err(|message| ReportError::Encode {
+            format: "PNG",
+            message,
+        })?;
+    Ok(Rendered {
+        svg: renumber(&SvgBackend::new().with_pretty(true).render_scene(scene)),
+        png,
+    })
+}
+
+/// The plotting crate counts clip regions over the whole life of the process. Counting them anew in
+/// every figure makes its text a function of the data.
+fn renumber(svg: &str) -> String {
+    const STEM: &str = "kuva-clip-";
+    let mut seen: Vec<&str> = Vec::new();
+    let mut parts = svg.split(STEM);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        let (number, rest) = part.split_at(end);
+        let index = seen.iter().position(|n| *n == number).unwrap_or_else(|| {
+            seen.push(number);
+            seen.len() - 1
+        });
+        text.push_str(&format!("clip-{index}{rest}"));
+    }
+    text.push('\n');
+    text
+}
+
+/// (a) `P_tot` and every `P_i`.
+fn densities(summary: &Summary) -> Panel {
+    let mut panel = Panel::new("(a) density", "P  (1/length)");
+    panel.include(0.0);
+    for quantity in &summary.quantities {
+        match quantity.observable {
+            Observable::Density => panel.quantity(quantity, Mark::TOTAL, "total"),
+            // The only state is the total.
+            Observable::StateDensity(state) if summary.states.len() > 1 => {
+                panel.quantity(quantity, Mark::state(state), owner(quantity));
+            }
+            _ => {}
+        }
+    }
+    panel.finish_range(summary)
+}
+
+/// (b) `J_i` through every face.
+fn currents(summary: &Summary) -> Panel {
+    let mut panel = Panel::new("(b) current", "J  (1/time)");
+    panel.zero(summary);
+    for quantity in &summary.quantities {
+        if let Observable::Current(state) = quantity.observable {
+            panel.quantity(quantity, Mark::state(state), owner(quantity));
+        }
+    }
+    panel.finish_range(summary)
+}
+
+/// (c) `S_T` in every bin, and the global coefficient.
+fn local_soret(summary: &Summary) -> Panel {
+    let mut panel = Panel::new("(c) local Soret coefficient", "S_T  (1/temperature)");
+    for quantity in &summary.quantities {
+        match quantity.observable {
+            Observable::LocalSoret => panel.quantity(quantity, Mark::TOTAL, "local"),
+            Observable::Soret => {
+                if let Some(Outcome::Estimate(soret)) = quantity.rows.first().map(|r| &r.estimate) {
+                    let text = format::value_with_error(soret.value, soret.std_error);
+                    panel.level(soret.value, &format!("soret {text}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    panel.finish_range(summary)
+}
+
+/// (d) z in every bin and through every face.
+fn deviations(summary: &Summary) -> Panel {
+    let mut panel = Panel::new("(d) deviation from theory", "z  (standard errors)");
+    panel.zero(summary);
+    panel.include(-3.0);
+    panel.include(3.0);
+    for quantity in &summary.quantities {
+        let (mark, name) = match quantity.observable {
+            Observable::Density => (Mark::TOTAL, "P total".to_owned()),
+            Observable::Current(state) => (Mark::state(state), format!("J {}", owner(quantity))),
+            Observable::LocalSoret => (Mark::CROSS, "S_T".to_owned()),
+            _ => continue,
+        };
+        let points: Vec<(f64, f64)> = quantity
+            .rows
+            .iter()
+            .filter_map(|row| Some((middle(row)?, row.z?)))
+            .collect();
+        panel.points(&points, mark, &name);
+    }
+    if panel.occupied.is_empty() {
+        panel.note = Some("no estimate to compare with theory");
+    } else {
+        if let Some(comparison) = &summary.comparison {
+            panel.limit(comparison.critical_z);
+        }
+        panel.band = Some(1.0);
+    }
+    panel.finish_range(summary)
+}
+
+/// How a series is drawn.
+#[derive(Clone, Copy)]
+struct Mark {
+    color: &'static str,
+    shape: MarkerShape,
+}
+
+impl Mark {
+    const TOTAL: Self = Self {
+        color: NEUTRAL,
+        shape: MarkerShape::Circle,
+    };
+    const CROSS: Self = Self {
+        color: "#009E73",
+        shape: MarkerShape::Cross,
+    };
+
+    fn state(index: usize) -> Self {
+        let (color, shape) = STATES[index % STATES.len()];
+        Self { color, shape }
+    }
+}
+
+/// One panel under construction.
+struct Panel {
+    title: &'static str,
+    y_label: &'static str,
+    plots: Vec<Plot>,
+    lines: Vec<Plot>,
+    legend: Vec<LegendEntry>,
+    references: Vec<ReferenceLine>,
+    /// Half-height of a shaded band around zero.
+    band: Option<f64>,
+    note: Option<&'static str>,
+    /// Where data lie, for the legend to keep away from.
+    occupied: Vec<(f64, f64)>,
+    theory: bool,
+    y: (f64, f64),
+    length: f64,
+}
+
+impl Panel {
+    fn new(title: &'static str, y_label: &'static str) -> Self {
+        Self {
+            title,
+            y_label,
+            plots: Vec::new(),
+            lines: Vec::new(),
+            legend: Vec::new(),
+            references: Vec::new(),
+            band: None,
+            note: None,
+            occupied: Vec::new(),
+            theory: false,
+            y: (f64::INFINITY, f64::NEG_INFINITY),
+            length: 1.0,
+        }
+    }
+
+    fn include(&mut self, y: f64) {
+        self.y = (self.y.0.min(y), self.y.1.max(y));
+    }
+
+    fn occupy(&mut self, x: f64, y: f64) {
+        self.include(y);
+        self.occupied.push((x, y));
+    }
+
+    /// Points with bars over the line of the theory.
+    fn quantity(&mut self, quantity: &Quantity, mark: Mark, name: &str) {
+        let mut points = Vec::new();
+        for row in &quantity.rows {
+            let (Some(x), Outcome::Estimate(estimate)) = (middle(row), &row.estimate) else {
+                continue;
+            };
+            points.push((x, estimate.value));
+            self.occupy(x, estimate.low);
+            self.occupy(x, estimate.high);
+            let bar = LinePlot::new()
+                .with_data([(x, estimate.low), (x, estimate.high)])
+                .with_color(mark.color)
+                .with_stroke_width(1.2);
+            self.plots.push(Plot::Line(bar));
+        }
+        self.points(&points, mark, name);
+
+        let theory: Vec<(f64, f64)> = quantity
+            .rows
+            .iter()
+            .filter_map(|row| Some((middle(row)?, row.theory?)))
+            .collect();
+        if theory.is_empty() {
+            return;
+        }
+        for &(x, y) in &theory {
+            self.occupy(x, y);
+        }
+        // Over points the line is dark; alone it carries the colour of its state.
+        let alone = points.is_empty();
+        if alone {
+            self.entry(name, mark.color, LegendShape::Line, None);
+        } else {
+            self.theory = true;
+        }
+        let line = LinePlot::new()
+            .with_data(theory)
+            .with_color(if alone { mark.color } else { THEORY })
+            .with_stroke_width(if alone { 2.0 } else { 1.1 });
+        self.lines.push(Plot::Line(line));
+    }
+
+    fn points(&mut self, points: &[(f64, f64)], mark: Mark, name: &str) {
+        if points.is_empty() {
+            return;
+        }
+        for &(x, y) in points {
+            self.occupy(x, y);
+        }
+        let scatter = ScatterPlot::new()
+            .with_data(points.iter().copied())
+            .with_color(mark.color)
+            .with_marker(mark.shape)
+            .with_marker_opacity(0.75)
+            .with_size(3.2);
+        self.plots.push(Plot::Scatter(scatter));
+        self.entry(name, mark.color, LegendShape::Marker(mark.shape), None);
+    }
+
+    fn entry(&mut self, name: &str, color: &str, shape: LegendShape, dashes: Option<&str>) {
+        self.legend.push(LegendEntry {
+            label: shortened(name, 24),
+            color: color.into(),
+            shape,
+            dasharray: dashes.map(Into::into),
+        });
+    }
+
+    /// A faint line along zero.
+    fn zero(&mut self, summary: &Summary) {
+        self.include(0.0);
+        let line = LinePlot::new()
+            .with_data([(0.0, 0.0), (summary.length, 0.0)])
+            .with_color(FAINT)
+            .with_stroke_width(1.0);
+        self.plots.push(Plot::Line(line));
+    }
+
+    /// A dashed line with an entry in the legend.
+    fn level(&mut self, y: f64, name: &str) {
+        const DASHES: &str = "7 4";
+        self.include(y);
+        self.references.push(
+            ReferenceLine::horizontal(y)
+                .with_color("#0072B2")
+                .with_stroke_width(1.3)
+                .with_dasharray(DASHES),
+        );
+        self.entry(name, "#0072B2", LegendShape::Line, Some(DASHES));
+    }
+
+    /// Dashed lines on both sides of zero.
+    fn limit(&mut self, z: f64) {
+        const DASHES: &str = "7 4";
+        const COLOR: &str = "#D55E00";
+        for y in [-z, z] {
+            self.include(1.08 * y);
+            self.references.push(
+                ReferenceLine::horizontal(y)
+                    .with_color(COLOR)
+                    .with_stroke_width(1.3)
+                    .with_dasharray(DASHES),
+            );
+        }
+        let name = format!("critical ±{}", format::deviate(z));
+        self.entry(&name, COLOR, LegendShape::Line, Some(DASHES));
+    }
+
+    /// Settles the vertical range and the place of the legend.
+    fn finish_range(mut self, summary: &Summary) -> Self {
+        self.length = summary.length;
+        if self.occupied.is_empty() && self.note.is_none() {
+            self.note = Some("not measured");
+        }
+        if self.theory {
+            self.entry("theory", THEORY, LegendShape::Line, None);
+        }
+        if self.legend.len() > LEGEND_ENTRIES {
+            let more = self.legend.len() - (LEGEND_ENTRIES - 1);
+            self.legend.truncate(LEGEND_ENTRIES - 1);
+            self.entry(
+                &format!("and {more} more"),
+                "#ffffff",
+                LegendShape::Line,
+                None,
+            );
+        }
+        if !self.y.0.is_finite() || !self.y.1.is_finite() {
+            self.y = (0.0, 1.0);
+        }
+        let (low, high) = self.y;
+        let span = high - low;
+        if span > 0.0 {
+            // Densities start at zero exactly; everything else gets some air.
+            let floor = if low == 0.0 { 0.0 } else { low - 0.05 * span };
+            self.y = (floor, high + 0.05 * span);
+        } else {
+            let air = if low == 0.0 { 1.0 } else { 0.5 * low.abs() };
+            self.y = (low - air, high + air);
+        }
+        self
+    }
+
+    /// Where the legend covers fewest data; if it covers some anywhere, the range is stretched there.
+    fn place_legend(&mut self) -> LegendPosition {
+        const CORNERS: [(LegendPosition, bool, bool); 4] = [
+            (LegendPosition::InsideTopRight, true, true),
+            (LegendPosition::InsideTopLeft, false, true),
+            (LegendPosition::InsideBottomRight, true, false),
+            (LegendPosition::InsideBottomLeft, false, false),
+        ];
+        let longest = self
+            .legend
+            .iter()
+            .map(|entry| entry.label.chars().count())
+            .max()
+            .unwrap_or(0);
+        let width = (0.13 + 0.0165 * longest as f64).min(1.0);
+        let height = LEGEND_LINE * self.legend.len() as f64 + 0.06;
+        let mut best = (LegendPosition::InsideTopRight, f64::INFINITY, self.y);
+        for (position, right, top) in CORNERS {
+            // Data below the legend decide how far the range must be stretched to keep clear of it.
+            let beside = self.occupied.iter().filter(|(x, _)| {
+                let share = x / self.length;
+                if right {
+                    share > 1.0 - width
+                } else {
+                    share < width
+                }
+            });
+            let (low, high) = self.y;
+            let range = if top {
+                let highest = beside.fold(low, |m, &(_, y)| m.max(y));
+                let needed = low + (highest - low) / (1.0 - height).max(0.2);
+                (low, high.max(needed))
+            } else {
+                let lowest = beside.fold(high, |m, &(_, y)| m.min(y));
+                let needed = high - (high - lowest) / (1.0 - height).max(0.2);
+                (low.min(needed), high)
+            };
+            let stretch = range.1 - range.0;
+            if stretch < best.1 * (1.0 - 1e-9) {
+                best = (position, stretch, range);
+            }
+        }
+        self.y = best.2;
+        best.0
+    }
+
+    fn finish(mut self) -> (Vec<Plot>, Layout) {
+        let position = self.place_legend();
+        let ticks = Ticks::new(self.y);
+        let mut layout = Layout::new((0.0, self.length), self.y)
+            .with_title(self.title)
+            .with_title_size(15)
+            .with_x_label("position x  (length)")
+            .with_y_label(ticks.label(self.y_label))
+            .with_label_size(13)
+            .with_tick_size(11)
+            .with_body_size(12)
+            .with_axis_line(AxisLine::Box)
+            .with_tick_align(TickAlign::Inside)
+            .with_show_grid(false)
+            .with_y_tick_format(ticks.format())
+            .with_y_tick_step(ticks.step)
+            .with_x_axis_min(0.0)
+            .with_x_axis_max(self.length)
+            .with_y_axis_min(self.y.0)
+            .with_y_axis_max(self.y.1);
+        if !self.legend.is_empty() {
+            layout = layout
+                .with_legend_position(position)
+                .with_legend_entries(self.legend)
+                .with_legend_box(false);
+        }
+        if let Some(half) = self.band {
+            layout = layout.with_shaded_region(
+                ShadedRegion::horizontal(-half, half)
+                    .with_color(FAINT)
+                    .with_opacity(0.15),
+            );
+        }
+        for line in self.references {
+            layout = layout.with_reference_line(line);
+        }
+        if let Some(note) = self.note {
+            let (x, y) = (0.5 * self.length, 0.5 * (self.y.0 + self.y.1));
+            let text = TextAnnotation::new(note, x, y)
+                .with_color(FAINT)
+                .with_font_size(14);
+            layout = layout.with_annotation(text);
+        }
+        let mut plots = self.plots;
+        plots.extend(self.lines);
+        (plots, layout)
+    }
+}
+
+/// Ticks of the vertical axis: round steps, and one power of ten in the label instead of one per tick.
+struct Ticks {
+    step: f64,
+    power: i32,
+}
+
+impl Ticks {
+    fn new(range: (f64, f64)) -> Self {
+        let step = render_utils::compute_tick_step(range.0, range.1, 6);
+        let largest = range.0.abs().max(range.1.abs());
+        let exponent = largest.log10().floor();
+        let power = if (-2.0..4.0).contains(&exponent) {
+            0
+        } else {
+            exponent as i32
+        };
+        Self { step, power }
+    }
+
+    fn label(&self, label: &str) -> String {
+        match self.power {
+            0 => label.into(),
+            // "J  (1/time)" becomes "J  (1e-4/time)".
+            power => label.replacen("(1/", &format!("(1e{power}/"), 1),
+        }
+    }
+
+    fn format(&self) -> TickFormat {
+        let scale = 10f64.powi(self.power);
+        let decimals = (-(self.step / scale).log10().floor()).max(0.0) as usize;
+        TickFormat::Custom(Arc::new(move |value| {
+            let text = format!("{:.decimals$}", value / scale);
+            match text.strip_prefix('-') {
+                Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.into(),
+                _ => text,
+            }
+        }))
+    }
+}
+
+fn middle(row: &Row) -> Option<f64> {
+    Some(0.5 * (row.x_lo? + row.x_hi?))
+}
+
+fn owner(quantity: &Quantity) -> &str {
+    quantity.of.as_deref().unwrap_or(&quantity.name)
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.into();
+    }
+    let mut cut: String = text.chars().take(most - 1).collect();
+    cut.push('…');
+    cut
+}

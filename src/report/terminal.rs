@@ -1,0 +1,489 @@
+//! One page of text that says what a run found: fits one screen, reads the same without colour.
+
+use super::format::{beside, deviate, outcome, plain};
+use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
+use crate::observable::{Observable, Support};
+use crate::stats::Outcome;
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle,
+};
+
+/// Lines of a page. Long lists are cut, and the cut is announced.
+pub const LINES: usize = 40;
+
+/// Columns below which a page is not squeezed further.
+pub const MIN_WIDTH: usize = 60;
+
+/// Warnings that are told in full on a page.
+const WARNINGS: usize = 2;
+
+/// Sentences of the verdict that are told on a page.
+const SENTENCES: usize = 10;
+
+/// The result of a run on at most [`LINES`] lines of `width` columns (at least [`MIN_WIDTH`]); escape
+/// sequences only if `color`.
+pub fn page(summary: &Summary, width: usize, color: bool) -> String {
+    Page::new(width, color).compose(summary, true)
+}
+
+/// The continuum theory of a file alone: the values that stand in the column "theory", no simulation.
+pub fn theory_page(summary: &Summary, width: usize, color: bool) -> String {
+    Page::new(width, color).compose(summary, false)
+}
+
+/// Meanings that colour underlines; the words carry them too.
+#[derive(Clone, Copy)]
+enum Ink {
+    Bold,
+    Dim,
+    Good,
+    Bad,
+    Caution,
+}
+
+impl Ink {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Caution => "33",
+        }
+    }
+}
+
+struct Page {
+    width: usize,
+    color: bool,
+}
+
+impl Page {
+    fn new(width: usize, color: bool) -> Self {
+        Self {
+            width: width.max(MIN_WIDTH),
+            color,
+        }
+    }
+
+    fn compose(&self, summary: &Summary, simulated: bool) -> String {
+        let head = self.head(summary, simulated);
+        let mut tail = Vec::new();
+        for block in [
+            self.profile(summary, simulated),
+            self.verdict(summary, simulated),
+            self.warnings(&summary.warnings),
+        ] {
+            if !block.is_empty() {
+                tail.push(String::new());
+                tail.extend(block);
+            }
+        }
+        tail.truncate(LINES - 12);
+        // Header, rule and the line that announces a cut belong to the table.
+        let rows = LINES.saturating_sub(head.len() + 1 + tail.len() + 3);
+        let table = self.table(summary, simulated, rows);
+
+        let mut page = head;
+        page.push(String::new());
+        page.extend(table);
+        page.extend(tail);
+        let mut text = page.join("\n");
+        text.push('\n');
+        text
+    }
+
+    fn head(&self, summary: &Summary, simulated: bool) -> Vec<String> {
+        let title = match summary.title.as_str() {
+            "" => summary.name.as_str(),
+            title => title,
+        };
+        let mut lines = vec![self.ink(Ink::Bold, &clip(title, self.width))];
+        if !summary.claim.is_empty() {
+            lines.extend(wrap(&summary.claim, self.width, "", "").into_iter().take(2));
+        }
+        let states = match summary.states.len() {
+            1 => "1 state".to_owned(),
+            n => format!("{n} states"),
+        };
+        let system = format!(
+            "{states} on [0, {}], {} bins",
+            plain(summary.length),
+            summary.bins
+        );
+        if simulated {
+            let run = describe_run(&summary.run);
+            lines.extend(self.dimmed(&format!("{system}; {run}")));
+            if !summary.run.complete {
+                lines.push(self.ink(
+                    Ink::Caution,
+                    &format!(
+                        "INCOMPLETE: stopped after {} of {} rounds",
+                        summary.run.rounds_done, summary.run.rounds_planned
+                    ),
+                ));
+            }
+        } else {
+            lines.extend(self.dimmed(&format!("{system}; continuum theory, no simulation")));
+        }
+        lines
+    }
+
+    fn dimmed(&self, text: &str) -> Vec<String> {
+        wrap(text, self.width, "", "")
+            .iter()
+            .map(|line| self.ink(Ink::Dim, line))
+            .collect()
+    }
+
+    /// `quantity | mc ± s.e. | theory | z | dimension`, columns without any entry left out.
+    fn table(&self, summary: &Summary, simulated: bool, limit: usize) -> Vec<String> {
+        let entries = whole(summary);
+        let shown = &entries[..entries.len().min(limit)];
+        let compared = simulated && shown.iter().any(|(_, row)| row.z.is_some());
+        let theory = shown.iter().any(|(_, row)| row.theory.is_some());
+        let critical = summary.comparison.as_ref().map(|c| c.critical_z);
+
+        let mut columns = vec!["quantity"];
+        columns.extend(simulated.then_some("mc ± s.e."));
+        columns.extend(theory.then_some("theory"));
+        columns.extend(compared.then_some("z"));
+        let numbers = 1..columns.len();
+        columns.push("dimension");
+
+        let mut table = Table::new();
+        table.load_style(STYLE);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if self.color {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        table.set_header(columns.iter().map(|title| {
+            let cell = Cell::new(title);
+            if self.color {
+                cell.add_attribute(Attribute::Bold)
+            } else {
+                cell
+            }
+        }));
+        // What is left for names when the numbers and dimensions have what they need.
+        let name_width = self.width.saturating_sub(58).clamp(16, 40);
+        for (quantity, row) in shown {
+            let mut cells = vec![Cell::new(clip(&label(quantity), name_width))];
+            if simulated {
+                cells.push(Cell::new(outcome(&row.estimate)));
+            }
+            if theory {
+                cells.push(Cell::new(
+                    row.theory
+                        .map_or_else(String::new, |t| beside(t, &row.estimate)),
+                ));
+            }
+            if compared {
+                let cell = Cell::new(row.z.map_or_else(String::new, deviate));
+                let far = matches!((row.z, critical), (Some(z), Some(c)) if z.abs() > c);
+                cells.push(if far && self.color {
+                    cell.fg(Color::DarkRed)
+                } else {
+                    cell
+                });
+            }
+            cells.push(Cell::new(clip(&quantity.unit, 20)));
+            table.add_row(cells);
+        }
+        for index in numbers {
+            if let Some(column) = table.column_mut(index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().into()).collect();
+        if entries.len() > shown.len() {
+            let more = entries.len() - shown.len();
+            lines.push(self.ink(Ink::Dim, &format!("... and {more} more in summary.json")));
+        }
+        lines
+    }
+
+    /// The total density over the domain in blocks, simulation above theory, on one scale.
+    fn profile(&self, summary: &Summary, simulated: bool) -> Vec<String> {
+        let Some(quantity) = summary
+            .quantities
+            .iter()
+            .find(|q| q.observable == Observable::Density)
+        else {
+            return Vec::new();
+        };
+        let measured: Vec<f64> = quantity.rows.iter().filter_map(value).collect();
+        let theory: Vec<f64> = quantity.rows.iter().filter_map(|row| row.theory).collect();
+        let full = |series: &[f64]| !series.is_empty() && series.len() == quantity.rows.len();
+        let mut curves = Vec::new();
+        if simulated && full(&measured) {
+            curves.push(("P_tot  mc    ", measured));
+        }
+        if full(&theory) {
+            curves.push(("P_tot  theory", theory));
+        }
+        let columns = self.width - 40;
+        for (_, series) in &mut curves {
+            *series = coarsen(series, columns);
+        }
+        let all = || curves.iter().flat_map(|(_, series)| series.iter().copied());
+        let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+            (a.min(v), b.max(v))
+        });
+        let mut lines: Vec<String> = curves
+            .iter()
+            .map(|(name, series)| format!("{name}  {}", blocks(series, low, high)))
+            .collect();
+        if let Some(first) = lines.first_mut() {
+            first.push_str(&format!("  {low:.3} to {high:.3}"));
+        }
+        lines
+    }
+
+    fn verdict(&self, summary: &Summary, simulated: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(theory) = &summary.theory {
+            let text = format!(
+                "theory: {}; {}; relative error {:.0e}",
+                theory.equation, theory.resolution, theory.error_estimate
+            );
+            lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
+        }
+        if let Some(comparison) = summary.comparison.as_ref().filter(|_| simulated) {
+            let (ink, word) = if comparison.agrees {
+                (Ink::Good, "AGREES")
+            } else {
+                (Ink::Bad, "DISAGREES")
+            };
+            let text = format!(
+                "{word} with theory: {} comparisons at family-wise alpha {}, |z| below {} wanted, \
+                 largest {} ({})",
+                comparison.comparisons,
+                plain(comparison.alpha),
+                deviate(comparison.critical_z),
+                deviate(comparison.worst_z),
+                comparison.worst
+            );
+            for line in wrap(&text, self.width, "", "  ").into_iter().take(3) {
+                lines.push(self.ink(ink, &line));
+            }
+            let sentences: Vec<String> = comparison
+                .sentences
+                .iter()
+                .flat_map(|sentence| wrap(sentence, self.width, "- ", "  "))
+                .collect();
+            let more = sentences.len().saturating_sub(SENTENCES);
+            let kept = if more > 0 { SENTENCES - 1 } else { SENTENCES };
+            lines.extend(sentences.into_iter().take(kept));
+            if more > 0 {
+                lines.push(self.ink(Ink::Dim, "... the rest in summary.json"));
+            }
+        }
+        if simulated && !summary.invariants.is_empty() {
+            lines.push(self.invariants(summary));
+        }
+        lines
+    }
+
+    fn invariants(&self, summary: &Summary) -> String {
+        let broken: Vec<String> = summary
+            .invariants
+            .iter()
+            .filter(|invariant| !invariant.holds)
+            .map(|invariant| format!("{} ({})", invariant.name, invariant.detail))
+            .collect();
+        if broken.is_empty() {
+            let names: Vec<&str> = summary.invariants.iter().map(|i| i.name.as_str()).collect();
+            clip(
+                &format!("invariants: all hold ({})", names.join("; ")),
+                self.width,
+            )
+        } else {
+            let text = format!("invariants: BROKEN: {}", broken.join("; "));
+            self.ink(Ink::Bad, &clip(&text, self.width))
+        }
+    }
+
+    fn warnings(&self, warnings: &[Warning]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for warning in warnings.iter().take(WARNINGS) {
+            let text = format!("{}: {}", warning.seen, warning.meaning);
+            for line in wrap(&text, self.width, "warning: ", "  ")
+                .into_iter()
+                .take(3)
+            {
+                lines.push(self.ink(Ink::Caution, &line));
+            }
+            if !warning.remedy.is_empty() {
+                lines.extend(
+                    wrap(&warning.remedy, self.width, "  hint: ", "    ")
+                        .into_iter()
+                        .take(2),
+                );
+            }
+        }
+        if warnings.len() > WARNINGS {
+            lines.push(format!(
+                "... and {} more warnings in summary.json",
+                warnings.len() - WARNINGS
+            ));
+        }
+        lines
+    }
+
+    fn ink(&self, ink: Ink, text: &str) -> String {
+        if self.color {
+            format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code())
+        } else {
+            text.into()
+        }
+    }
+}
+
+/// A rule below the header, two blanks between columns, no frame.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Rows for the whole domain, most important first.
+fn whole(summary: &Summary) -> Vec<(&Quantity, &Row)> {
+    let mut entries: Vec<(&Quantity, &Row)> = summary
+        .quantities
+        .iter()
+        .filter(|quantity| quantity.observable.support() == Support::Whole)
+        .filter_map(|quantity| quantity.rows.first().map(|row| (quantity, row)))
+        .collect();
+    entries.sort_by_key(|(quantity, _)| rank(quantity.observable));
+    entries
+}
+
+fn rank(observable: Observable) -> usize {
+    match observable {
+        Observable::Soret => 0,
+        Observable::SoretWall => 1,
+        Observable::MeanCurrent(_) => 2,
+        Observable::MeanHeatCurrent => 3,
+        Observable::EntropyProduction => 4,
+        Observable::MeanTemperature => 5,
+        Observable::Population(_) => 6,
+        _ => 7,
+    }
+}
+
+fn label(quantity: &Quantity) -> String {
+    match &quantity.of {
+        Some(of) => format!("{} {of}", quantity.name),
+        None => quantity.name.clone(),
+    }
+}
+
+fn value(row: &Row) -> Option<f64> {
+    match row.estimate {
+        Outcome::Estimate(estimate) => Some(estimate.value),
+        Outcome::Null { .. } => None,
+    }
+}
+
+fn describe_run(run: &RunSummary) -> String {
+    let mut parts = vec![format!(
+        "method {}, {} particles in {} groups, seed {}",
+        run.method,
+        plain(run.particles as f64),
+        run.groups,
+        run.seed
+    )];
+    match (run.legs_per_particle, run.duration) {
+        (_, Some(duration)) => parts.push(format!(
+            "duration {} each after {} of burn-in",
+            plain(duration),
+            plain(run.burn_in)
+        )),
+        (Some(legs), None) => parts.push(format!(
+            "{} legs each after {} of burn-in",
+            plain(legs as f64),
+            plain(run.burn_in)
+        )),
+        (None, None) => {}
+    }
+    parts.push(format!(
+        "{} legs and {} transitions scored",
+        plain(run.legs as f64),
+        plain(run.transitions as f64)
+    ));
+    parts.join("; ")
+}
+
+/// Averages neighbouring bins until at most `columns` are left.
+fn coarsen(series: &[f64], columns: usize) -> Vec<f64> {
+    let step = series.len().div_ceil(columns.max(1)).max(1);
+    series
+        .chunks(step)
+        .map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64)
+        .collect()
+}
+
+/// One block a value, the lowest and highest of eight at `low` and `high`.
+fn blocks(series: &[f64], low: f64, high: f64) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let span = high - low;
+    series
+        .iter()
+        .map(|value| {
+            let level = if span > 0.0 {
+                (value - low) / span * 8.0
+            } else {
+                4.0
+            };
+            BLOCKS[(level as usize).min(7)]
+        })
+        .collect()
+}
+
+/// The text on lines of at most `width` columns, the first after `first`, the others after `rest`.
+fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = first.to_owned();
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        let gap = usize::from(!empty);
+        if !empty && columns(&line) + gap + columns(word) > width {
+            lines.push(std::mem::replace(&mut line, rest.to_owned()));
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(&clip(word, width.saturating_sub(columns(&line))));
+        empty = false;
+    }
+    if !empty {
+        lines.push(line);
+    }
+    lines
+}
+
+/// Cut to `width` columns, the cut marked by an ellipsis. Line breaks and control characters become
+/// blanks, so that nothing from a file can move the cursor.
+fn clip(text: &str, width: usize) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    if columns(text) <= width {
+        return text.chars().map(clean).collect();
+    }
+    let mut cut = String::new();
+    for c in text.chars() {
+        if columns(&cut) + columns(c.encode_utf8(&mut [0; 4])) + 1 > width {
+            break;
+        }
+        cut.push(clean(c));
+    }
+    cut.push('…');
+    cut
+}
+
+/// Columns that a text takes. The names and units here are mostly Latin and Greek; East Asian wide
+/// characters count two.
+fn columns(text: &str) -> usize {
+    let wide = |c: char| matches!(c as u32, 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0x1f300..=0x1faff | 0x20000..=0x3fffd);
+    text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
+}

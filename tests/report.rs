@@ -1,0 +1,873 @@
+//! The report: what a run writes and prints, from a made-up summary with noise of known size.
+
+use soret::observable::{Observable, Support};
+use soret::report::folder::{self, Target};
+use soret::report::manifest::{Circumstances, Identity, Manifest, Stopwatch, sha256};
+use soret::report::summary::{
+    ComparisonSummary, Contrast, FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary,
+    TheorySummary, Warning,
+};
+use soret::report::{
+    CURRENTS_FILE, MANIFEST_FILE, Output, PROFILES_FILE, ReportError, SUMMARY_FILE, csv, json,
+    outputs, plot, terminal,
+};
+use soret::stats::{Estimate, Outcome};
+use std::fs;
+use std::path::Path;
+
+const BINS: usize = 50;
+const CRITICAL_Z: f64 = 4.4;
+
+/// Noise for made-up data: roughly normal, the same on every machine. Not a generator for physics.
+struct Noise(u64);
+
+impl Noise {
+    fn normal(&mut self) -> f64 {
+        let uniform = (0..12).map(|_| {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+        });
+        uniform.sum::<f64>() - 6.0
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// Simulation beside theory.
+    Compared,
+    /// Theory alone.
+    Theory,
+    /// Simulation alone.
+    Measured,
+}
+
+fn null() -> Outcome {
+    Outcome::Null {
+        value: None,
+        reason: "not simulated".into(),
+    }
+}
+
+/// A run that could have been: energies fall with the index of the state, T = 1 + 0.8 x.
+fn fake(states: usize, kind: Kind) -> Summary {
+    let mut noise = Noise(17);
+    let names: Vec<String> = match states {
+        2 => vec!["excited".into(), "ground".into()],
+        n => (0..n).map(|i| format!("s{i}")).collect(),
+    };
+    let temperature = |x: f64| 1.0 + 0.8 * x;
+    let total = |x: f64| 1.5 * (-0.85 * x).exp() / 1.01;
+    let weight = |i: usize, x: f64| {
+        let boltzmann = |j: usize| (-((states - 1 - j) as f64) / temperature(x)).exp();
+        boltzmann(i) / (0..states).map(boltzmann).sum::<f64>()
+    };
+    let layer = |x: f64| 1.0 - (-x / 0.06).exp() - (-(1.0 - x) / 0.06).exp();
+    let share = |i: usize| match states {
+        1 => 0.0,
+        n => 2.0 * i as f64 / (n - 1) as f64 - 1.0,
+    };
+    let current = |i: usize, x: f64| 1.25e-4 * share(i) * layer(x) * (1.0 + 0.3 * x);
+
+    let mut quantities = Vec::new();
+    let mut push = |observable: Observable,
+                    of: Option<&str>,
+                    unit: &str,
+                    error: f64,
+                    f: &dyn Fn(f64) -> f64| {
+        let step = 1.0 / BINS as f64;
+        let places: Vec<(Option<f64>, Option<f64>)> = match observable.support() {
+            Support::Whole => vec![(None, None)],
+            Support::Bins => (0..BINS)
+                .map(|k| (Some(k as f64 * step), Some((k + 1) as f64 * step)))
+                .collect(),
+            Support::Faces => (1..BINS)
+                .map(|k| (Some(k as f64 * step), Some(k as f64 * step)))
+                .collect(),
+        };
+        let rows = places
+            .into_iter()
+            .map(|(x_lo, x_hi)| {
+                let theory = f(0.5 * (x_lo.unwrap_or(0.5) + x_hi.unwrap_or(0.5)));
+                let deviate = noise.normal();
+                let value = theory + error * deviate;
+                Row {
+                    x_lo,
+                    x_hi,
+                    estimate: if kind == Kind::Theory {
+                        null()
+                    } else {
+                        Outcome::Estimate(Estimate {
+                            value,
+                            std_error: error,
+                            low: value - 2.0 * error,
+                            high: value + 2.0 * error,
+                        })
+                    },
+                    theory: (kind != Kind::Measured).then_some(theory),
+                    z: (kind == Kind::Compared).then_some(deviate),
+                }
+            })
+            .collect();
+        quantities.push(Quantity {
+            observable,
+            name: observable.name().into(),
+            of: of.map(Into::into),
+            unit: unit.into(),
+            rows,
+        });
+    };
+    push(Observable::Density, None, "1/length", 0.004, &total);
+    for (i, name) in names.iter().enumerate() {
+        let density = |x: f64| total(x) * weight(i, x);
+        push(
+            Observable::StateDensity(i),
+            Some(name),
+            "1/length",
+            0.003,
+            &density,
+        );
+        let population = |_: f64| weight(i, 0.45);
+        push(
+            Observable::Population(i),
+            Some(name),
+            "1",
+            2e-4,
+            &population,
+        );
+        let j = |x: f64| current(i, x);
+        push(Observable::Current(i), Some(name), "1/time", 6e-6, &j);
+        push(Observable::WindowCurrent(i), Some(name), "1/time", 2e-6, &j);
+        let mean = |_: f64| 1.19e-4 * share(i);
+        push(
+            Observable::MeanCurrent(i),
+            Some(name),
+            "1/time",
+            5.3e-7,
+            &mean,
+        );
+    }
+    push(Observable::HeatCurrent, None, "energy/time", 9e-6, &|x| {
+        current(0, x)
+    });
+    push(
+        Observable::MeanHeatCurrent,
+        None,
+        "energy/time",
+        6.1e-7,
+        &|_| -1.19e-4,
+    );
+    push(
+        Observable::HeatAbsorbed,
+        None,
+        "energy/(time length)",
+        3e-5,
+        &|x| -2e-3 * (x - 0.5),
+    );
+    if states > 1 {
+        let channel = format!("{} -> {}", names[0], names[1]);
+        push(
+            Observable::TransitionRate(0),
+            Some(&channel),
+            "1/(time length)",
+            1e-3,
+            &|x| 0.2 * total(x),
+        );
+    }
+    push(Observable::LocalSoret, None, "1/temperature", 0.25, &|x| {
+        1.06 + 0.2 * (x - 0.5)
+    });
+    push(Observable::Soret, None, "1/temperature", 0.0045, &|_| {
+        1.0612
+    });
+    push(Observable::SoretWall, None, "1/temperature", 0.031, &|_| {
+        1.047
+    });
+    push(
+        Observable::MeanTemperature,
+        None,
+        "temperature",
+        2.4e-4,
+        &|_| 1.3452,
+    );
+    push(Observable::EntropyProduction, None, "1/time", 3e-7, &|_| {
+        4.9e-5
+    });
+
+    Summary {
+        format_version: FORMAT_VERSION,
+        name: "two_state".into(),
+        title: "Two states in a linear temperature gradient".into(),
+        claim: "Eqs 3-13, Fig 1: particles gather on the cold side and the states carry opposite currents".into(),
+        conventions: vec!["currents are positive towards larger x".into()],
+        run: RunSummary {
+            complete: true,
+            method: "exact".into(),
+            clock: "legs".into(),
+            seed: 1,
+            particles: 100_000,
+            groups: 64,
+            legs_per_particle: Some(10_000),
+            duration: None,
+            burn_in: 500.0,
+            rounds_planned: 20,
+            rounds_done: 20,
+            legs: 1_000_000_000,
+            transitions: 412_345_678,
+            particle_time: 5.1e8,
+        },
+        length: 1.0,
+        bins: BINS,
+        states: names,
+        quantities,
+        theory: (kind != Kind::Measured).then(|| TheorySummary {
+            equation: "stationary reaction-diffusion with reflecting walls".into(),
+            error_estimate: 3e-11,
+            resolution: "160 elements of degree 8".into(),
+        }),
+        comparison: (kind == Kind::Compared).then(|| ComparisonSummary {
+            alpha: 0.01,
+            comparisons: 348,
+            critical_z: CRITICAL_Z,
+            worst_z: -2.94,
+            worst: "density, bin 17".into(),
+            contrasts: vec![Contrast {
+                name: "density, cosine modes 1..8".into(),
+                t_squared: 9.3,
+                contrasts: 8,
+                p_value: 0.41,
+                agrees: true,
+            }],
+            agrees: true,
+            sentences: vec![
+                "particles gather on the cold side: soret 1.061(5), 236 standard errors from zero, agrees with the continuum, z = 0.6".into(),
+                "hidden current J_excited: -1.190(5)e-4, 225 standard errors from zero, agrees with the continuum, z = 0.6".into(),
+            ],
+        }),
+        invariants: vec![
+            Invariant { name: "sum of currents".into(), holds: true, detail: "0 of 49 faces differ".into() },
+            Invariant { name: "first law".into(), holds: true, detail: "0 of 50 bins differ".into() },
+        ],
+        warnings: vec![],
+    }
+}
+
+fn warning(seen: &str) -> Warning {
+    Warning {
+        seen: seen.into(),
+        meaning: "the burn-in is shorter than the relaxation time of the density, so that the first legs still remember the start".into(),
+        remedy: "set \"burn_in\" to at least 4e4 legs".into(),
+    }
+}
+
+fn manifest(summary: &Summary, configuration: serde_json::Value) -> Manifest {
+    let circumstances = Circumstances {
+        git_commit: Some("0123abc".into()),
+        configuration,
+        generator: "xoshiro256++".into(),
+        threads: 2,
+        command_line: vec!["mc".into(), "run".into(), "two_state.json".into()],
+    };
+    Manifest::new(summary, circumstances, Stopwatch::start())
+}
+
+fn width(line: &str) -> usize {
+    line.chars().count()
+}
+
+/// Files of a folder, sorted, hidden ones included.
+fn listing(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(path)
+        .expect("a folder")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+// ---------------------------------------------------------------------------------------- terminal
+
+#[test]
+fn a_page_fits_one_screen_and_is_plain_without_colour() {
+    for states in [1, 2, 5, 30] {
+        for kind in [Kind::Compared, Kind::Measured] {
+            let mut summary = fake(states, kind);
+            summary.warnings = (0..5).map(|i| warning(&format!("warning {i}"))).collect();
+            if let Some(comparison) = &mut summary.comparison {
+                comparison.sentences = vec![comparison.sentences[0].clone(); 30];
+            }
+            for columns in [60, 80, 100, 140] {
+                let page = terminal::page(&summary, columns, false);
+                assert!(page.lines().count() <= terminal::LINES, "{page}");
+                assert!(
+                    page.lines().all(|line| width(line) <= columns),
+                    "{columns}\n{page}"
+                );
+                assert!(!page.contains('\u{1b}'));
+                assert!(page.contains("soret"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_says_what_matters() {
+    let mut summary = fake(2, Kind::Compared);
+    summary.warnings = vec![warning("short burn-in")];
+    let page = terminal::page(&summary, 100, false);
+    for word in [
+        "Two states in a linear temperature gradient",
+        "100000 particles in 64 groups, seed 1",
+        "mc ± s.e.",
+        "mean_current excited",
+        "mean_heat_current",
+        "entropy_production",
+        "population ground",
+        "P_tot  theory",
+        "AGREES with theory: 348 comparisons at family-wise alpha 0.01",
+        "hidden current J_excited",
+        "invariants: all hold (sum of currents; first law)",
+        "warning: short burn-in",
+        "  hint: set \"burn_in\" to at least 4e4 legs",
+    ] {
+        assert!(page.contains(word), "{word}\n{page}");
+    }
+    assert!(!page.contains("INCOMPLETE"));
+
+    summary.run.complete = false;
+    summary.run.rounds_done = 7;
+    summary.invariants[1].holds = false;
+    let page = terminal::page(&summary, 100, false);
+    assert!(
+        page.contains("INCOMPLETE: stopped after 7 of 20 rounds"),
+        "{page}"
+    );
+    assert!(
+        page.contains("invariants: BROKEN: first law (0 of 50 bins differ)"),
+        "{page}"
+    );
+}
+
+#[test]
+fn colour_adds_nothing_but_escape_sequences() {
+    let mut summary = fake(2, Kind::Compared);
+    summary.quantities.last_mut().expect("quantities").rows[0].z = Some(2.0 * CRITICAL_Z);
+    summary.warnings = vec![warning("short burn-in")];
+    let plain = terminal::page(&summary, 100, false);
+    let coloured = terminal::page(&summary, 100, true);
+    assert!(coloured.contains("\u{1b}[32m"));
+    let mut stripped = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        stripped.push_str(before);
+        rest = after.split_once('m').expect("an SGR sequence").1;
+    }
+    stripped.push_str(rest);
+    let trimmed = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect()
+    };
+    assert_eq!(trimmed(&stripped), trimmed(&plain));
+}
+
+#[test]
+fn control_characters_of_a_file_do_not_reach_the_terminal() {
+    let mut summary = fake(2, Kind::Compared);
+    summary.title = "bad \u{1b}[2J title".into();
+    summary.claim = "bad\u{7}claim\nnext".into();
+    for quantity in &mut summary.quantities {
+        quantity.of = quantity.of.as_ref().map(|of| format!("{of}\u{1b}[31m"));
+    }
+    summary.warnings = vec![warning("x\u{1b}]0;y")];
+    let page = terminal::page(&summary, 100, false);
+    assert!(
+        page.chars().all(|c| c == '\n' || !c.is_control()),
+        "{page:?}"
+    );
+}
+
+#[test]
+fn theory_alone_makes_a_page_without_empty_columns() {
+    let summary = fake(2, Kind::Theory);
+    let page = terminal::theory_page(&summary, 90, false);
+    assert!(page.contains("continuum theory, no simulation"), "{page}");
+    assert!(page.contains("1.0612"), "{page}");
+    assert!(page.contains("P_tot  theory"), "{page}");
+    for word in ["mc", "n/a", " z ", "invariants", "particles in"] {
+        assert!(!page.contains(word), "{word}\n{page}");
+    }
+    // The page of a run shows the missing estimates as such.
+    let page = terminal::page(&summary, 90, false);
+    assert!(page.contains("n/a"), "{page}");
+}
+
+// ------------------------------------------------------------------------------------------ tables
+
+#[test]
+fn tables_hold_every_number_and_read_back_to_the_same_bits() {
+    let summary = fake(2, Kind::Compared);
+    let tables = [
+        (csv::profiles(&summary).expect("finite"), false),
+        (csv::currents(&summary).expect("finite"), true),
+    ];
+    let mut read = 0;
+    for (text, currents) in tables {
+        assert!(
+            text.starts_with(
+                "x_lo,x_hi,x_mid,state,quantity,value,std_err,ci_low,ci_high,theory,z\n"
+            )
+        );
+        let mut lines = text.lines().skip(1);
+        for quantity in &summary.quantities {
+            let window = matches!(quantity.observable, Observable::WindowCurrent(_));
+            let here = match quantity.observable.support() {
+                Support::Whole => false,
+                Support::Bins => window == currents,
+                Support::Faces => currents,
+            };
+            if !here {
+                continue;
+            }
+            for row in &quantity.rows {
+                let line = lines.next().expect("a line for every row");
+                let fields: Vec<&str> = line.split(',').collect();
+                assert_eq!(fields.len(), csv::HEADER.len());
+                let Outcome::Estimate(estimate) = &row.estimate else {
+                    panic!("an estimate")
+                };
+                let numbers = [
+                    (0, row.x_lo),
+                    (1, row.x_hi),
+                    (5, Some(estimate.value)),
+                    (6, Some(estimate.std_error)),
+                    (7, Some(estimate.low)),
+                    (8, Some(estimate.high)),
+                    (9, row.theory),
+                    (10, row.z),
+                ];
+                for (column, number) in numbers {
+                    let back: f64 = fields[column].parse().expect("a number");
+                    assert_eq!(Some(back.to_bits()), number.map(f64::to_bits), "{line}");
+                }
+                assert_eq!(fields[3], quantity.of.as_deref().unwrap_or(""));
+                assert_eq!(fields[4], quantity.name);
+                read += 1;
+            }
+        }
+        assert_eq!(lines.next(), None);
+    }
+    // density, 2 state densities, heat absorbed, transition rate, local soret, 2 window currents on bins;
+    // 2 currents, heat current on faces.
+    assert_eq!(read, 8 * BINS + 3 * (BINS - 1));
+}
+
+#[test]
+fn a_missing_estimate_is_an_empty_field_and_odd_names_are_quoted() {
+    let mut summary = fake(2, Kind::Theory);
+    for quantity in &mut summary.quantities {
+        quantity.of = quantity.of.as_ref().map(|_| "a,\"b\"".into());
+    }
+    let text = csv::currents(&summary).expect("finite");
+    let line = text.lines().nth(1).expect("a row");
+    let head = "0.02,0.02,0.02,\"a,\"\"b\"\"\",current,,,,,";
+    assert!(line.starts_with(head) && line.ends_with(','), "{line}");
+}
+
+// -------------------------------------------------------------------------------------------- JSON
+
+#[test]
+fn the_summary_is_flat_ordered_and_complete() {
+    let mut summary = fake(2, Kind::Compared);
+    let soret = summary
+        .quantities
+        .iter_mut()
+        .find(|q| q.observable == Observable::SoretWall)
+        .expect("there is one");
+    soret.rows[0].estimate = null();
+    soret.rows[0].z = None;
+    let text = json::summary(&summary).expect("finite");
+    assert!(text.ends_with("}\n"));
+    let value: serde_json::Value = serde_json::from_str(&text).expect("valid JSON");
+    let keys: Vec<&String> = value.as_object().expect("an object").keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "format_version",
+            "name",
+            "title",
+            "claim",
+            "conventions",
+            "run",
+            "length",
+            "bins",
+            "states",
+            "quantities",
+            "theory",
+            "comparison",
+            "invariants",
+            "warnings",
+            "tables"
+        ]
+    );
+    let rows = value["quantities"].as_array().expect("an array");
+    // Two populations, two mean currents, five single numbers.
+    assert_eq!(rows.len(), 9);
+    let wall = rows
+        .iter()
+        .find(|row| row["quantity"] == "soret_wall")
+        .expect("a row");
+    assert!(wall["value"].is_null() && wall["std_err"].is_null());
+    assert_eq!(wall["reason"], "not simulated");
+    assert_eq!(wall["theory"], 1.047);
+    let soret = rows
+        .iter()
+        .find(|row| row["quantity"] == "soret")
+        .expect("a row");
+    assert!(soret.get("reason").is_none());
+    assert_eq!(soret["std_err"], 0.0045);
+}
+
+#[test]
+fn what_is_not_finite_is_refused_everywhere() {
+    type Break = fn(&mut Summary);
+    let breaks: [(&str, Break); 7] = [
+        ("length", |s| s.length = f64::INFINITY),
+        ("run: particle_time", |s| s.run.particle_time = f64::NAN),
+        ("density, row 3: theory", |s| {
+            s.quantities[0].rows[3].theory = Some(f64::NAN)
+        }),
+        ("density, row 0: std_err", |s| {
+            if let Outcome::Estimate(e) = &mut s.quantities[0].rows[0].estimate {
+                e.std_error = f64::NAN;
+            }
+        }),
+        ("entropy_production: z", |s| {
+            s.quantities.last_mut().expect("quantities").rows[0].z = Some(f64::NEG_INFINITY);
+        }),
+        ("theory: error_estimate", |s| {
+            s.theory.as_mut().expect("theory").error_estimate = f64::NAN;
+        }),
+        ("comparison: density, cosine modes 1..8: p_value", |s| {
+            s.comparison.as_mut().expect("comparison").contrasts[0].p_value = f64::NAN;
+        }),
+    ];
+    for (expected, spoil) in breaks {
+        let mut summary = fake(2, Kind::Compared);
+        spoil(&mut summary);
+        let errors = [
+            outputs(&summary).err(),
+            json::summary(&summary).err(),
+            csv::profiles(&summary).err(),
+            csv::currents(&summary).err(),
+            plot::profiles(&summary).err(),
+        ];
+        for error in errors {
+            match error {
+                Some(ReportError::NotFinite { place, .. }) => assert_eq!(place, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------- plots
+
+#[test]
+fn the_same_data_give_the_same_bytes() {
+    let summary = fake(2, Kind::Compared);
+    assert_eq!(
+        outputs(&summary).expect("finite"),
+        outputs(&summary.clone()).expect("finite")
+    );
+}
+
+#[test]
+fn figures_are_what_they_claim_to_be() {
+    for (states, kind) in [
+        (1, Kind::Compared),
+        (2, Kind::Compared),
+        (8, Kind::Compared),
+        (2, Kind::Theory),
+        (2, Kind::Measured),
+    ] {
+        let figure = plot::profiles(&fake(states, kind)).expect("finite");
+        assert!(figure.png.starts_with(b"\x89PNG\r\n\x1a\n"));
+        assert!(figure.svg.starts_with("<svg ") && figure.svg.trim_end().ends_with("</svg>"));
+        for text in [
+            "(a) density",
+            "(b) current",
+            "(c) local Soret",
+            "(d) deviation",
+            "1/length",
+        ] {
+            assert!(figure.svg.contains(text), "{text}");
+        }
+        assert!(!figure.svg.contains("NaN") && !figure.svg.contains("inf"));
+        if let Some(folder) = std::env::var_os("REPORT_FIGURES") {
+            let name = format!("{states}_{}", kind as u8);
+            let folder = Path::new(&folder);
+            fs::write(folder.join(format!("{name}.png")), &figure.png).expect("written");
+            fs::write(folder.join(format!("{name}.svg")), &figure.svg).expect("written");
+        }
+    }
+}
+
+#[test]
+fn a_summary_without_quantities_is_still_reported() {
+    let mut summary = fake(2, Kind::Measured);
+    summary.quantities.clear();
+    summary.invariants.clear();
+    assert_eq!(outputs(&summary).expect("finite").len(), 5);
+    assert!(terminal::page(&summary, 80, false).contains("particles in 64"));
+}
+
+// ------------------------------------------------------------------------------------------ folder
+
+struct Place {
+    _root: tempfile::TempDir,
+    path: std::path::PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let path = root.path().join("runs").join("two_state");
+        Self { _root: root, path }
+    }
+
+    fn parent(&self) -> &Path {
+        self.path.parent().expect("a parent")
+    }
+}
+
+fn small() -> Vec<Output> {
+    vec![Output::new("a.txt", "one"), Output::new("b.txt", "two")]
+}
+
+fn write(path: &Path, outputs: &[Output], seed: u64, force: bool) -> Result<Manifest, ReportError> {
+    let mut summary = fake(1, Kind::Measured);
+    summary.run.seed = seed;
+    folder::write(
+        path,
+        outputs,
+        manifest(&summary, serde_json::json!({"bins": 50})),
+        force,
+    )
+}
+
+#[test]
+fn a_run_folder_holds_the_files_and_their_hashes() {
+    let place = Place::new();
+    let summary = fake(2, Kind::Compared);
+    let files = outputs(&summary).expect("finite");
+    let configuration = serde_json::json!({"states": 2});
+    let written = folder::write(
+        &place.path,
+        &files,
+        manifest(&summary, configuration),
+        false,
+    )
+    .expect("written");
+    assert_eq!(
+        listing(&place.path),
+        [
+            CURRENTS_FILE,
+            MANIFEST_FILE,
+            PROFILES_FILE,
+            "profiles.png",
+            "profiles.svg",
+            SUMMARY_FILE
+        ]
+    );
+    assert_eq!(listing(place.parent()), ["two_state"]);
+    assert_eq!(written.outputs.len(), 5);
+    let text = fs::read_to_string(place.path.join(MANIFEST_FILE)).expect("a manifest");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("valid JSON");
+    for output in value["outputs"].as_array().expect("an array") {
+        let bytes =
+            fs::read(place.path.join(output["name"].as_str().expect("a name"))).expect("a file");
+        assert_eq!(output["sha256"], sha256(&bytes));
+        assert_eq!(output["bytes"], bytes.len());
+    }
+    assert_eq!(value["configuration"]["states"], 2);
+    assert_eq!(value["seed"], 1);
+    assert!(value["started"].as_str().is_some_and(|t| t.ends_with('Z')));
+}
+
+#[test]
+fn only_the_manifest_depends_on_when_and_where() {
+    let place = Place::new();
+    let summary = fake(2, Kind::Compared);
+    let files = outputs(&summary).expect("finite");
+    for file in &files {
+        let text = String::from_utf8_lossy(&file.bytes);
+        let root = place.path.to_string_lossy().into_owned();
+        assert!(
+            !text.contains(&root) && !text.contains("threads"),
+            "{}",
+            file.name
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn files_have_the_usual_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    let place = Place::new();
+    fs::create_dir_all(place.parent()).expect("a folder");
+    let (file, sub) = (place.parent().join("plain"), place.parent().join("plain.d"));
+    fs::write(&file, "").expect("written");
+    fs::create_dir(&sub).expect("created");
+    for _ in 0..2 {
+        write(&place.path, &small(), 1, false).expect("written");
+        assert_eq!(mode(&place.path), mode(&sub));
+        for name in ["a.txt", "b.txt", MANIFEST_FILE] {
+            assert_eq!(mode(&place.path.join(name)), mode(&file), "{name}");
+        }
+    }
+}
+
+#[test]
+fn who_may_overwrite_whom() {
+    let place = Place::new();
+    let identity = |seed| Identity::new(&serde_json::json!({"bins": 50}), seed);
+    let check = |seed, force| folder::check(&place.path, &identity(seed), force);
+
+    assert_eq!(check(1, false).expect("allowed"), Target::Absent);
+    fs::create_dir_all(&place.path).expect("created");
+    assert_eq!(check(1, false).expect("allowed"), Target::Empty);
+    write(&place.path, &small(), 1, false).expect("written");
+    assert_eq!(check(1, false).expect("allowed"), Target::SameRun);
+    assert_eq!(check(2, true).expect("allowed"), Target::OtherRun);
+
+    let error = write(&place.path, &small(), 2, false).expect_err("another seed");
+    assert!(matches!(error, ReportError::OtherRun { .. }));
+    assert!(error.to_string().contains("seed 1 instead of 2"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("--force")));
+    let other = Identity::new(&serde_json::json!({"bins": 51}), 1);
+    let error = folder::check(&place.path, &other, false).expect_err("another configuration");
+    assert!(
+        error.to_string().contains("another configuration"),
+        "{error}"
+    );
+
+    write(&place.path, &small(), 2, true).expect("forced");
+    assert_eq!(check(2, false).expect("allowed"), Target::SameRun);
+}
+
+#[test]
+fn replacing_a_run_keeps_what_a_run_did_not_write() {
+    let place = Place::new();
+    write(&place.path, &small(), 1, false).expect("written");
+    fs::write(place.path.join("notes.md"), "mine").expect("written");
+    write(&place.path, &[Output::new("a.txt", "new")], 1, false).expect("written");
+    // b.txt was written by the old run and not by the new one.
+    assert_eq!(listing(&place.path), ["a.txt", MANIFEST_FILE, "notes.md"]);
+    assert_eq!(fs::read(place.path.join("a.txt")).expect("a file"), b"new");
+
+    // An output that somebody changed is theirs.
+    write(&place.path, &small(), 1, false).expect("written");
+    fs::write(place.path.join("b.txt"), "edited").expect("written");
+    write(&place.path, &[Output::new("a.txt", "new")], 1, false).expect("written");
+    assert_eq!(
+        fs::read(place.path.join("b.txt")).expect("a file"),
+        b"edited"
+    );
+}
+
+#[test]
+fn a_manifest_cannot_make_us_delete_files_elsewhere() {
+    let place = Place::new();
+    write(&place.path, &small(), 1, false).expect("written");
+    let outside = place.parent().join("outside.txt");
+    fs::write(&outside, "one").expect("written");
+    let path = place.path.join(MANIFEST_FILE);
+    let text = fs::read_to_string(&path).expect("a manifest");
+    fs::write(&path, text.replace("\"a.txt\"", "\"../outside.txt\"")).expect("written");
+    write(&place.path, &[Output::new("c.txt", "new")], 1, false).expect("written");
+    assert!(outside.exists());
+}
+
+#[test]
+fn a_folder_that_is_not_a_run_is_never_damaged() {
+    let place = Place::new();
+    fs::create_dir_all(&place.path).expect("created");
+    fs::write(place.path.join("thesis.tex"), "years").expect("written");
+    fs::write(place.path.join(MANIFEST_FILE), "{\"name\": \"a web page\"}").expect("written");
+
+    let error = write(&place.path, &small(), 1, false).expect_err("not a run folder");
+    assert!(
+        matches!(error, ReportError::NotARunFolder { .. }),
+        "{error}"
+    );
+    let error = write(&place.path, &small(), 1, true).expect_err("a file in the way");
+    assert!(matches!(error, ReportError::NotOurs { .. }), "{error}");
+    assert_eq!(listing(&place.path), [MANIFEST_FILE, "thesis.tex"]);
+
+    fs::remove_file(place.path.join(MANIFEST_FILE)).expect("removed");
+    write(&place.path, &small(), 1, true).expect("forced");
+    assert_eq!(
+        listing(&place.path),
+        ["a.txt", "b.txt", MANIFEST_FILE, "thesis.tex"]
+    );
+    assert_eq!(
+        fs::read(place.path.join("thesis.tex")).expect("a file"),
+        b"years"
+    );
+}
+
+#[test]
+fn a_file_at_the_output_path_is_refused() {
+    let place = Place::new();
+    fs::create_dir_all(place.parent()).expect("created");
+    fs::write(&place.path, "a file").expect("written");
+    for force in [false, true] {
+        let error = write(&place.path, &small(), 1, force).expect_err("a file");
+        assert!(matches!(error, ReportError::NotAFolder { .. }), "{error}");
+    }
+    assert_eq!(fs::read(&place.path).expect("a file"), b"a file");
+}
+
+#[test]
+fn a_failing_write_leaves_nothing_behind() {
+    let place = Place::new();
+    let broken = [
+        Output::new("a.txt", "one"),
+        Output::new("missing/b.txt", "two"),
+    ];
+    let error = write(&place.path, &broken, 1, false).expect_err("no such folder");
+    assert!(matches!(error, ReportError::Io { .. }), "{error}");
+    assert_eq!(listing(place.parent()), Vec::<String>::new());
+
+    // In a folder that exists, everything stays as it was.
+    write(&place.path, &small(), 1, false).expect("written");
+    let before = fs::read(place.path.join(MANIFEST_FILE)).expect("a manifest");
+    write(&place.path, &broken, 1, false).expect_err("no such folder");
+    assert_eq!(listing(&place.path), ["a.txt", "b.txt", MANIFEST_FILE]);
+    assert_eq!(
+        fs::read(place.path.join(MANIFEST_FILE)).expect("a manifest"),
+        before
+    );
+
+    // A folder in the place of a file is found before anything is moved.
+    fs::create_dir(place.path.join("c.txt")).expect("created");
+    let more = [Output::new("a.txt", "new"), Output::new("c.txt", "three")];
+    let error = write(&place.path, &more, 1, true).expect_err("a folder in the way");
+    assert!(matches!(error, ReportError::NotOurs { .. }), "{error}");
+    assert_eq!(fs::read(place.path.join("a.txt")).expect("a file"), b"one");
+    assert_eq!(
+        listing(&place.path),
+        ["a.txt", "b.txt", "c.txt", MANIFEST_FILE]
+    );
+}
