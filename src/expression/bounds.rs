@@ -237,7 +237,7 @@ fn refine(program: &Program, variables: &[Interval], natural: Interval) -> Inter
     let (mut lowest, mut highest) = (variables.to_vec(), variables.to_vec());
     let mut deviation = Interval::point(0.0);
     let mut error = 0.0;
-    let mut monotone = false;
+    let (mut monotone, mut open) = (false, false);
     for (i, &x) in variables.iter().enumerate() {
         if x.lo == x.hi || !program.reads(i) {
             continue;
@@ -250,6 +250,8 @@ fn refine(program: &Program, variables: &[Interval], natural: Interval) -> Inter
             (lowest[i], highest[i], monotone) = (at_lo, at_hi, true);
         } else if slope.derivative.hi <= 0.0 {
             (lowest[i], highest[i], monotone) = (at_hi, at_lo, true);
+        } else {
+            open = true;
         }
     }
     if !error.is_finite() {
@@ -262,7 +264,8 @@ fn refine(program: &Program, variables: &[Interval], natural: Interval) -> Inter
     if monotone {
         tighten(Interval { lo: at(&lowest).lo, hi: at(&highest).hi });
     }
-    if deviation.is_finite() {
+    // Where all variables are monotone the corners are already sharp.
+    if open && deviation.is_finite() {
         let middle: Vec<Interval> = middle.into_iter().map(Interval::point).collect();
         tighten(at(&middle) + deviation);
     }
