@@ -32,7 +32,7 @@ impl<F: Fn(f64) -> (f64, f64) + Send + Sync> Field for Profile<F> {
     fn bounds(&self, _x: Interval) -> Interval {
         Interval::new(0.0, f64::INFINITY)
     }
-    fn kinks(&self) -> Vec<f64> {
+    fn kinks(&self, _range: Interval) -> Vec<f64> {
         self.kinks.clone()
     }
     fn describe(&self) -> String {

@@ -7,7 +7,8 @@ use super::{Failure, Status, Terminal};
 use soret::error::Error;
 use soret::experiment::Experiment;
 use soret::report::manifest::{Circumstances, Manifest, Stopwatch};
-use soret::report::{self, Identity, folder, json, terminal};
+use soret::report::manifest::Identity;
+use soret::report::{self, folder, json, terminal};
 use soret::simulation;
 
 /// Runs an experiment, prints its page and writes its folder.

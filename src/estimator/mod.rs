@@ -55,7 +55,7 @@ impl Context {
 
     /// Physical time scored by a group, summed over its walkers: the clock where legs are timed, else
     /// the expectation `sum_i visits_i dwell_i`.
-    fn exposure(&self, group: &Group) -> f64 {
+    pub fn exposure(&self, group: &Group) -> f64 {
         if self.timed {
             return group.clock;
         }

@@ -8,6 +8,7 @@
 mod build;
 mod diagnostics;
 mod reader;
+pub mod registry;
 mod schema;
 mod source;
 
@@ -15,14 +16,24 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 
 use crate::error::Error;
+use crate::kernel::Span;
+use crate::kernel::start::Start;
 use crate::model::Model;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
 
-/// Version of the layout of the experiment file.
+/// Version of the layout of the experiment file and of every output.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The key of a span in the file, and its value.
+fn entry(span: Span) -> (&'static str, Value) {
+    match span {
+        Span::Legs(legs) => ("legs", legs.into()),
+        Span::Duration(duration) => ("duration", duration.into()),
+    }
+}
 
 /// A checked experiment: what to simulate, how, and what to measure.
 #[derive(Clone, Debug)]
@@ -103,35 +114,6 @@ pub struct RunPlan {
     pub start: Start,
     /// Seed of all random numbers.
     pub seed: u64,
-}
-
-/// A length of a run, for each particle.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Span {
-    /// Candidate transitions, untimed.
-    Legs(u64),
-    /// Physical time.
-    Duration(f64),
-}
-
-impl Span {
-    /// The key in the file, and its value.
-    fn entry(self) -> (&'static str, Value) {
-        match self {
-            Span::Legs(legs) => ("legs", legs.into()),
-            Span::Duration(duration) => ("duration", duration.into()),
-        }
-    }
-}
-
-/// The law from which particles start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Start {
-    /// Uniform in x, the internal state at local equilibrium.
-    LocalEquilibrium,
-    /// Uniform in x and over the states.
-    Uniform,
 }
 
 /// What is measured.
@@ -253,10 +235,10 @@ impl RunPlan {
     fn canonical(&self) -> Value {
         let mut map = Map::new();
         map.insert("particles".into(), self.particles.into());
-        let (key, value) = self.span.entry();
+        let (key, value) = entry(self.span);
         map.insert(key.into(), value);
         if let Some(burn_in) = self.burn_in {
-            map.insert("burn_in".into(), burn_in.entry().1);
+            map.insert("burn_in".into(), entry(burn_in).1);
         }
         map.insert("groups".into(), self.groups.into());
         map.insert("rounds".into(), self.rounds.into());

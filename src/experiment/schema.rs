@@ -4,7 +4,9 @@
 
 use super::diagnostics::Diagnostic;
 use super::reader::{Cursor, Must, Object, Parameters};
-use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan, Span, Start};
+use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan};
+use crate::kernel::Span;
+use crate::kernel::start::Start;
 use crate::expression::Expression;
 use crate::model::{Boundary, Domain, Field, Uniform};
 use std::collections::HashMap;

@@ -19,8 +19,8 @@ pub trait Field: fmt::Debug + Send + Sync {
     fn slope(&self, x: f64) -> f64;
     /// An interval that contains every value taken on `x`.
     fn bounds(&self, x: Interval) -> Interval;
-    /// Positions of jumps of the value or slope, in increasing order; may be empty.
-    fn kinks(&self) -> Vec<f64> {
+    /// Positions of jumps of the value or slope within `range`, in increasing order; may be empty.
+    fn kinks(&self, _range: Interval) -> Vec<f64> {
         Vec::new()
     }
     /// How the field is written, for manifests and messages.
@@ -56,6 +56,9 @@ impl Field for Expression {
     }
     fn bounds(&self, x: Interval) -> Interval {
         self.eval_bounds(&[x])
+    }
+    fn kinks(&self, range: Interval) -> Vec<f64> {
+        Expression::kinks(self, 0, range)
     }
     fn describe(&self) -> String {
         self.source().to_owned()

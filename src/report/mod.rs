@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod plot;
 pub mod summary;
 pub mod terminal;
+pub mod verdict;
 
 use std::path::PathBuf;
 use summary::Summary;

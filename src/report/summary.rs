@@ -4,8 +4,7 @@ use crate::observable::Observable;
 use crate::stats::Outcome;
 use serde::Serialize;
 
-/// Version of the layout of `summary.json`, the CSV files and the experiment file.
-pub const FORMAT_VERSION: u32 = 1;
+pub use crate::experiment::FORMAT_VERSION;
 
 /// The whole result of a run: a function of the experiment file and the seed alone (times, machine and
 /// paths stand in the manifest).

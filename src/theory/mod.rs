@@ -150,7 +150,7 @@ fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
     let inside = |x: &f64| *x > 1e-12 * length && *x < (1.0 - 1e-12) * length;
     let mut points: Vec<f64> = model
         .temperature
-        .kinks()
+        .kinks(crate::expression::Interval::new(0.0, length))
         .into_iter()
         .filter(inside)
         .collect();
