@@ -181,6 +181,31 @@ fn defaults_and_values_are_what_the_file_says() {
 }
 
 #[test]
+fn transitions_have_different_names() {
+    let long = ["l".repeat(64), "m".repeat(64)];
+    let text = format!(
+        r#"{{"format_version": 1, "domain": {{"length": 1}}, "temperature": 1,
+        "states": [{{"name": "{0}", "diffusivity": 1}}, {{"name": "{1}", "diffusivity": 1}}],
+        "transitions": [
+            {{"between": ["{0}", "{1}"], "attempt_rate": 1, "barrier": 0}},
+            {{"between": ["{0}", "{1}"], "attempt_rate": 1, "barrier": 0}},
+            {{"between": ["{0}", "{1}"], "attempt_rate": 1, "barrier": 0, "name": "{0}-{1} (2)"}}],
+        "run": {{"particles": 64, "legs": 1}}}}"#,
+        long[0], long[1]
+    );
+    let e = read(&text).unwrap_or_else(|d| panic!("{d}"));
+    let plain = format!("{}-{}", long[0], long[1]);
+    let names: Vec<&str> = e.transitions.iter().map(|t| t.name.as_str()).collect();
+    let expected = [
+        plain.clone(),
+        format!("{plain} (3)"),
+        format!("{plain} (2)"),
+    ];
+    assert_eq!(names, expected);
+    assert!(read(&e.canonical().to_string()).is_ok());
+}
+
+#[test]
 fn all_mistakes_are_shown_at_once() {
     let text = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/input/bad/many_mistakes.json"),
@@ -258,6 +283,25 @@ fn files_that_cannot_be_read_are_told_apart() {
         error.to_string().contains("the file is too large"),
         "{error}"
     );
+}
+
+#[test]
+fn every_beginning_of_a_file_is_refused_in_words() {
+    for path in folder("good") {
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.trim_end();
+        for (end, _) in text.char_indices() {
+            let diagnostics = read(&text[..end]).unwrap_err();
+            assert_eq!(diagnostics.list.len(), 1, "{}", &text[..end]);
+            let line = diagnostics.lines().next().unwrap();
+            assert!(!line.contains('\n'), "{line}");
+            assert!(
+                diagnostics
+                    .render(false)
+                    .contains(&diagnostics.list[0].title)
+            );
+        }
+    }
 }
 
 /// Small generator for the fuzz test; its quality does not matter, its repeatability does.

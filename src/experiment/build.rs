@@ -2,10 +2,11 @@
 
 use super::reader::{Cursor, Reports, brief};
 use super::schema::{ExperimentFile, StatePart, TransitionPart, duplicates};
+use super::source::quote;
 use super::{Experiment, Transition};
 use crate::expression::Interval;
 use crate::model::{Edge, Field, Model, Network, NetworkError, State};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Checks what is left to check and makes the experiment. `None` when there was any mistake.
 pub(super) fn build(
@@ -106,7 +107,23 @@ fn edges<'a>(states: &[StatePart<'_>], parts: &[TransitionPart<'a>]) -> Option<V
         }
         found
     };
+    let given = parts.iter().filter_map(|p| p.name.as_ref());
+    let given: HashSet<&str> = given.map(|(name, _)| name.as_str()).collect();
     let mut used: HashMap<String, usize> = HashMap::new();
+    let mut made_name = |from: &str, to: &str| {
+        let plain = format!("{from}-{to}");
+        let count = used.entry(plain.clone()).or_insert(0);
+        loop {
+            *count += 1;
+            let name = match *count {
+                1 => plain.clone(),
+                n => format!("{plain} ({n})"),
+            };
+            if !given.contains(name.as_str()) {
+                return name;
+            }
+        }
+    };
     let edge = |part: &TransitionPart<'a>| {
         let [from, to] = part.between.as_ref()?;
         let ends = [find(from), find(to)];
@@ -115,21 +132,13 @@ fn edges<'a>(states: &[StatePart<'_>], parts: &[TransitionPart<'a>]) -> Option<V
             to.1.push(
                 to.1.mistake("a transition joins a state with itself")
                     .expected("the name of another state")
-                    .found(super::source::quote(&to.0)),
+                    .found(quote(&to.0)),
             );
             return None;
         }
         let name = match &part.name {
             Some((name, _)) => name.clone(),
-            None => {
-                let plain = format!("{}-{}", from.0, to.0);
-                let count = used.entry(plain.clone()).or_insert(0);
-                *count += 1;
-                match *count {
-                    1 => plain,
-                    n => format!("{plain} ({n})"),
-                }
-            }
+            None => made_name(&from.0, &to.0),
         };
         Some(EdgePart {
             edge: Edge {
@@ -159,7 +168,7 @@ fn reachable(parts: &[StatePart<'_>], edges: &[EdgePart<'_>]) {
             continue;
         }
         if start > 0 {
-            let name = |i: usize| super::source::quote(parts[i].name.as_deref().unwrap_or(""));
+            let name = |i: usize| quote(parts[i].name.as_deref().unwrap_or(""));
             let at = &parts[start].at;
             at.push(
                 at.mistake("a state cannot be reached")
@@ -182,38 +191,48 @@ fn reachable(parts: &[StatePart<'_>], edges: &[EdgePart<'_>]) {
     }
 }
 
-/// Every rate must be a finite number at every temperature of the domain.
+/// Every rate must be a finite number at every temperature of the domain, and that of a transition
+/// that is not switched off must not vanish everywhere.
 fn rates(states: &[State], edges: &[EdgePart<'_>], temperature: Interval) {
-    for part in edges {
+    for part in edges.iter().filter(|e| e.edge.attempt_rate > 0.0) {
         let [a, b] = part.edge.between;
         for (from, to) in [(a, b), (b, a)] {
             let height = part.edge.barrier - states[from].energy;
             // The rate is monotone in T: its largest value is at an end.
-            let coldest = -height / temperature.lo;
-            let hottest = -height / temperature.hi;
-            let largest = part.edge.attempt_rate * libm::exp(coldest.max(hottest));
-            if !largest.is_finite() {
-                let at = &part.at;
-                at.push(
-                    at.mistake("the rate of a transition overflows")
-                        .expected("attempt_rate * exp(-(barrier - energy)/T) below 1e308")
-                        .found(format!(
-                            "exp({:.3e}) from {} to {}",
-                            coldest.max(hottest),
-                            super::source::quote(&states[from].name),
-                            super::source::quote(&states[to].name),
-                        ))
-                        .hint(
-                            "barriers are on the scale of the energies, usually above both states",
-                        ),
-                );
-                break;
-            }
+            let largest = (-height / temperature.lo).max(-height / temperature.hi);
+            let rate = part.edge.attempt_rate * libm::exp(largest);
+            let (title, hint) = if rate == 0.0 {
+                (
+                    "the rate of a transition is zero everywhere",
+                    "lower the barrier; an attempt_rate of 0 switches a transition off",
+                )
+            } else if rate.is_finite() {
+                continue;
+            } else {
+                (
+                    "the rate of a transition overflows",
+                    "barriers are on the scale of the energies, usually above both states",
+                )
+            };
+            let direction = format!(
+                "attempt_rate * exp({}) from {} to {}",
+                brief(largest),
+                quote(&states[from].name),
+                quote(&states[to].name)
+            );
+            part.at.push(
+                part.at
+                    .mistake(title)
+                    .expected("attempt_rate * exp(-(barrier - energy)/T) in the range of a double")
+                    .found(direction)
+                    .hint(hint),
+            );
+            break;
         }
     }
 }
 
-/// Bounds on the temperature, once it is proven to be positive and finite on the whole domain.
+/// The temperatures that occur, once all are proven to be positive and finite.
 fn temperature_range(file: &ExperimentFile<'_>) -> Option<Interval> {
     let part = file.temperature.as_ref()?;
     let length = file.domain?.length;
@@ -255,56 +274,56 @@ enum Fault {
     Unproven { x: Interval, bounds: Interval },
 }
 
-/// Bounds on a field that is positive and finite on `[0, length]`. Samples only find mistakes; the
-/// proof is by interval bounds on pieces that are halved until every piece is proven.
+/// The lowest and highest sample of a field that is positive and finite on `[0, length]`. Samples find
+/// mistakes; the proof is by interval bounds on pieces that are halved until every piece is proven.
 fn positive_range(field: &dyn Field, length: f64) -> Result<Interval, Fault> {
     const SAMPLES: u32 = 1024;
     const MOST_PIECES: usize = 20_000;
     const DEEPEST: u32 = 40;
-    let check = |x: f64| {
-        let value = field.value(x);
-        let good = value > 0.0 && value.is_finite();
-        (x, value, good)
+    let good = |value: f64| value > 0.0 && value.is_finite();
+    let sample = |i| {
+        let x = length * f64::from(i) / f64::from(SAMPLES);
+        (x, field.value(x))
     };
-    let mut worst: Option<(f64, f64)> = None;
-    for i in 0..=SAMPLES {
-        let (x, value, good) = check(length * f64::from(i) / f64::from(SAMPLES));
-        // The lowest value; one that is not a number stands below all others.
-        let lower = worst.is_none_or(|(_, w)| value < w || (value.is_nan() && !w.is_nan()));
-        if !good && lower {
-            worst = Some((x, value));
+    // The lowest bad value is shown; one that is not a number stands below all others.
+    let order = |value: f64| {
+        if value.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            value
         }
-    }
+    };
+    let worst = (0..=SAMPLES)
+        .map(sample)
+        .filter(|&(_, value)| !good(value))
+        .min_by(|a, b| order(a.1).total_cmp(&order(b.1)));
     if let Some((x, value)) = worst {
         return Err(Fault::At { x, value });
     }
-    let mut range: Option<Interval> = None;
     let mut open = vec![(Interval::new(0.0, length), 0u32)];
     let mut pieces = 0;
     while let Some((piece, depth)) = open.pop() {
         pieces += 1;
         let bounds = field.bounds(piece);
         if bounds.lo > 0.0 && bounds.hi.is_finite() {
-            range = Some(range.map_or(bounds, |r| {
-                Interval::new(r.lo.min(bounds.lo), r.hi.max(bounds.hi))
-            }));
             continue;
         }
-        let middle = 0.5 * (piece.lo + piece.hi);
-        let (x, value, good) = check(middle);
-        if !good {
+        let x = 0.5 * (piece.lo + piece.hi);
+        let value = field.value(x);
+        if !good(value) {
             return Err(Fault::At { x, value });
         }
-        if depth == DEEPEST || pieces >= MOST_PIECES || middle <= piece.lo || middle >= piece.hi {
+        if depth == DEEPEST || pieces >= MOST_PIECES || x <= piece.lo || x >= piece.hi {
             return Err(Fault::Unproven { x: piece, bounds });
         }
-        open.push((Interval::new(middle, piece.hi), depth + 1));
-        open.push((Interval::new(piece.lo, middle), depth + 1));
+        open.push((Interval::new(x, piece.hi), depth + 1));
+        open.push((Interval::new(piece.lo, x), depth + 1));
     }
-    range.ok_or(Fault::At {
-        x: 0.0,
-        value: f64::NAN,
-    })
+    let values = (0..=SAMPLES).map(|i| sample(i).1);
+    let (lo, hi) = values.fold((f64::INFINITY, 0.0), |(lo, hi): (f64, f64), v| {
+        (lo.min(v), hi.max(v))
+    });
+    Ok(Interval::new(lo, hi))
 }
 
 /// The last guard: what the network refuses although nothing above did.

@@ -14,8 +14,8 @@ use std::ops::{Range, RangeInclusive};
 /// Longest expression in a file, in bytes.
 const LONGEST_EXPRESSION: usize = 4096;
 
-/// Longest name, in characters.
-const LONGEST_NAME: usize = 64;
+/// Longest name for which a nearest one is sought, in bytes.
+const LONGEST_TYPED: usize = 256;
 
 /// The mistakes found so far, and the text in which they stand.
 #[derive(Debug)]
@@ -42,6 +42,15 @@ impl<'t> Reports<'t> {
         } else {
             self.omitted.set(self.omitted.get() + 1);
         }
+    }
+
+    /// Whether one more mistake would only be counted; it is, and need not be worded.
+    fn only_counted(&self) -> bool {
+        let full = self.list.borrow().len() >= Diagnostics::MOST;
+        if full {
+            self.omitted.set(self.omitted.get() + 1);
+        }
+        full
     }
 
     /// Whether there is no mistake so far.
@@ -90,6 +99,8 @@ pub(super) struct Parameters {
     pub list: Vec<(String, f64)>,
     /// Names whose definition is a mistake. What is computed from them is no mistake of its own.
     pub broken: HashSet<String>,
+    /// Names that stand further down, while the parameters themselves are read.
+    pub later: HashSet<String>,
 }
 
 impl Parameters {
@@ -199,17 +210,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A string that can stand in tables and file headers.
-    pub fn name(&self) -> Option<String> {
+    /// A string of at most `most` characters that can stand in tables and file headers.
+    pub fn name(&self, most: usize) -> Option<String> {
         let name = self.text()?;
         let good = !name.is_empty()
             && name.trim() == name
-            && name.chars().count() <= LONGEST_NAME
+            && name.chars().count() <= most
             && !name.chars().any(char::is_control);
         if good {
             Some(name.to_owned())
         } else {
-            let rule = format!("1 to {LONGEST_NAME} printable characters, no space at either end");
+            let rule = format!("1 to {most} printable characters, no space at either end");
             self.wrong(rule, format!("{} is not a name", self.subject()))
         }
     }
@@ -300,7 +311,13 @@ impl<'a> Cursor<'a> {
             Err(error) => {
                 let culprit = source.get(error.span.clone()).unwrap_or("");
                 if !parameters.any_broken_in(culprit) {
-                    self.push(self.expression_mistake(error));
+                    let too_early = parameters.later.contains(culprit);
+                    let mut mistake = self.expression_mistake(error);
+                    if too_early {
+                        let hint = "a parameter can use those that stand before it";
+                        mistake.hint = Some(hint.to_owned());
+                    }
+                    self.push(mistake);
                 }
                 None
             }
@@ -406,6 +423,9 @@ impl<'a> Cursor<'a> {
         known: impl Iterator<Item = &'k str> + Clone,
         title: String,
     ) {
+        if self.reports.only_counted() {
+            return;
+        }
         let mut diagnostic = Diagnostic::new(span, title)
             .at(self.path.as_str())
             .expected(list(known.clone()))
@@ -448,6 +468,9 @@ impl<'a> Object<'a> {
         let mut first: HashMap<&str, &Member> = HashMap::new();
         for member in members {
             if let Some(before) = first.get(member.key.as_str()) {
+                if whole.reports.only_counted() {
+                    continue;
+                }
                 whole.push(
                     Diagnostic::new(
                         member.key_span.clone(),
@@ -541,7 +564,7 @@ impl<'a> Object<'a> {
             _ => format!("one of {}", list(keys.into_iter().chain([NOTES]))),
         };
         for member in self.members {
-            if known.contains(member.key.as_str()) {
+            if known.contains(member.key.as_str()) || self.whole.reports.only_counted() {
                 continue;
             }
             let free = self.asked.iter().copied();
@@ -622,7 +645,7 @@ fn list<'k>(names: impl Iterator<Item = &'k str>) -> String {
 
 /// The known name that a mistyped one most likely means.
 pub(super) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
-    if name.len() > 4 * LONGEST_NAME {
+    if name.len() > LONGEST_TYPED {
         return None;
     }
     let lower = name.to_lowercase();

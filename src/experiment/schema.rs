@@ -4,6 +4,7 @@
 
 use super::diagnostics::Diagnostic;
 use super::reader::{Cursor, Must, Object, Parameters};
+use super::source::quote;
 use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan};
 use crate::kernel::Span;
 use crate::kernel::start::Start;
@@ -15,6 +16,9 @@ use std::sync::Arc;
 const MOST_PARAMETERS: usize = 1000;
 const MOST_STATES: usize = 1000;
 const MOST_TRANSITIONS: usize = 10_000;
+/// Longest names, in characters; a transition may be named after two states and numbered.
+const LONGEST_STATE: usize = 64;
+const LONGEST_TRANSITION: usize = 160;
 const MOST_PARTICLES: u64 = 10_000_000_000;
 const MOST_GROUPS: u64 = 65_536;
 const DEFAULT_GROUPS: u64 = 64;
@@ -144,6 +148,7 @@ fn parameters(at: &Cursor<'_>) -> Parameters {
         );
         return known;
     }
+    known.later = entries.iter().map(|e| e.0.to_owned()).collect();
     for (name, span, value) in entries {
         if let Err(why) = parameter_name(name) {
             value.push(
@@ -163,6 +168,7 @@ fn parameters(at: &Cursor<'_>) -> Parameters {
         if number.is_none() {
             known.broken.insert(name.to_owned());
         }
+        known.later.remove(name);
         known.list.push((name.to_owned(), number.unwrap_or(1.0)));
     }
     object.finish();
@@ -171,7 +177,7 @@ fn parameters(at: &Cursor<'_>) -> Parameters {
 
 /// Whether a parameter can have this name; the error says what it is instead.
 fn parameter_name(name: &str) -> Result<(), String> {
-    let quoted = super::source::quote(name);
+    let quoted = quote(name);
     let mut chars = name.chars();
     let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -279,7 +285,7 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
     };
     let name = object.required("name");
     let part = StatePart {
-        name: name.as_ref().and_then(Cursor::name),
+        name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
         energy: object.or("energy", 0.0, |c| c.scalar(parameters, Must::FINITE)),
         diffusivity: object
             .required("diffusivity")
@@ -304,7 +310,7 @@ fn transition<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<Transition
     let part = TransitionPart {
         name: object
             .optional("name")
-            .and_then(|c| Some((c.name()?, c.clone()))),
+            .and_then(|c| Some((c.name(LONGEST_TRANSITION)?, c.clone()))),
         between: object.required("between").and_then(|c| between(&c)),
         attempt_rate: object
             .required("attempt_rate")
@@ -486,7 +492,7 @@ pub(super) fn duplicates<'a, 'b: 'a>(
         if let Some(first) = seen.get(name) {
             at.push(
                 at.mistake(format!("two {what} have the same name"))
-                    .found(super::source::quote(name))
+                    .found(quote(name))
                     .related(first.span(), "first given here"),
             );
         } else {
