@@ -331,7 +331,7 @@ fn a_page_says_what_matters() {
         "mean_heat_current",
         "entropy_production",
         "population ground",
-        "P_tot  theory",
+        "P_tot theory",
         "AGREES with theory: 348 comparisons at family-wise alpha 0.01",
         "hidden current J_excited",
         "invariants: all hold (sum of currents; first law)",
@@ -401,7 +401,7 @@ fn theory_alone_makes_a_page_without_empty_columns() {
     let page = terminal::theory_page(&summary, 90, false);
     assert!(page.contains("continuum theory, no simulation"), "{page}");
     assert!(page.contains("1.0612"), "{page}");
-    assert!(page.contains("P_tot  theory"), "{page}");
+    assert!(page.contains("P_tot theory"), "{page}");
     for word in ["mc", "n/a", " z ", "invariants", "particles in"] {
         assert!(!page.contains(word), "{word}\n{page}");
     }

@@ -36,7 +36,7 @@ const NEUTRAL: &str = "#222222";
 const THEORY: &str = "#000000";
 /// Help lines.
 const FAINT: &str = "#888888";
-/// One colour and marker per state, repeated beyond the sixth.
+/// Colours and markers of states.
 const STATES: [(&str, MarkerShape); 6] = [
     ("#D55E00", MarkerShape::Square),
     ("#0072B2", MarkerShape::Triangle),
@@ -152,9 +152,8 @@ fn local_soret(summary: &Summary) -> Panel {
         match quantity.observable {
             Observable::LocalSoret => panel.quantity(quantity, Mark::TOTAL, "local"),
             Observable::Soret => {
-                if let Some(Outcome::Estimate(soret)) = quantity.rows.first().map(|r| &r.estimate) {
-                    let text = format::value_with_error(soret.value, soret.std_error);
-                    panel.level(soret.value, &format!("soret {text}"));
+                if let Some(row) = quantity.rows.first() {
+                    panel.soret(row);
                 }
             }
             _ => {}
@@ -166,7 +165,6 @@ fn local_soret(summary: &Summary) -> Panel {
 /// (d) z in every bin and through every face.
 fn deviations(summary: &Summary) -> Panel {
     let mut panel = Panel::new("(d) deviation from theory", "z  (standard errors)");
-    panel.zero(summary);
     panel.include(-3.0);
     panel.include(3.0);
     for quantity in &summary.quantities {
@@ -186,6 +184,7 @@ fn deviations(summary: &Summary) -> Panel {
     if panel.occupied.is_empty() {
         panel.note = Some("no estimate to compare with theory");
     } else {
+        panel.zero(summary);
         if let Some(comparison) = &summary.comparison {
             panel.limit(comparison.critical_z);
         }
@@ -207,12 +206,14 @@ impl Mark {
         shape: MarkerShape::Circle,
     };
     const CROSS: Self = Self {
-        color: "#009E73",
+        color: "#666666",
         shape: MarkerShape::Cross,
     };
 
     fn state(index: usize) -> Self {
-        let (color, shape) = STATES[index % STATES.len()];
+        // Beyond the sixth state colours come back with another shape.
+        let (color, _) = STATES[index % STATES.len()];
+        let (_, shape) = STATES[(index + index / STATES.len()) % STATES.len()];
         Self { color, shape }
     }
 }
@@ -260,6 +261,12 @@ impl Panel {
     fn occupy(&mut self, x: f64, y: f64) {
         self.include(y);
         self.occupied.push((x, y));
+    }
+
+    /// A level that runs through the whole panel.
+    fn span(&mut self, y: f64) {
+        self.occupy(0.0, y);
+        self.occupy(f64::INFINITY, y);
     }
 
     /// Points with bars over the line of the theory.
@@ -338,13 +345,13 @@ impl Panel {
             .with_data([(0.0, 0.0), (summary.length, 0.0)])
             .with_color(FAINT)
             .with_stroke_width(1.0);
-        self.plots.push(Plot::Line(line));
+        self.plots.insert(0, Plot::Line(line));
     }
 
     /// A dashed line with an entry in the legend.
     fn level(&mut self, y: f64, name: &str) {
         const DASHES: &str = "7 4";
-        self.include(y);
+        self.span(y);
         self.references.push(
             ReferenceLine::horizontal(y)
                 .with_color("#0072B2")
@@ -354,12 +361,26 @@ impl Panel {
         self.entry(name, "#0072B2", LegendShape::Line, Some(DASHES));
     }
 
+    /// The global coefficient: the estimate, or the theory where there is none.
+    fn soret(&mut self, row: &Row) {
+        match (&row.estimate, row.theory) {
+            (Outcome::Estimate(soret), _) => {
+                let text = format::value_with_error(soret.value, soret.std_error);
+                self.level(soret.value, &format!("soret {text}"));
+            }
+            (Outcome::Null { .. }, Some(theory)) => {
+                self.level(theory, &format!("soret {}", format::plain(theory)));
+            }
+            (Outcome::Null { .. }, None) => {}
+        }
+    }
+
     /// Dashed lines on both sides of zero.
     fn limit(&mut self, z: f64) {
         const DASHES: &str = "7 4";
-        const COLOR: &str = "#D55E00";
+        const COLOR: &str = NEUTRAL;
         for y in [-z, z] {
-            self.include(1.08 * y);
+            self.span(y);
             self.references.push(
                 ReferenceLine::horizontal(y)
                     .with_color(COLOR)
@@ -380,16 +401,7 @@ impl Panel {
         if self.theory {
             self.entry("theory", THEORY, LegendShape::Line, None);
         }
-        if self.legend.len() > LEGEND_ENTRIES {
-            let more = self.legend.len() - (LEGEND_ENTRIES - 1);
-            self.legend.truncate(LEGEND_ENTRIES - 1);
-            self.entry(
-                &format!("and {more} more"),
-                "#ffffff",
-                LegendShape::Line,
-                None,
-            );
-        }
+        self.cut_legend();
         if !self.y.0.is_finite() || !self.y.1.is_finite() {
             self.y = (0.0, 1.0);
         }
@@ -404,6 +416,27 @@ impl Panel {
             self.y = (low - air, high + air);
         }
         self
+    }
+
+    /// Keeps the lines and as many markers as fit.
+    fn cut_legend(&mut self) {
+        let is_line = |entry: &LegendEntry| matches!(entry.shape, LegendShape::Line);
+        let alone = self.legend.iter().all(is_line);
+        let (mut states, lines): (Vec<_>, Vec<_>) = std::mem::take(&mut self.legend)
+            .into_iter()
+            .partition(|entry| alone || !is_line(entry));
+        let room = LEGEND_ENTRIES.saturating_sub(lines.len()).max(1);
+        let hidden = match states.len() {
+            count if count > room => count - (room - 1),
+            _ => 0,
+        };
+        states.truncate(states.len() - hidden);
+        self.legend = states;
+        if hidden > 0 {
+            let text = format!("and {hidden} more");
+            self.entry(&text, "#ffffff", LegendShape::Line, None);
+        }
+        self.legend.extend(lines);
     }
 
     /// Where the legend covers fewest data; if it covers some anywhere, the range is stretched there.
@@ -497,6 +530,13 @@ impl Panel {
         }
         let mut plots = self.plots;
         plots.extend(self.lines);
+        if plots.is_empty() {
+            // A panel without any plot would be left out: draw along its lower edge.
+            let edge = LinePlot::new()
+                .with_data([(0.0, self.y.0), (self.length, self.y.0)])
+                .with_stroke_width(1.0);
+            plots.push(Plot::Line(edge));
+        }
         (plots, layout)
     }
 }
@@ -530,7 +570,12 @@ impl Ticks {
 
     fn format(&self) -> TickFormat {
         let scale = 10f64.powi(self.power);
-        let decimals = (-(self.step / scale).log10().floor()).max(0.0) as usize;
+        // As many decimals as the step needs: 0.5 one, 0.25 two.
+        let whole = |decimals: &i32| {
+            let step = self.step / scale * 10f64.powi(*decimals);
+            (step - step.round()).abs() < 1e-6 * step
+        };
+        let decimals = (0..6).find(whole).unwrap_or(6) as usize;
         TickFormat::Custom(Arc::new(move |value| {
             let text = format!("{:.decimals$}", value / scale);
             match text.strip_prefix('-') {

@@ -1,6 +1,6 @@
 //! One page of text that says what a run found: fits one screen, reads the same without colour.
 
-use super::format::{beside, deviate, outcome, plain};
+use super::format::{beside, brief, deviate, outcome, plain};
 use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
 use crate::observable::{Observable, Support};
 use crate::stats::Outcome;
@@ -219,25 +219,23 @@ impl Page {
         let full = |series: &[f64]| !series.is_empty() && series.len() == quantity.rows.len();
         let mut curves = Vec::new();
         if simulated && full(&measured) {
-            curves.push(("P_tot  mc    ", measured));
+            curves.push(("P_tot mc    ", measured));
         }
         if full(&theory) {
-            curves.push(("P_tot  theory", theory));
-        }
-        let columns = self.width - 40;
-        for (_, series) in &mut curves {
-            *series = coarsen(series, columns);
+            curves.push(("P_tot theory", theory));
         }
         let all = || curves.iter().flat_map(|(_, series)| series.iter().copied());
         let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
             (a.min(v), b.max(v))
         });
+        let range = format!("  {} to {}", brief(low), brief(high));
+        let space = self.width.saturating_sub(14 + columns(&range));
         let mut lines: Vec<String> = curves
             .iter()
-            .map(|(name, series)| format!("{name}  {}", blocks(series, low, high)))
+            .map(|(name, series)| format!("{name}  {}", blocks(&coarsen(series, space), low, high)))
             .collect();
         if let Some(first) = lines.first_mut() {
-            first.push_str(&format!("  {low:.3} to {high:.3}"));
+            first.push_str(&range);
         }
         lines
     }
@@ -408,8 +406,8 @@ fn describe_run(run: &RunSummary) -> String {
     }
     parts.push(format!(
         "{} legs and {} transitions scored",
-        plain(run.legs as f64),
-        plain(run.transitions as f64)
+        brief(run.legs as f64),
+        brief(run.transitions as f64)
     ));
     parts.join("; ")
 }
