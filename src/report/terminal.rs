@@ -31,6 +31,12 @@ pub fn theory_page(summary: &Summary, width: usize, color: bool) -> String {
     Page::new(width, color).compose(summary, false)
 }
 
+/// Columns for names that are kept free before dimensions are shown.
+const NAME_WIDTH: usize = 20;
+
+/// Columns for a dimension at most.
+const UNIT_WIDTH: usize = 20;
+
 /// Meanings that colour underlines; the words carry them too.
 #[derive(Clone, Copy)]
 enum Ink {
@@ -144,12 +150,33 @@ impl Page {
         let theory = shown.iter().any(|(_, row)| row.theory.is_some());
         let critical = summary.comparison.as_ref().map(|c| c.critical_z);
 
-        let mut columns = vec!["quantity"];
-        columns.extend(simulated.then_some("mc ± s.e."));
-        columns.extend(theory.then_some("theory"));
-        columns.extend(compared.then_some("z"));
-        let numbers = 1..columns.len();
-        columns.push("dimension");
+        let mut header = vec!["quantity"];
+        header.extend(simulated.then_some("mc ± s.e."));
+        header.extend(theory.then_some("theory"));
+        header.extend(compared.then_some("z"));
+        let numbers = 1..header.len();
+        header.push("dimension");
+        let mut cells: Vec<Vec<String>> = Vec::new();
+        for (quantity, row) in shown {
+            let mut line = vec![label(quantity)];
+            line.extend(simulated.then(|| outcome(&row.estimate)));
+            if theory {
+                let text = row.theory.map(|t| beside(t, &row.estimate));
+                line.push(text.unwrap_or_default());
+            }
+            line.extend(compared.then(|| row.z.map(deviate).unwrap_or_default()));
+            line.push(clip(&quantity.unit, UNIT_WIDTH));
+            cells.push(line);
+        }
+        // Numbers are never cut: names are, and dimensions go when there is no room for them.
+        let widest = |index: usize| {
+            let column = cells.iter().map(|line| columns(&line[index]));
+            2 + column.fold(columns(header[index]), usize::max)
+        };
+        let taken: usize = numbers.clone().map(widest).sum();
+        let with_unit = taken + widest(numbers.end) + 2 + NAME_WIDTH <= self.width;
+        let taken = taken + if with_unit { widest(numbers.end) } else { 0 };
+        let name_width = self.width.saturating_sub(taken + 2).max(1);
 
         let mut table = Table::new();
         table.load_style(STYLE);
@@ -159,7 +186,10 @@ impl Page {
         } else {
             table.force_no_tty();
         }
-        table.set_header(columns.iter().map(|title| {
+        if !with_unit {
+            header.pop();
+        }
+        table.set_header(header.iter().map(|title| {
             let cell = Cell::new(title);
             if self.color {
                 cell.add_attribute(Attribute::Bold)
@@ -167,30 +197,19 @@ impl Page {
                 cell
             }
         }));
-        // What is left for names when the numbers and dimensions have what they need.
-        let name_width = self.width.saturating_sub(58).clamp(16, 40);
-        for (quantity, row) in shown {
-            let mut cells = vec![Cell::new(clip(&label(quantity), name_width))];
-            if simulated {
-                cells.push(Cell::new(outcome(&row.estimate)));
-            }
-            if theory {
-                cells.push(Cell::new(
-                    row.theory
-                        .map_or_else(String::new, |t| beside(t, &row.estimate)),
-                ));
-            }
-            if compared {
-                let cell = Cell::new(row.z.map_or_else(String::new, deviate));
-                let far = matches!((row.z, critical), (Some(z), Some(c)) if z.abs() > c);
-                cells.push(if far && self.color {
+        for (mut line, (_, row)) in cells.into_iter().zip(shown) {
+            line[0] = clip(&line[0], name_width);
+            line.truncate(header.len());
+            let far = matches!((row.z, critical), (Some(z), Some(c)) if z.abs() > c);
+            let inked = |(index, text): (usize, String)| {
+                let cell = Cell::new(text);
+                if far && self.color && header[index] == "z" {
                     cell.fg(Color::DarkRed)
                 } else {
                     cell
-                });
-            }
-            cells.push(Cell::new(clip(&quantity.unit, 20)));
-            table.add_row(cells);
+                }
+            };
+            table.add_row(line.into_iter().enumerate().map(inked));
         }
         for index in numbers {
             if let Some(column) = table.column_mut(index) {
