@@ -485,26 +485,61 @@ impl Panel {
         best.0
     }
 
+    /// Takes powers of ten out of both axes and out of everything drawn; returns them.
+    fn rescale(&mut self) -> (i32, i32) {
+        let powers = (
+            power_of(self.length),
+            power_of(self.y.0.abs().max(self.y.1.abs())),
+        );
+        let (x, y) = (10f64.powi(-powers.0), 10f64.powi(-powers.1));
+        let scale = |point: (&mut f64, &mut f64)| {
+            *point.0 *= x;
+            *point.1 *= y;
+        };
+        for plot in self.plots.iter_mut().chain(&mut self.lines) {
+            match plot {
+                Plot::Line(line) => line
+                    .data
+                    .iter_mut()
+                    .for_each(|p| scale((&mut p.x, &mut p.y))),
+                Plot::Scatter(scatter) => scatter
+                    .data
+                    .iter_mut()
+                    .for_each(|p| scale((&mut p.x, &mut p.y))),
+                _ => {}
+            }
+        }
+        self.band = self.band.map(|half| half * y);
+        for line in &mut self.references {
+            line.value *= y;
+        }
+        self.length *= x;
+        self.y = (self.y.0 * y, self.y.1 * y);
+        powers
+    }
+
     fn finish(mut self) -> (Vec<Plot>, Layout) {
         let position = self.place_legend();
-        let ticks = Ticks::new(self.y);
+        let (x, y) = self.rescale();
         let mut layout = Layout::new((0.0, self.length), self.y)
             .with_title(self.title)
             .with_title_size(15)
-            .with_x_label("position x  (length)")
-            .with_y_label(ticks.label(self.y_label))
+            .with_x_label(in_powers("position x  (length)", x))
+            .with_y_label(in_powers(self.y_label, y))
             .with_label_size(13)
             .with_tick_size(11)
             .with_body_size(12)
             .with_axis_line(AxisLine::Box)
             .with_tick_align(TickAlign::Inside)
             .with_show_grid(false)
-            .with_y_tick_format(ticks.format())
-            .with_y_tick_step(ticks.step)
             .with_x_axis_min(0.0)
             .with_x_axis_max(self.length)
             .with_y_axis_min(self.y.0)
             .with_y_axis_max(self.y.1);
+        let step = render_utils::compute_tick_step(self.y.0, self.y.1, 6);
+        layout = layout
+            .with_y_tick_step(step)
+            .with_y_tick_format(tick_format(step));
         if !self.legend.is_empty() {
             layout = layout
                 .with_legend_position(position)
@@ -541,49 +576,39 @@ impl Panel {
     }
 }
 
-/// Ticks of the vertical axis: round steps, and one power of ten in the label instead of one per tick.
-struct Ticks {
-    step: f64,
-    power: i32,
+/// The power of ten that is taken out of an axis, so that its ticks are short: 0 for handy numbers.
+fn power_of(largest: f64) -> i32 {
+    let exponent = largest.log10().floor();
+    if largest > 0.0 && !(-2.0..4.0).contains(&exponent) {
+        exponent.clamp(-300.0, 300.0) as i32
+    } else {
+        0
+    }
 }
 
-impl Ticks {
-    fn new(range: (f64, f64)) -> Self {
-        let step = render_utils::compute_tick_step(range.0, range.1, 6);
-        let largest = range.0.abs().max(range.1.abs());
-        let exponent = largest.log10().floor();
-        let power = if (-2.0..4.0).contains(&exponent) {
-            0
-        } else {
-            exponent as i32
-        };
-        Self { step, power }
+/// `J  (1/time)` becomes `J  (1e-4/time)`, `position x  (length)` becomes `position x  (1e-6 length)`.
+fn in_powers(label: &str, power: i32) -> String {
+    match (power, label.contains("(1/")) {
+        (0, _) => label.into(),
+        (_, true) => label.replacen("(1/", &format!("(1e{power}/"), 1),
+        (_, false) => label.replacen('(', &format!("(1e{power} "), 1),
     }
+}
 
-    fn label(&self, label: &str) -> String {
-        match self.power {
-            0 => label.into(),
-            // "J  (1/time)" becomes "J  (1e-4/time)".
-            power => label.replacen("(1/", &format!("(1e{power}/"), 1),
+/// As many decimals as the step needs: 0.5 one, 0.25 two.
+fn tick_format(step: f64) -> TickFormat {
+    let whole = |decimals: &i32| {
+        let step = step * 10f64.powi(*decimals);
+        (step - step.round()).abs() < 1e-6 * step
+    };
+    let decimals = (0..15).find(whole).unwrap_or(15) as usize;
+    TickFormat::Custom(Arc::new(move |value| {
+        let text = format!("{value:.decimals$}");
+        match text.strip_prefix('-') {
+            Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.into(),
+            _ => text,
         }
-    }
-
-    fn format(&self) -> TickFormat {
-        let scale = 10f64.powi(self.power);
-        // As many decimals as the step needs: 0.5 one, 0.25 two.
-        let whole = |decimals: &i32| {
-            let step = self.step / scale * 10f64.powi(*decimals);
-            (step - step.round()).abs() < 1e-6 * step
-        };
-        let decimals = (0..6).find(whole).unwrap_or(6) as usize;
-        TickFormat::Custom(Arc::new(move |value| {
-            let text = format!("{:.decimals$}", value / scale);
-            match text.strip_prefix('-') {
-                Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.into(),
-                _ => text,
-            }
-        }))
-    }
+    }))
 }
 
 fn middle(row: &Row) -> Option<f64> {
