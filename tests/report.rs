@@ -331,7 +331,7 @@ fn a_page_says_what_matters() {
         "mean_heat_current",
         "entropy_production",
         "population ground",
-        "P_tot  theory",
+        "P_tot theory",
         "AGREES with theory: 348 comparisons at family-wise alpha 0.01",
         "hidden current J_excited",
         "invariants: all hold (sum of currents; first law)",
@@ -401,7 +401,7 @@ fn theory_alone_makes_a_page_without_empty_columns() {
     let page = terminal::theory_page(&summary, 90, false);
     assert!(page.contains("continuum theory, no simulation"), "{page}");
     assert!(page.contains("1.0612"), "{page}");
-    assert!(page.contains("P_tot  theory"), "{page}");
+    assert!(page.contains("P_tot theory"), "{page}");
     for word in ["mc", "n/a", " z ", "invariants", "particles in"] {
         assert!(!page.contains(word), "{word}\n{page}");
     }
@@ -618,6 +618,49 @@ fn figures_are_what_they_claim_to_be() {
             fs::write(folder.join(format!("{name}.png")), &figure.png).expect("written");
             fs::write(folder.join(format!("{name}.svg")), &figure.svg).expect("written");
         }
+    }
+}
+
+/// The same run in other units, or with another scatter.
+fn rescaled(length: f64, factor: f64, offset: f64) -> Summary {
+    let mut summary = fake(2, Kind::Compared);
+    summary.length *= length;
+    for row in summary.quantities.iter_mut().flat_map(|q| &mut q.rows) {
+        row.x_lo = row.x_lo.map(|x| x * length);
+        row.x_hi = row.x_hi.map(|x| x * length);
+        row.theory = row.theory.map(|t| offset + t * factor);
+        if let Outcome::Estimate(e) = &mut row.estimate {
+            for number in [&mut e.value, &mut e.low, &mut e.high] {
+                *number = offset + *number * factor;
+            }
+            e.std_error *= factor;
+        }
+    }
+    summary
+}
+
+#[test]
+fn any_scale_can_be_reported() {
+    for (index, (length, factor, offset)) in [
+        (1e-6, 1e6, 0.0),
+        (2e5, 3e-7, 0.0),
+        (1.0, 0.0, 0.0),
+        (1.0, 1e-13, 1.0),
+        (1.0, 1e-300, 0.0),
+        (1.0, 1e300, 0.0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let summary = rescaled(length, factor, offset);
+        let files = outputs(&summary).expect("finite");
+        if let Some(folder) = std::env::var_os("REPORT_FIGURES") {
+            let path = Path::new(&folder).join(format!("scale_{index}.png"));
+            fs::write(path, &files[4].bytes).expect("written");
+        }
+        let page = terminal::page(&summary, 80, false);
+        assert!(page.lines().all(|line| width(line) <= 80), "{page}");
+        assert!(page.lines().count() <= terminal::LINES, "{page}");
     }
 }
 

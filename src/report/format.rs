@@ -63,6 +63,14 @@ pub fn plain(number: f64) -> String {
     sign_zero(trim(&format!("{number:.decimals$}")))
 }
 
+/// A number to three significant digits: `4.12e8`, `0.64`.
+pub fn brief(number: f64) -> String {
+    match format!("{number:.2e}").parse() {
+        Ok(rounded) => plain(rounded),
+        Err(_) => plain(number),
+    }
+}
+
 /// A normal deviate: one decimal, e.g. `-0.6`; a power of ten from a thousand on.
 pub fn deviate(z: f64) -> String {
     if !z.is_finite() {
@@ -306,6 +314,8 @@ mod tests {
         for &(number, expected) in cases {
             assert_eq!(plain(number), expected);
         }
+        assert_eq!(brief(412_345_678.0), "4.12e8");
+        assert_eq!(brief(0.6396), "0.64");
         assert_eq!(deviate(-0.04), "0.0");
         assert_eq!(deviate(-0.56), "-0.6");
         assert_eq!(deviate(12345.0), "1.2e4");

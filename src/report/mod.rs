@@ -1,15 +1,15 @@
 //! From plain data to what a person or a program reads: a terminal page, JSON, CSV, plots, a run folder.
 //!
-//! Everything starts from a [`Summary`](summary::Summary), which is a function of the experiment file
+//! Everything starts from a [`Summary`], which is a function of the experiment file
 //! and the seed alone; so are [`summary.json`](json), [the tables](csv) and [the figure](plot), byte for
 //! byte. What belongs to one execution (times, machine, command line) stands in the
-//! [manifest](manifest) and nowhere else. Nothing here prints: text is returned, files are written only
+//! [manifest] and nowhere else. Nothing here prints: text is returned, files are written only
 //! by [`folder`].
 //!
 //! | module | what it makes |
 //! |---|---|
 //! | [`summary`] | the data |
-//! | [`format`] | numbers in the notation `1.234(5)e-4` |
+//! | [`mod@format`] | numbers in the notation `1.234(5)e-4` |
 //! | [`terminal`] | one page of text |
 //! | [`json`] | `summary.json` |
 //! | [`csv`] | `profiles.csv`, `currents.csv` |

@@ -36,7 +36,7 @@ const NEUTRAL: &str = "#222222";
 const THEORY: &str = "#000000";
 /// Help lines.
 const FAINT: &str = "#888888";
-/// One colour and marker per state, repeated beyond the sixth.
+/// Colours and markers of states.
 const STATES: [(&str, MarkerShape); 6] = [
     ("#D55E00", MarkerShape::Square),
     ("#0072B2", MarkerShape::Triangle),
@@ -152,9 +152,8 @@ fn local_soret(summary: &Summary) -> Panel {
         match quantity.observable {
             Observable::LocalSoret => panel.quantity(quantity, Mark::TOTAL, "local"),
             Observable::Soret => {
-                if let Some(Outcome::Estimate(soret)) = quantity.rows.first().map(|r| &r.estimate) {
-                    let text = format::value_with_error(soret.value, soret.std_error);
-                    panel.level(soret.value, &format!("soret {text}"));
+                if let Some(row) = quantity.rows.first() {
+                    panel.soret(row);
                 }
             }
             _ => {}
@@ -166,7 +165,6 @@ fn local_soret(summary: &Summary) -> Panel {
 /// (d) z in every bin and through every face.
 fn deviations(summary: &Summary) -> Panel {
     let mut panel = Panel::new("(d) deviation from theory", "z  (standard errors)");
-    panel.zero(summary);
     panel.include(-3.0);
     panel.include(3.0);
     for quantity in &summary.quantities {
@@ -186,6 +184,7 @@ fn deviations(summary: &Summary) -> Panel {
     if panel.occupied.is_empty() {
         panel.note = Some("no estimate to compare with theory");
     } else {
+        panel.zero(summary);
         if let Some(comparison) = &summary.comparison {
             panel.limit(comparison.critical_z);
         }
@@ -207,12 +206,14 @@ impl Mark {
         shape: MarkerShape::Circle,
     };
     const CROSS: Self = Self {
-        color: "#009E73",
+        color: "#666666",
         shape: MarkerShape::Cross,
     };
 
     fn state(index: usize) -> Self {
-        let (color, shape) = STATES[index % STATES.len()];
+        // Beyond the sixth state colours come back with another shape.
+        let (color, _) = STATES[index % STATES.len()];
+        let (_, shape) = STATES[(index + index / STATES.len()) % STATES.len()];
         Self { color, shape }
     }
 }
@@ -260,6 +261,12 @@ impl Panel {
     fn occupy(&mut self, x: f64, y: f64) {
         self.include(y);
         self.occupied.push((x, y));
+    }
+
+    /// A level that runs through the whole panel.
+    fn span(&mut self, y: f64) {
+        self.occupy(0.0, y);
+        self.occupy(f64::INFINITY, y);
     }
 
     /// Points with bars over the line of the theory.
@@ -338,13 +345,13 @@ impl Panel {
             .with_data([(0.0, 0.0), (summary.length, 0.0)])
             .with_color(FAINT)
             .with_stroke_width(1.0);
-        self.plots.push(Plot::Line(line));
+        self.plots.insert(0, Plot::Line(line));
     }
 
     /// A dashed line with an entry in the legend.
     fn level(&mut self, y: f64, name: &str) {
         const DASHES: &str = "7 4";
-        self.include(y);
+        self.span(y);
         self.references.push(
             ReferenceLine::horizontal(y)
                 .with_color("#0072B2")
@@ -354,12 +361,26 @@ impl Panel {
         self.entry(name, "#0072B2", LegendShape::Line, Some(DASHES));
     }
 
+    /// The global coefficient: the estimate, or the theory where there is none.
+    fn soret(&mut self, row: &Row) {
+        match (&row.estimate, row.theory) {
+            (Outcome::Estimate(soret), _) => {
+                let text = format::value_with_error(soret.value, soret.std_error);
+                self.level(soret.value, &format!("soret {text}"));
+            }
+            (Outcome::Null { .. }, Some(theory)) => {
+                self.level(theory, &format!("soret {}", format::plain(theory)));
+            }
+            (Outcome::Null { .. }, None) => {}
+        }
+    }
+
     /// Dashed lines on both sides of zero.
     fn limit(&mut self, z: f64) {
         const DASHES: &str = "7 4";
-        const COLOR: &str = "#D55E00";
+        const COLOR: &str = NEUTRAL;
         for y in [-z, z] {
-            self.include(1.08 * y);
+            self.span(y);
             self.references.push(
                 ReferenceLine::horizontal(y)
                     .with_color(COLOR)
@@ -380,16 +401,7 @@ impl Panel {
         if self.theory {
             self.entry("theory", THEORY, LegendShape::Line, None);
         }
-        if self.legend.len() > LEGEND_ENTRIES {
-            let more = self.legend.len() - (LEGEND_ENTRIES - 1);
-            self.legend.truncate(LEGEND_ENTRIES - 1);
-            self.entry(
-                &format!("and {more} more"),
-                "#ffffff",
-                LegendShape::Line,
-                None,
-            );
-        }
+        self.cut_legend();
         if !self.y.0.is_finite() || !self.y.1.is_finite() {
             self.y = (0.0, 1.0);
         }
@@ -404,6 +416,27 @@ impl Panel {
             self.y = (low - air, high + air);
         }
         self
+    }
+
+    /// Keeps the lines and as many markers as fit.
+    fn cut_legend(&mut self) {
+        let is_line = |entry: &LegendEntry| matches!(entry.shape, LegendShape::Line);
+        let alone = self.legend.iter().all(is_line);
+        let (mut states, lines): (Vec<_>, Vec<_>) = std::mem::take(&mut self.legend)
+            .into_iter()
+            .partition(|entry| alone || !is_line(entry));
+        let room = LEGEND_ENTRIES.saturating_sub(lines.len()).max(1);
+        let hidden = match states.len() {
+            count if count > room => count - (room - 1),
+            _ => 0,
+        };
+        states.truncate(states.len() - hidden);
+        self.legend = states;
+        if hidden > 0 {
+            let text = format!("and {hidden} more");
+            self.entry(&text, "#ffffff", LegendShape::Line, None);
+        }
+        self.legend.extend(lines);
     }
 
     /// Where the legend covers fewest data; if it covers some anywhere, the range is stretched there.
@@ -452,26 +485,61 @@ impl Panel {
         best.0
     }
 
+    /// Takes powers of ten out of both axes and out of everything drawn; returns them.
+    fn rescale(&mut self) -> (i32, i32) {
+        let powers = (
+            power_of(self.length),
+            power_of(self.y.0.abs().max(self.y.1.abs())),
+        );
+        let (x, y) = (10f64.powi(-powers.0), 10f64.powi(-powers.1));
+        let scale = |point: (&mut f64, &mut f64)| {
+            *point.0 *= x;
+            *point.1 *= y;
+        };
+        for plot in self.plots.iter_mut().chain(&mut self.lines) {
+            match plot {
+                Plot::Line(line) => line
+                    .data
+                    .iter_mut()
+                    .for_each(|p| scale((&mut p.x, &mut p.y))),
+                Plot::Scatter(scatter) => scatter
+                    .data
+                    .iter_mut()
+                    .for_each(|p| scale((&mut p.x, &mut p.y))),
+                _ => {}
+            }
+        }
+        self.band = self.band.map(|half| half * y);
+        for line in &mut self.references {
+            line.value *= y;
+        }
+        self.length *= x;
+        self.y = (self.y.0 * y, self.y.1 * y);
+        powers
+    }
+
     fn finish(mut self) -> (Vec<Plot>, Layout) {
         let position = self.place_legend();
-        let ticks = Ticks::new(self.y);
+        let (x, y) = self.rescale();
         let mut layout = Layout::new((0.0, self.length), self.y)
             .with_title(self.title)
             .with_title_size(15)
-            .with_x_label("position x  (length)")
-            .with_y_label(ticks.label(self.y_label))
+            .with_x_label(in_powers("position x  (length)", x))
+            .with_y_label(in_powers(self.y_label, y))
             .with_label_size(13)
             .with_tick_size(11)
             .with_body_size(12)
             .with_axis_line(AxisLine::Box)
             .with_tick_align(TickAlign::Inside)
             .with_show_grid(false)
-            .with_y_tick_format(ticks.format())
-            .with_y_tick_step(ticks.step)
             .with_x_axis_min(0.0)
             .with_x_axis_max(self.length)
             .with_y_axis_min(self.y.0)
             .with_y_axis_max(self.y.1);
+        let step = render_utils::compute_tick_step(self.y.0, self.y.1, 6);
+        layout = layout
+            .with_y_tick_step(step)
+            .with_y_tick_format(tick_format(step));
         if !self.legend.is_empty() {
             layout = layout
                 .with_legend_position(position)
@@ -497,48 +565,50 @@ impl Panel {
         }
         let mut plots = self.plots;
         plots.extend(self.lines);
+        if plots.is_empty() {
+            // A panel without any plot would be left out: draw along its lower edge.
+            let edge = LinePlot::new()
+                .with_data([(0.0, self.y.0), (self.length, self.y.0)])
+                .with_stroke_width(1.0);
+            plots.push(Plot::Line(edge));
+        }
         (plots, layout)
     }
 }
 
-/// Ticks of the vertical axis: round steps, and one power of ten in the label instead of one per tick.
-struct Ticks {
-    step: f64,
-    power: i32,
+/// The power of ten that is taken out of an axis, so that its ticks are short: 0 for handy numbers.
+fn power_of(largest: f64) -> i32 {
+    let exponent = largest.log10().floor();
+    if largest > 0.0 && !(-2.0..4.0).contains(&exponent) {
+        exponent.clamp(-300.0, 300.0) as i32
+    } else {
+        0
+    }
 }
 
-impl Ticks {
-    fn new(range: (f64, f64)) -> Self {
-        let step = render_utils::compute_tick_step(range.0, range.1, 6);
-        let largest = range.0.abs().max(range.1.abs());
-        let exponent = largest.log10().floor();
-        let power = if (-2.0..4.0).contains(&exponent) {
-            0
-        } else {
-            exponent as i32
-        };
-        Self { step, power }
+/// `J  (1/time)` becomes `J  (1e-4/time)`, `position x  (length)` becomes `position x  (1e-6 length)`.
+fn in_powers(label: &str, power: i32) -> String {
+    match (power, label.contains("(1/")) {
+        (0, _) => label.into(),
+        (_, true) => label.replacen("(1/", &format!("(1e{power}/"), 1),
+        (_, false) => label.replacen('(', &format!("(1e{power} "), 1),
     }
+}
 
-    fn label(&self, label: &str) -> String {
-        match self.power {
-            0 => label.into(),
-            // "J  (1/time)" becomes "J  (1e-4/time)".
-            power => label.replacen("(1/", &format!("(1e{power}/"), 1),
+/// As many decimals as the step needs: 0.5 one, 0.25 two.
+fn tick_format(step: f64) -> TickFormat {
+    let whole = |decimals: &i32| {
+        let step = step * 10f64.powi(*decimals);
+        (step - step.round()).abs() < 1e-6 * step
+    };
+    let decimals = (0..15).find(whole).unwrap_or(15) as usize;
+    TickFormat::Custom(Arc::new(move |value| {
+        let text = format!("{value:.decimals$}");
+        match text.strip_prefix('-') {
+            Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.into(),
+            _ => text,
         }
-    }
-
-    fn format(&self) -> TickFormat {
-        let scale = 10f64.powi(self.power);
-        let decimals = (-(self.step / scale).log10().floor()).max(0.0) as usize;
-        TickFormat::Custom(Arc::new(move |value| {
-            let text = format!("{:.decimals$}", value / scale);
-            match text.strip_prefix('-') {
-                Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.into(),
-                _ => text,
-            }
-        }))
-    }
+    }))
 }
 
 fn middle(row: &Row) -> Option<f64> {

@@ -1,6 +1,6 @@
 //! One page of text that says what a run found: fits one screen, reads the same without colour.
 
-use super::format::{beside, deviate, outcome, plain};
+use super::format::{beside, brief, deviate, outcome, plain};
 use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
 use crate::observable::{Observable, Support};
 use crate::stats::Outcome;
@@ -30,6 +30,12 @@ pub fn page(summary: &Summary, width: usize, color: bool) -> String {
 pub fn theory_page(summary: &Summary, width: usize, color: bool) -> String {
     Page::new(width, color).compose(summary, false)
 }
+
+/// Columns for names that are kept free before dimensions are shown.
+const NAME_WIDTH: usize = 20;
+
+/// Columns for a dimension at most.
+const UNIT_WIDTH: usize = 20;
 
 /// Meanings that colour underlines; the words carry them too.
 #[derive(Clone, Copy)]
@@ -144,12 +150,33 @@ impl Page {
         let theory = shown.iter().any(|(_, row)| row.theory.is_some());
         let critical = summary.comparison.as_ref().map(|c| c.critical_z);
 
-        let mut columns = vec!["quantity"];
-        columns.extend(simulated.then_some("mc ± s.e."));
-        columns.extend(theory.then_some("theory"));
-        columns.extend(compared.then_some("z"));
-        let numbers = 1..columns.len();
-        columns.push("dimension");
+        let mut header = vec!["quantity"];
+        header.extend(simulated.then_some("mc ± s.e."));
+        header.extend(theory.then_some("theory"));
+        header.extend(compared.then_some("z"));
+        let numbers = 1..header.len();
+        header.push("dimension");
+        let mut cells: Vec<Vec<String>> = Vec::new();
+        for (quantity, row) in shown {
+            let mut line = vec![label(quantity)];
+            line.extend(simulated.then(|| outcome(&row.estimate)));
+            if theory {
+                let text = row.theory.map(|t| beside(t, &row.estimate));
+                line.push(text.unwrap_or_default());
+            }
+            line.extend(compared.then(|| row.z.map(deviate).unwrap_or_default()));
+            line.push(clip(&quantity.unit, UNIT_WIDTH));
+            cells.push(line);
+        }
+        // Numbers are never cut: names are, and dimensions go when there is no room for them.
+        let widest = |index: usize| {
+            let column = cells.iter().map(|line| columns(&line[index]));
+            2 + column.fold(columns(header[index]), usize::max)
+        };
+        let taken: usize = numbers.clone().map(widest).sum();
+        let with_unit = taken + widest(numbers.end) + 2 + NAME_WIDTH <= self.width;
+        let taken = taken + if with_unit { widest(numbers.end) } else { 0 };
+        let name_width = self.width.saturating_sub(taken + 2).max(1);
 
         let mut table = Table::new();
         table.load_style(STYLE);
@@ -159,7 +186,10 @@ impl Page {
         } else {
             table.force_no_tty();
         }
-        table.set_header(columns.iter().map(|title| {
+        if !with_unit {
+            header.pop();
+        }
+        table.set_header(header.iter().map(|title| {
             let cell = Cell::new(title);
             if self.color {
                 cell.add_attribute(Attribute::Bold)
@@ -167,30 +197,19 @@ impl Page {
                 cell
             }
         }));
-        // What is left for names when the numbers and dimensions have what they need.
-        let name_width = self.width.saturating_sub(58).clamp(16, 40);
-        for (quantity, row) in shown {
-            let mut cells = vec![Cell::new(clip(&label(quantity), name_width))];
-            if simulated {
-                cells.push(Cell::new(outcome(&row.estimate)));
-            }
-            if theory {
-                cells.push(Cell::new(
-                    row.theory
-                        .map_or_else(String::new, |t| beside(t, &row.estimate)),
-                ));
-            }
-            if compared {
-                let cell = Cell::new(row.z.map_or_else(String::new, deviate));
-                let far = matches!((row.z, critical), (Some(z), Some(c)) if z.abs() > c);
-                cells.push(if far && self.color {
+        for (mut line, (_, row)) in cells.into_iter().zip(shown) {
+            line[0] = clip(&line[0], name_width);
+            line.truncate(header.len());
+            let far = matches!((row.z, critical), (Some(z), Some(c)) if z.abs() > c);
+            let inked = |(index, text): (usize, String)| {
+                let cell = Cell::new(text);
+                if far && self.color && header[index] == "z" {
                     cell.fg(Color::DarkRed)
                 } else {
                     cell
-                });
-            }
-            cells.push(Cell::new(clip(&quantity.unit, 20)));
-            table.add_row(cells);
+                }
+            };
+            table.add_row(line.into_iter().enumerate().map(inked));
         }
         for index in numbers {
             if let Some(column) = table.column_mut(index) {
@@ -219,25 +238,23 @@ impl Page {
         let full = |series: &[f64]| !series.is_empty() && series.len() == quantity.rows.len();
         let mut curves = Vec::new();
         if simulated && full(&measured) {
-            curves.push(("P_tot  mc    ", measured));
+            curves.push(("P_tot mc    ", measured));
         }
         if full(&theory) {
-            curves.push(("P_tot  theory", theory));
-        }
-        let columns = self.width - 40;
-        for (_, series) in &mut curves {
-            *series = coarsen(series, columns);
+            curves.push(("P_tot theory", theory));
         }
         let all = || curves.iter().flat_map(|(_, series)| series.iter().copied());
         let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
             (a.min(v), b.max(v))
         });
+        let range = format!("  {} to {}", brief(low), brief(high));
+        let space = self.width.saturating_sub(14 + columns(&range));
         let mut lines: Vec<String> = curves
             .iter()
-            .map(|(name, series)| format!("{name}  {}", blocks(series, low, high)))
+            .map(|(name, series)| format!("{name}  {}", blocks(&coarsen(series, space), low, high)))
             .collect();
         if let Some(first) = lines.first_mut() {
-            first.push_str(&format!("  {low:.3} to {high:.3}"));
+            first.push_str(&range);
         }
         lines
     }
@@ -408,8 +425,8 @@ fn describe_run(run: &RunSummary) -> String {
     }
     parts.push(format!(
         "{} legs and {} transitions scored",
-        plain(run.legs as f64),
-        plain(run.transitions as f64)
+        brief(run.legs as f64),
+        brief(run.transitions as f64)
     ));
     parts.join("; ")
 }
