@@ -21,19 +21,19 @@
 //! coefficients of a current have not decayed. The unknowns are sums of `u_i` over clusters of
 //! states, joined in the order of their rates, the last sum being the known constant `C`: fast edges
 //! then cancel exactly, by integers, from the equations of the slow sums. Interiors are eliminated
-//! element by element, the vertices by a block tridiagonal
-//! elimination. Iterative refinement with unknowns of twice the working precision, and residuals in
-//! which the two terms of every `net_e` cancel before they are rounded, makes currents accurate for
-//! very fast and very slow rates alike: the derivative of `u_i` is then as good as the integral of
-//! `net_e` at slow rates and better at fast ones (1e-14 against 1e-10 of the largest current at
+//! element by element, the vertices by a block tridiagonal elimination. Iterative refinement with
+//! unknowns of twice the working precision, and residuals in which the two terms of every `net_e`
+//! cancel before they are rounded, makes currents accurate for very fast and very slow rates alike.
+//! The derivative of `u_i` is then as good as the integral of `net_e` at slow rates and better at
+//! fast ones (1e-14 against 1e-10 of the largest current for piecewise constant `T` and
 //! `k L^2/D = 1e12`), so it is what is reported.
 //!
 //! The error is estimated by solving again on the same elements with degree 14; the difference of
 //! the two solutions is reported for the better one, which is the one returned.
 //!
 //! # When not to trust it
-//! Rates below about `k L^2/D = 1e-9`, and slowest rates 18 orders of magnitude below the fastest,
-//! are refused as singular. At relative temperature differences of 1e-7 and less, rounding of `T(x)`
+//! Rates below about `k L^2/D = 1e-11` are refused as singular, and so are networks whose slowest
+//! rate is more than some 16 to 20 orders of magnitude below the fastest. At relative temperature differences of 1e-7 and less, rounding of `T(x)`
 //! itself leaves fewer digits than the estimate, whose scale is then not the tiny current, says.
 //! Occupancies below about 1e-28 are lost. Rates beyond `k L^2/D = 1e10` make layers thinner than
 //! 1e-5 L, in which the rounding of `T(x)` itself limits currents to about nine digits. Both show
