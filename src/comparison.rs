@@ -84,7 +84,10 @@ pub fn compare(
         })
         .collect();
     let all = || {
-        compared.iter().enumerate().flat_map(|(c, q)| q.z.iter().enumerate().filter_map(move |(k, z)| z.map(|z| (c, k, z))))
+        compared
+            .iter()
+            .enumerate()
+            .flat_map(|(c, q)| q.z.iter().enumerate().filter_map(move |(k, z)| z.map(|z| (c, k, z))))
     };
     let entries = all().count();
     let worst = all().max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()));
@@ -117,7 +120,8 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
     if !matches!(observable, Density | StateDensity(_) | WindowCurrent(_) | HeatCurrent) {
         return None;
     }
-    let samples: Vec<&Sample> = compared.measured.samples.iter().map(Option::as_ref).collect::<Option<_>>()?;
+    let samples: Vec<&Sample> =
+        compared.measured.samples.iter().map(Option::as_ref).collect::<Option<_>>()?;
     let theory: Vec<f64> = compared.theory.iter().copied().collect::<Option<_>>()?;
     let groups = samples.first()?.pseudo.len();
     let modes = MODES.min(groups / 4).min(grid.bins / 4);
@@ -131,7 +135,9 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
         }
     };
     let contrast = |mode: usize| {
-        let sum = |values: &mut dyn Iterator<Item = f64>| values.enumerate().map(|(k, v)| wave(mode, k) * v).sum::<f64>();
+        let sum = |values: &mut dyn Iterator<Item = f64>| {
+            values.enumerate().map(|(k, v)| wave(mode, k) * v).sum::<f64>()
+        };
         Sample {
             value: sum(&mut samples.iter().map(|s| s.value)),
             pseudo: (0..groups).map(|g| sum(&mut samples.iter().map(|s| s.pseudo[g]))).collect(),

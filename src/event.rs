@@ -272,7 +272,8 @@ impl Tally for Profile {
     #[inline]
     fn transitions(&mut self, t: &Transitions<'_>) {
         // At most one transition per visit, so the room left for visits is enough for these.
-        for ((&channel, &cell), (&heat, &work)) in t.channel.iter().zip(t.cell).zip(t.heat.iter().zip(t.work)) {
+        for ((&channel, &cell), (&heat, &work)) in t.channel.iter().zip(t.cell).zip(t.heat.iter().zip(t.work))
+        {
             self.hot_passages[usize::from(channel) * self.cells + cell as usize] += 1;
             self.heat[cell as usize] += heat;
             self.work[cell as usize] += work;

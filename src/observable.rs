@@ -67,7 +67,9 @@ impl Observable {
     pub fn support(self) -> Support {
         use Observable::*;
         match self {
-            Density | StateDensity(_) | WindowCurrent(_) | HeatAbsorbed | TransitionRate(_) | LocalSoret => Support::Bins,
+            Density | StateDensity(_) | WindowCurrent(_) | HeatAbsorbed | TransitionRate(_) | LocalSoret => {
+                Support::Bins
+            }
             Current(_) | HeatCurrent => Support::Faces,
             Population(_) | MeanCurrent(_) | MeanHeatCurrent | Soret | SoretWall | MeanTemperature
             | EntropyProduction => Support::Whole,

@@ -104,9 +104,10 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
         .map(|observable| {
             let entries = observable.support().entries(&grid);
             let theory = solution.reference(observable, &grid).unwrap_or_else(|| vec![None; entries]);
-            let rows = theory.into_iter().enumerate().map(|(k, theory)| {
-                row(observable, &grid, k, Outcome::null("theory only"), theory, None)
-            });
+            let rows = theory
+                .into_iter()
+                .enumerate()
+                .map(|(k, theory)| row(observable, &grid, k, Outcome::null("theory only"), theory, None));
             quantity(experiment, observable, rows.collect())
         })
         .collect();
@@ -213,7 +214,11 @@ fn summarise(
     if plan.burn_in < SHORT_BURN_IN * relaxation {
         let unit = if context.timed { "time units" } else { "legs" };
         warnings.push(Warning {
-            seen: format!("the burn-in of {} {unit} covers {:.1} relaxation times", plan.burn_in, plan.burn_in / relaxation),
+            seen: format!(
+                "the burn-in of {} {unit} covers {:.1} relaxation times",
+                plan.burn_in,
+                plan.burn_in / relaxation
+            ),
             meaning: "estimates may still remember where the particles began".into(),
             remedy: format!("leave burn_in out, or set it to {:.0}", (BURN_IN * relaxation).ceil()),
         });
@@ -243,10 +248,7 @@ fn summarise(
         comparison: Some(verdict),
         invariants,
         warnings,
-        ..blank(
-            experiment,
-            run_summary(experiment, plan, ensemble.rounds_done(), legs, transitions, time),
-        )
+        ..blank(experiment, run_summary(experiment, plan, ensemble.rounds_done(), legs, transitions, time))
     }
 }
 

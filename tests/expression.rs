@@ -56,7 +56,10 @@ fn values_and_derivatives_agree_with_forty_digits() {
         if let Some(exact) = row.derivative {
             // A derivative amplifies the rounding of its point by its own slope.
             let scale = scale.max(row.value.abs()).max(1.0);
-            assert!(!differs(derivative, exact, scale), "{source} at {x:?}: slope {derivative:e}, not {exact:e}");
+            assert!(
+                !differs(derivative, exact, scale),
+                "{source} at {x:?}: slope {derivative:e}, not {exact:e}"
+            );
         }
     }
 }
@@ -138,8 +141,10 @@ fn random_source(random: &mut Random, depth: usize) -> String {
             _ => "x".into(),
         };
     }
-    let unary =
-        ["exp", "ln", "log10", "sqrt", "abs", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf", "step"];
+    let unary = [
+        "exp", "ln", "log10", "sqrt", "abs", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf",
+        "step",
+    ];
     let a = random_source(random, depth - 1);
     let b = random_source(random, depth - 1);
     match random.below(12) {
@@ -252,9 +257,9 @@ fn slices_have_the_bits_of_single_values() {
 #[test]
 fn no_text_makes_the_parser_panic_and_spans_are_valid() {
     const PIECES: &[&str] = &[
-        "x", "y", "dT", "1", "2.5", "1e3", "e", "1e", "1e-", ".", "..", "+", "-", "*", "/", "^", "(", ")", ",", " ",
-        "sin", "min(", "max(x,", "pow", "log(", "ln(", "é", "²", "−", "🦀", "\u{0}", "\n", "step(", "abs", "((((((((",
-        "--------", "^^", "1e400", "0", "\u{202e}", "γ", "_", "sqrt(-1)",
+        "x", "y", "dT", "1", "2.5", "1e3", "e", "1e", "1e-", ".", "..", "+", "-", "*", "/", "^", "(", ")",
+        ",", " ", "sin", "min(", "max(x,", "pow", "log(", "ln(", "é", "²", "−", "🦀", "\u{0}", "\n", "step(",
+        "abs", "((((((((", "--------", "^^", "1e400", "0", "\u{202e}", "γ", "_", "sqrt(-1)",
     ];
     let parameters = [("dT".to_owned(), 0.8), ("γ".to_owned(), 1.0)];
     let mut random = Random(4);

@@ -10,9 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn folder(name: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/input")
-        .join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/input").join(name);
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -42,21 +40,12 @@ fn complaint(text: &str, expected: &str) -> Option<String> {
     let expected: Vec<&str> = expected.lines().filter(|l| !l.trim().is_empty()).collect();
     let fits = said.len() == expected.len()
         && said.iter().zip(&expected).all(|(said, expected)| {
-            let (place, fragments) = expected
-                .split_once(": ")
-                .expect("an expectation is `line:column: fragments`");
+            let (place, fragments) =
+                expected.split_once(": ").expect("an expectation is `line:column: fragments`");
             said.starts_with(&format!("test.json:{place}: "))
-                && fragments
-                    .split(" | ")
-                    .all(|fragment| said.contains(fragment.trim()))
+                && fragments.split(" | ").all(|fragment| said.contains(fragment.trim()))
         });
-    (!fits).then(|| {
-        format!(
-            "expected\n  {}\nbut said\n  {}",
-            expected.join("\n  "),
-            said.join("\n  ")
-        )
-    })
+    (!fits).then(|| format!("expected\n  {}\nbut said\n  {}", expected.join("\n  "), said.join("\n  ")))
 }
 
 #[test]
@@ -89,10 +78,7 @@ fn good_files_are_read() {
             Ok(experiment) => experiment,
             Err(error) => panic!("{}:\n{error}", path.display()),
         };
-        assert_eq!(
-            Some(experiment.name.as_str()),
-            path.file_stem().unwrap().to_str()
-        );
+        assert_eq!(Some(experiment.name.as_str()), path.file_stem().unwrap().to_str());
 
         // The canonical form is a file of the same experiment, and a fixed point.
         let canonical = experiment.canonical();
@@ -126,20 +112,14 @@ fn defaults_and_values_are_what_the_file_says() {
     let least = r#"{"format_version": 1, "domain": {"length": 2}, "temperature": "1 + x",
         "diffusivity": "3", "run": {"particles": 1e5, "legs": 1e4}}"#;
     let e = read(least).unwrap_or_else(|d| panic!("{d}"));
-    assert_eq!(
-        (e.title.as_str(), e.claim.as_str(), e.notes.as_str()),
-        ("", "", "")
-    );
+    assert_eq!((e.title.as_str(), e.claim.as_str(), e.notes.as_str()), ("", "", ""));
     assert_eq!(e.model.domain.length, 2.0);
     assert_eq!(e.model.temperature.value(0.5), 1.5);
     assert_eq!(e.model.network.states().len(), 1);
     assert_eq!(e.model.network.states()[0].diffusivity, 3.0);
     assert!(e.model.network.edges().is_empty() && e.transitions.is_empty());
     assert_eq!((e.motion, e.method), (Motion::Overdamped, Method::Exact {}));
-    assert_eq!(
-        (e.run.particles, e.run.groups, e.run.rounds),
-        (100_000, 64, 20)
-    );
+    assert_eq!((e.run.particles, e.run.groups, e.run.rounds), (100_000, 64, 20));
     assert_eq!((e.run.span, e.run.burn_in), (Span::Legs(10_000), None));
     assert_eq!((e.run.start, e.run.seed), (Start::LocalEquilibrium, 1));
     assert_eq!(e.measure.bins, 50);
@@ -156,27 +136,18 @@ fn defaults_and_values_are_what_the_file_says() {
             "seed": 18446744073709551615},
         "measure": {"bins": 2}}"#;
     let e = read(more).unwrap_or_else(|d| panic!("{d}"));
-    assert_eq!(
-        (e.title.as_str(), e.claim.as_str(), e.notes.as_str()),
-        ("T", "C", "N")
-    );
+    assert_eq!((e.title.as_str(), e.claim.as_str(), e.notes.as_str()), ("T", "C", "N"));
     assert_eq!(e.parameters, [("a".to_owned(), 2.0), ("b".to_owned(), 4.0)]);
     assert_eq!(e.model.domain.length, 4.0);
     let states = e.model.network.states();
     assert_eq!((states[0].energy, states[0].diffusivity), (-2.0, 0.25));
     assert_eq!((states[1].energy, states[1].diffusivity), (0.0, 2.0));
     let edge = &e.model.network.edges()[0];
-    assert_eq!(
-        (edge.between, edge.attempt_rate, edge.barrier),
-        ([0, 1], 4.0, 6.0)
-    );
+    assert_eq!((edge.between, edge.attempt_rate, edge.barrier), ([0, 1], 4.0, 6.0));
     let names: Vec<&str> = e.transitions.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["hop", "B-A", "B-A (2)"]);
     assert_eq!((e.run.particles, e.run.groups, e.run.rounds), (40, 40, 3));
-    assert_eq!(
-        (e.run.span, e.run.burn_in),
-        (Span::Duration(7.5), Some(Span::Duration(2.5)))
-    );
+    assert_eq!((e.run.span, e.run.burn_in), (Span::Duration(7.5), Some(Span::Duration(2.5))));
     assert_eq!((e.run.start, e.run.seed), (Start::Uniform, u64::MAX));
 }
 
@@ -196,21 +167,16 @@ fn transitions_have_different_names() {
     let e = read(&text).unwrap_or_else(|d| panic!("{d}"));
     let plain = format!("{}-{}", long[0], long[1]);
     let names: Vec<&str> = e.transitions.iter().map(|t| t.name.as_str()).collect();
-    let expected = [
-        plain.clone(),
-        format!("{plain} (3)"),
-        format!("{plain} (2)"),
-    ];
+    let expected = [plain.clone(), format!("{plain} (3)"), format!("{plain} (2)")];
     assert_eq!(names, expected);
     assert!(read(&e.canonical().to_string()).is_ok());
 }
 
 #[test]
 fn all_mistakes_are_shown_at_once() {
-    let text = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/input/bad/many_mistakes.json"),
-    )
-    .unwrap();
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/input/bad/many_mistakes.json"))
+            .unwrap();
     let diagnostics = read(&text).unwrap_err();
     assert!(diagnostics.list.len() >= 12, "{diagnostics}");
     let order: Vec<usize> = diagnostics.list.iter().map(|d| d.span.start).collect();
@@ -270,19 +236,11 @@ fn files_that_cannot_be_read_are_told_apart() {
         panic!("accepted");
     };
     assert_eq!(error.exit_code(), 3);
-    assert!(
-        error
-            .to_string()
-            .contains("latin1.json:2:16: the file is not UTF-8 text"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("latin1.json:2:16: the file is not UTF-8 text"), "{error}");
     let path = folder.path().join("large.json");
     fs::write(&path, vec![b' '; MAX_BYTES + 10]).unwrap();
     let error = Experiment::read(&path).unwrap_err();
-    assert!(
-        error.to_string().contains("the file is too large"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("the file is too large"), "{error}");
 }
 
 #[test]
@@ -295,11 +253,7 @@ fn every_beginning_of_a_file_is_refused_in_words() {
             assert_eq!(diagnostics.list.len(), 1, "{}", &text[..end]);
             let line = diagnostics.lines().next().unwrap();
             assert!(!line.contains('\n'), "{line}");
-            assert!(
-                diagnostics
-                    .render(false)
-                    .contains(&diagnostics.list[0].title)
-            );
+            assert!(diagnostics.render(false).contains(&diagnostics.list[0].title));
         }
     }
 }
@@ -320,10 +274,7 @@ impl Random {
 /// `SORET_FUZZ` sets how many (20 000 by default).
 #[test]
 fn mutated_files_never_panic() {
-    let rounds: usize = std::env::var("SORET_FUZZ")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(20_000);
+    let rounds: usize = std::env::var("SORET_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let texts = |name| -> Vec<String> {
         let read = |path| fs::read_to_string(path).unwrap();
         folder(name).into_iter().map(read).collect()
@@ -390,10 +341,7 @@ fn mutated_files_never_panic() {
                 }
                 _ => {
                     // Exchange a value between two places that hold digits.
-                    if let Some(i) = chars[at.min(chars.len())..]
-                        .iter()
-                        .position(char::is_ascii_digit)
-                    {
+                    if let Some(i) = chars[at.min(chars.len())..].iter().position(char::is_ascii_digit) {
                         let digit = char::from(b'0' + random.below(10) as u8);
                         chars[at + i] = digit;
                     }
@@ -428,8 +376,5 @@ fn mutated_files_never_panic() {
             }
         }
     }
-    assert!(
-        good > rounds / 50 && bad > rounds / 2,
-        "{good} good, {bad} bad"
-    );
+    assert!(good > rounds / 50 && bad > rounds / 2, "{good} good, {bad} bad");
 }

@@ -34,20 +34,13 @@ impl Watch {
             ProgressDrawTarget::stderr_with_hz(10)
         };
         let bar = ProgressBar::with_draw_target(Some(WHOLE as u64), target);
-        let style = ProgressStyle::with_template(
-            "{bar:30} {percent:>3} %  {elapsed} gone, {eta} left  {msg}",
-        );
+        let style =
+            ProgressStyle::with_template("{bar:30} {percent:>3} %  {elapsed} gone, {eta} left  {msg}");
         // The template is a constant; if it were wrong the default would do.
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(200));
         let now = Instant::now();
-        Watch {
-            bar,
-            plain: !quiet && !terminal,
-            started: now,
-            last_line: Mutex::new(now),
-            signals,
-        }
+        Watch { bar, plain: !quiet && !terminal, started: now, last_line: Mutex::new(now), signals }
     }
 
     /// Clears the bar.
@@ -67,18 +60,14 @@ impl Observer for Watch {
             None => String::new(),
         };
         let elapsed = self.started.elapsed().as_secs_f64();
-        let rate = format!(
-            "{:.0} M legs/s",
-            progress.legs as f64 / elapsed.max(1e-9) / 1e6
-        );
+        let rate = format!("{:.0} M legs/s", progress.legs as f64 / elapsed.max(1e-9) / 1e6);
         self.bar.set_message(format!("{rate}  {soret}"));
         if self.plain {
             // A poisoned lock means that another thread is going down with its own message.
             if let Ok(mut last) = self.last_line.lock() {
                 if last.elapsed() >= LINE_EVERY && progress.rounds_done < progress.rounds {
                     *last = Instant::now();
-                    let left =
-                        elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
+                    let left = elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
                     let _ = writeln!(
                         std::io::stderr().lock(),
                         "round {}/{}  {rate}  {left:.0} s left  {soret}",
@@ -88,10 +77,6 @@ impl Observer for Watch {
                 }
             }
         }
-        if self.signals.received().is_some() {
-            Control::Stop
-        } else {
-            Control::Continue
-        }
+        if self.signals.received().is_some() { Control::Stop } else { Control::Continue }
     }
 }

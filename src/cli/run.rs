@@ -6,8 +6,8 @@ use super::signal::Signals;
 use super::{Failure, Status, Terminal};
 use soret::error::Error;
 use soret::experiment::Experiment;
-use soret::report::manifest::{Circumstances, Manifest, Stopwatch};
 use soret::report::manifest::Identity;
+use soret::report::manifest::{Circumstances, Manifest, Stopwatch};
 use soret::report::{self, folder, json, terminal};
 use soret::simulation;
 
@@ -18,22 +18,12 @@ pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     if let Some(seed) = arguments.seed {
         experiment.run.seed = seed;
     }
-    let path = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| folder::default_path(&experiment.name));
+    let path = arguments.out.clone().unwrap_or_else(|| folder::default_path(&experiment.name));
     let configuration = experiment.canonical();
     // Ask before the work is done whether its result may be written.
-    folder::check(
-        &path,
-        &Identity::new(&configuration, experiment.run.seed),
-        arguments.force,
-    )?;
+    folder::check(&path, &Identity::new(&configuration, experiment.run.seed), arguments.force)?;
 
-    let signals = Signals::listen().map_err(|source| Error::Io {
-        path: "signals".into(),
-        source,
-    })?;
+    let signals = Signals::listen().map_err(|source| Error::Io { path: "signals".into(), source })?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(arguments.threads.map_or(0, usize::from))
         .build()
@@ -62,8 +52,8 @@ pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     if !arguments.quiet {
         out.say(&format!("written to {}", path.display()));
     }
-    let agrees = summary.comparison.as_ref().is_none_or(|c| c.agrees)
-        && summary.invariants.iter().all(|i| i.holds);
+    let agrees =
+        summary.comparison.as_ref().is_none_or(|c| c.agrees) && summary.invariants.iter().all(|i| i.holds);
     Ok(match signals.received() {
         Some(signal) if !summary.run.complete => Status::Stopped { signal },
         _ if !agrees => Status::Disagrees,

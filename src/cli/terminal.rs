@@ -34,10 +34,7 @@ impl Terminal {
 
     /// Width of the page in columns.
     pub fn width(&self) -> usize {
-        let asked = std::env::var("COLUMNS")
-            .ok()
-            .and_then(|c| c.parse().ok())
-            .unwrap_or(100);
+        let asked = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100);
         usize::clamp(asked, 60, 120)
     }
 
@@ -47,10 +44,7 @@ impl Terminal {
         let done = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         done.map_err(|e| match e.kind() {
             io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
-            _ => Failure::Engine(Error::Io {
-                path: "standard output".into(),
-                source: e,
-            }),
+            _ => Failure::Engine(Error::Io { path: "standard output".into(), source: e }),
         })
     }
 

@@ -31,7 +31,8 @@ pub(super) fn passages(context: &Context, group: &Group, closing: &Occupancy, st
             }
         }
     }
-    let change = closing.state(state).iter().zip(group.opening.state(state)).map(|(c, o)| *c as i64 - *o as i64);
+    let change =
+        closing.state(state).iter().zip(group.opening.state(state)).map(|(c, o)| *c as i64 - *o as i64);
     let mut through = 0;
     let mut faces = Vec::with_capacity(cells + 1);
     faces.push(0);

@@ -22,7 +22,8 @@ impl Estimator for Heat {
     /// Exposure, sum of heat/T, heat per bin, passages per channel and bin.
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
         let heat = group.profile.heat();
-        let over_t = |(c, q): (usize, &f64)| q * context.cell_mean(c, |x| 1.0 / context.model.temperature.value(x));
+        let over_t =
+            |(c, q): (usize, &f64)| q * context.cell_mean(c, |x| 1.0 / context.model.temperature.value(x));
         let mut sums = vec![context.exposure(group), heat.iter().enumerate().map(over_t).sum()];
         sums.extend(context.per_bin(heat.iter().copied()));
         for channel in context.model.network.channels() {

@@ -86,7 +86,9 @@ impl Estimator for Soret {
                 "this method gives no density at a point"
             }
             Observable::SoretWall => "the temperature is the same at both walls, or a wall was never visited",
-            Observable::LocalSoret => "the temperature does not change across this bin, or it was never visited",
+            Observable::LocalSoret => {
+                "the temperature does not change across this bin, or it was never visited"
+            }
             Observable::Soret => "the temperature is uniform: test that the density is flat instead",
             _ => "no time was scored",
         };
@@ -116,9 +118,8 @@ fn wall_densities(context: &Context, group: &Group, state: usize, length: f64) -
     // the hyperbolic functions overflow for short legs.
     let step = -libm::expm1(-h / length) / h;
     let round_trip = -libm::expm1(-2.0 * domain / length);
-    let green = |a: f64| {
-        (libm::exp(-a / length) + libm::exp(-(2.0 * domain - a - h) / length)) * step / round_trip
-    };
+    let green =
+        |a: f64| (libm::exp(-a / length) + libm::exp(-(2.0 * domain - a - h) / length)) * step / round_trip;
     let mut walls = (0.0, 0.0);
     for (c, start) in starts.iter().enumerate() {
         walls.0 += start * green(context.grid.cell_face(c));
@@ -160,7 +161,11 @@ fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> {
     let mut s = 0.0;
     for _ in 0..200 {
         let (excess, variance) = moments(s);
-        if excess > 0.0 { below = s } else { above = s }
+        if excess > 0.0 {
+            below = s
+        } else {
+            above = s
+        }
         let newton = s + excess / variance;
         let next = if newton > below && newton < above { newton } else { 0.5 * (below + above) };
         if (next - s).abs() <= 1e-14 * (next.abs() + scale) {

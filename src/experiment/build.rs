@@ -46,11 +46,7 @@ pub(super) fn build(
         title: file.title?,
         claim: file.claim?,
         notes: file.notes,
-        model: Model {
-            domain: file.domain?,
-            temperature: temperature.field,
-            network,
-        },
+        model: Model { domain: file.domain?, temperature: temperature.field, network },
         transitions,
         motion: file.motion?,
         method: file.method?,
@@ -63,16 +59,10 @@ pub(super) fn build(
 
 /// The states, where all of them could be read; two with the same name are a mistake.
 fn states(parts: &[StatePart<'_>]) -> Option<Vec<State>> {
-    let named = parts
-        .iter()
-        .filter_map(|p| Some((p.name.as_deref()?, &p.at)));
+    let named = parts.iter().filter_map(|p| Some((p.name.as_deref()?, &p.at)));
     duplicates("states", named);
     let state = |part: &StatePart<'_>| {
-        Some(State {
-            name: part.name.clone()?,
-            energy: part.energy?,
-            diffusivity: part.diffusivity?,
-        })
+        Some(State { name: part.name.clone()?, energy: part.energy?, diffusivity: part.diffusivity? })
     };
     parts.iter().map(state).collect()
 }
@@ -141,11 +131,7 @@ fn edges<'a>(states: &[StatePart<'_>], parts: &[TransitionPart<'a>]) -> Option<V
             None => made_name(&from.0, &to.0),
         };
         Some(EdgePart {
-            edge: Edge {
-                between,
-                attempt_rate: part.attempt_rate?,
-                barrier: part.barrier?,
-            },
+            edge: Edge { between, attempt_rate: part.attempt_rate?, barrier: part.barrier? },
             transition: Transition { name },
             at: part.at.clone(),
         })
@@ -287,11 +273,7 @@ fn positive_range(field: &dyn Field, length: f64) -> Result<Interval, Fault> {
     };
     // The lowest bad value is shown; one that is not a number stands below all others.
     let order = |value: f64| {
-        if value.is_nan() {
-            f64::NEG_INFINITY
-        } else {
-            value
-        }
+        if value.is_nan() { f64::NEG_INFINITY } else { value }
     };
     let worst = (0..=SAMPLES)
         .map(sample)
@@ -320,21 +302,14 @@ fn positive_range(field: &dyn Field, length: f64) -> Result<Interval, Fault> {
         open.push((Interval::new(piece.lo, x), depth + 1));
     }
     let values = (0..=SAMPLES).map(|i| sample(i).1);
-    let (lo, hi) = values.fold((f64::INFINITY, 0.0), |(lo, hi): (f64, f64), v| {
-        (lo.min(v), hi.max(v))
-    });
+    let (lo, hi) = values.fold((f64::INFINITY, 0.0), |(lo, hi): (f64, f64), v| (lo.min(v), hi.max(v)));
     Ok(Interval::new(lo, hi))
 }
 
 /// The last guard: what the network refuses although nothing above did.
 fn network_mistake(error: &NetworkError, file: &ExperimentFile<'_>, root: &Cursor<'_>) {
     let state = |i: usize| file.states.as_ref().and_then(|s| s.get(i)).map(|s| &s.at);
-    let edge = |i: usize| {
-        file.transitions
-            .as_ref()
-            .and_then(|t| t.get(i))
-            .map(|t| &t.at)
-    };
+    let edge = |i: usize| file.transitions.as_ref().and_then(|t| t.get(i)).map(|t| &t.at);
     let at = match *error {
         NetworkError::NoState => None,
         NetworkError::State { state: i, .. } | NetworkError::Disconnected { state: i } => state(i),

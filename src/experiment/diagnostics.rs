@@ -125,11 +125,7 @@ impl Diagnostics {
 
     /// Every mistake with its line of the file underlined, for a terminal.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for d in &self.list {
             out.push_str(&renderer.render(&[self.group(d)]));
@@ -148,17 +144,12 @@ impl Diagnostics {
     fn group<'a>(&self, d: &'a Diagnostic) -> Group<'a> {
         let main = self.excerpt(&d.span);
         let label = Some(d.label()).filter(|l| !l.is_empty());
-        let mut snippet = self.snippet(&main).annotation(
-            AnnotationKind::Primary
-                .span(main.place.clone())
-                .label(label),
-        );
+        let mut snippet =
+            self.snippet(&main).annotation(AnnotationKind::Primary.span(main.place.clone()).label(label));
         let mut second = None;
         if let Some((span, label)) = &d.related {
             let other = self.excerpt(span);
-            let mark = AnnotationKind::Context
-                .span(other.place.clone())
-                .label(label);
+            let mark = AnnotationKind::Context.span(other.place.clone()).label(label);
             if other.cut == main.cut {
                 snippet = snippet.annotation(mark);
             } else {
@@ -206,9 +197,7 @@ impl Diagnostics {
         const LONGEST: usize = 4096;
         let start = self.boundary(span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |i| i + 1);
-        let line_end = self.text[start..]
-            .find('\n')
-            .map_or(self.text.len(), |i| start + i);
+        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |i| start + i);
         let line_end = line_start + self.text[line_start..line_end].trim_end_matches('\r').len();
         let end = self.boundary(span.end).clamp(start, line_end.max(start));
         let (mut from, mut to) = (line_start, line_end.max(start));
@@ -229,13 +218,7 @@ impl Diagnostics {
                 }
             }
         }
-        Excerpt {
-            line: self.line_column(start).0,
-            cut: from..to,
-            whole,
-            text,
-            place,
-        }
+        Excerpt { line: self.line_column(start).0, cut: from..to, whole, text, place }
     }
 }
 

@@ -136,8 +136,7 @@ impl Experiment {
             Err(mistake) => return Err(one_mistake(file, text, *mistake)),
         };
         let root = reader::Cursor::root(&tree, &reports);
-        let experiment =
-            schema::read(&root).and_then(|parts| build::build(name, parts, &root, &reports));
+        let experiment = schema::read(&root).and_then(|parts| build::build(name, parts, &root, &reports));
         match (reports.into_diagnostics(file), experiment) {
             (None, Some(experiment)) => Ok(experiment),
             (Some(diagnostics), _) => Err(Error::Input(diagnostics)),
@@ -153,10 +152,7 @@ impl Experiment {
     /// [`Error::Io`] when the file cannot be read, [`Error::Input`] with all mistakes in it. A file
     /// larger than [`MAX_BYTES`] is refused before it is read.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let io = |source| Error::Io { path: path.to_owned(), source };
         let (name, label, bytes) = if path == Path::new("-") {
             let bytes = read_some(std::io::stdin().lock()).map_err(io)?;
             ("stdin".to_owned(), "<stdin>".to_owned(), bytes)
@@ -164,15 +160,11 @@ impl Experiment {
             let file = std::fs::File::open(path).map_err(io)?;
             let bytes = read_some(file).map_err(io)?;
             let stem = path.file_stem().unwrap_or(path.as_os_str());
-            (
-                stem.to_string_lossy().into_owned(),
-                path.display().to_string(),
-                bytes,
-            )
+            (stem.to_string_lossy().into_owned(), path.display().to_string(), bytes)
         };
         if bytes.len() > MAX_BYTES {
-            let mistake = Diagnostic::new(0..0, "the file is too large")
-                .expected(format!("at most {MAX_BYTES} bytes"));
+            let mistake =
+                Diagnostic::new(0..0, "the file is too large").expected(format!("at most {MAX_BYTES} bytes"));
             return Err(one_mistake(&label, "", mistake));
         }
         match String::from_utf8(bytes) {
@@ -193,11 +185,8 @@ impl Experiment {
     /// it gives the same experiment.
     pub fn canonical(&self) -> Value {
         let number = |v: &f64| Value::from(*v);
-        let parameters: Map<String, Value> = self
-            .parameters
-            .iter()
-            .map(|(name, value)| (name.clone(), number(value)))
-            .collect();
+        let parameters: Map<String, Value> =
+            self.parameters.iter().map(|(name, value)| (name.clone(), number(value))).collect();
         let states = self.model.network.states();
         let transitions: Vec<Value> = self
             .model

@@ -27,11 +27,7 @@ pub(super) struct Reports<'t> {
 
 impl<'t> Reports<'t> {
     pub fn new(text: &'t str) -> Self {
-        Reports {
-            text,
-            list: RefCell::default(),
-            omitted: Cell::new(0),
-        }
+        Reports { text, list: RefCell::default(), omitted: Cell::new(0) }
     }
 
     /// Notes a mistake; beyond [`Diagnostics::MOST`] they are only counted.
@@ -79,18 +75,10 @@ pub(super) struct Must {
 }
 
 impl Must {
-    pub const FINITE: Must = Must {
-        words: "a finite number",
-        holds: f64::is_finite,
-    };
-    pub const POSITIVE: Must = Must {
-        words: "a positive number",
-        holds: |v| v > 0.0 && v.is_finite(),
-    };
-    pub const NOT_NEGATIVE: Must = Must {
-        words: "a number that is not negative",
-        holds: |v| v >= 0.0 && v.is_finite(),
-    };
+    pub const FINITE: Must = Must { words: "a finite number", holds: f64::is_finite };
+    pub const POSITIVE: Must = Must { words: "a positive number", holds: |v| v > 0.0 && v.is_finite() };
+    pub const NOT_NEGATIVE: Must =
+        Must { words: "a number that is not negative", holds: |v| v >= 0.0 && v.is_finite() };
 }
 
 /// The named parameters of the file, in order.
@@ -125,12 +113,7 @@ pub(super) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// The value that is the whole file.
     pub fn root(node: &'a Node, reports: &'a Reports<'a>) -> Self {
-        Cursor {
-            node,
-            name_span: node.span.start..node.span.start + 1,
-            path: String::new(),
-            reports,
-        }
+        Cursor { node, name_span: node.span.start..node.span.start + 1, path: String::new(), reports }
     }
 
     /// A mistake at this value; a long value is shown by its first character or its key.
@@ -265,8 +248,7 @@ impl<'a> Cursor<'a> {
         // Digits are exact up to 2^64 - 1; floats are whole numbers up to 2^53.
         let value = written.parse::<u64>().ok().or_else(|| {
             let float = written.parse::<f64>().ok()?;
-            (float.trunc() == float && (0.0..=9007199254740992.0).contains(&float))
-                .then_some(float as u64)
+            (float.trunc() == float && (0.0..=9007199254740992.0).contains(&float)).then_some(float as u64)
         });
         match value {
             Some(value) if range.contains(&value) => Some(value),
@@ -283,9 +265,7 @@ impl<'a> Cursor<'a> {
             return self.number(must);
         }
         let expression = self.expression(&[], parameters)?;
-        let value = expression
-            .constant()
-            .unwrap_or_else(|| expression.eval(&[]));
+        let value = expression.constant().unwrap_or_else(|| expression.eval(&[]));
         if (must.holds)(value) {
             return Some(value);
         }
@@ -370,11 +350,9 @@ impl<'a> Cursor<'a> {
             Kind::Object(members) => {
                 let mut named = members.iter().filter(|m| m.key != NOTES);
                 match (named.next(), named.next()) {
-                    (Some(member), None) => (
-                        member.key.as_str(),
-                        member.key_span.clone(),
-                        Some(&member.value),
-                    ),
+                    (Some(member), None) => {
+                        (member.key.as_str(), member.key_span.clone(), Some(&member.value))
+                    }
                     _ => {
                         let names = list(arms.iter().map(|(name, _)| *name));
                         let title = format!("{} is not one choice", self.subject());
@@ -398,13 +376,8 @@ impl<'a> Cursor<'a> {
                     outer.optional(tag);
                     outer.finish();
                 }
-                Cursor {
-                    node,
-                    name_span: place,
-                    path: join(&self.path, tag),
-                    reports: self.reports,
-                }
-                .object()?
+                Cursor { node, name_span: place, path: join(&self.path, tag), reports: self.reports }
+                    .object()?
             }
         };
         read(options)
@@ -484,14 +457,8 @@ impl<'a> Object<'a> {
                 first.insert(&member.key, member);
             }
         }
-        let mut object = Object {
-            whole,
-            members,
-            first,
-            asked: Vec::new(),
-            missing: Vec::new(),
-            notes: String::new(),
-        };
+        let mut object =
+            Object { whole, members, first, asked: Vec::new(), missing: Vec::new(), notes: String::new() };
         if let Some(notes) = object.optional(NOTES).and_then(|c| c.text()) {
             object.notes = notes.to_owned();
         }
@@ -508,12 +475,10 @@ impl<'a> Object<'a> {
     pub fn required(&mut self, key: &'a str) -> Option<Cursor<'a>> {
         let value = self.optional(key);
         if value.is_none() {
-            let missing = Diagnostic::new(
-                self.whole.name_span.clone(),
-                format!("the key \"{key}\" is missing"),
-            )
-            .at(join(&self.whole.path, key))
-            .expected(format!("\"{key}\" in this object"));
+            let missing =
+                Diagnostic::new(self.whole.name_span.clone(), format!("the key \"{key}\" is missing"))
+                    .at(join(&self.whole.path, key))
+                    .expected(format!("\"{key}\" in this object"));
             self.missing(&[key], missing);
         }
         value
@@ -543,10 +508,7 @@ impl<'a> Object<'a> {
         let mut entries = Vec::new();
         for member in self.members {
             let key = member.key.as_str();
-            let is_first = self
-                .first
-                .get(key)
-                .is_some_and(|first| first.key_span == member.key_span);
+            let is_first = self.first.get(key).is_some_and(|first| first.key_span == member.key_span);
             if key != NOTES && is_first {
                 self.asked.push(key);
                 entries.push((key, member.key_span.clone(), self.member(member)));
@@ -571,15 +533,12 @@ impl<'a> Object<'a> {
             let free = free.filter(|key| !self.first.contains_key(key));
             let near = nearest(&member.key, free);
             if let Some(near) = &near {
-                self.missing
-                    .retain(|(keys, _)| !keys.contains(&near.as_str()));
+                self.missing.retain(|(keys, _)| !keys.contains(&near.as_str()));
             }
-            let mut mistake = Diagnostic::new(
-                member.key_span.clone(),
-                format!("unknown key {}", quote(&member.key)),
-            )
-            .at(join(&self.whole.path, &member.key))
-            .expected(expected.as_str());
+            let mut mistake =
+                Diagnostic::new(member.key_span.clone(), format!("unknown key {}", quote(&member.key)))
+                    .at(join(&self.whole.path, &member.key))
+                    .expected(expected.as_str());
             mistake.hint = near
                 .or_else(|| nearest(&member.key, self.asked.iter().copied()))
                 .map(|n| format!("did you mean \"{n}\"?"));
@@ -612,11 +571,7 @@ impl<'a> Object<'a> {
 
 fn join(path: &str, key: &str) -> String {
     let key = shorten(key);
-    if path.is_empty() {
-        key
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
 /// A number for a message, to six digits.

@@ -6,9 +6,9 @@ use super::diagnostics::Diagnostic;
 use super::reader::{Cursor, Must, Object, Parameters};
 use super::source::quote;
 use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan};
+use crate::expression::Expression;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
-use crate::expression::Expression;
 use crate::model::{Boundary, Domain, Field, Uniform};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -87,12 +87,8 @@ pub(super) fn read<'a>(root: &Cursor<'a>) -> Option<ExperimentFile<'a>> {
         Some(at) => parameters(&at),
         None => Parameters::default(),
     };
-    let domain = file
-        .required("domain")
-        .and_then(|c| domain(&c, &parameters));
-    let temperature = file
-        .required("temperature")
-        .and_then(|c| temperature(&c, &parameters));
+    let domain = file.required("domain").and_then(|c| domain(&c, &parameters));
+    let temperature = file.required("temperature").and_then(|c| temperature(&c, &parameters));
     let states = states(&mut file, &parameters);
     let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
     let motion = file.or("motion", Motion::Overdamped, |c| motion(&c));
@@ -100,9 +96,7 @@ pub(super) fn read<'a>(root: &Cursor<'a>) -> Option<ExperimentFile<'a>> {
     let run = file.required("run").and_then(|c| run(&c));
     let measure = match file.optional("measure") {
         Some(at) => measure(&at),
-        None => Some(MeasurePlan {
-            bins: DEFAULT_BINS as usize,
-        }),
+        None => Some(MeasurePlan { bins: DEFAULT_BINS as usize }),
     };
     file.finish();
     Some(ExperimentFile {
@@ -200,17 +194,10 @@ fn usable_in_expressions(name: &str) -> bool {
 
 fn domain(at: &Cursor<'_>, parameters: &Parameters) -> Option<Domain> {
     let mut object = at.object()?;
-    let length = object
-        .required("length")
-        .and_then(|c| c.scalar(parameters, Must::POSITIVE));
-    let walls = object.or("walls", Boundary::Reflecting, |c| {
-        c.word(&[("reflecting", Boundary::Reflecting)])
-    });
+    let length = object.required("length").and_then(|c| c.scalar(parameters, Must::POSITIVE));
+    let walls = object.or("walls", Boundary::Reflecting, |c| c.word(&[("reflecting", Boundary::Reflecting)]));
     object.finish();
-    Some(Domain {
-        length: length?,
-        walls: walls?,
-    })
+    Some(Domain { length: length?, walls: walls? })
 }
 
 /// A number, or an expression in `x`. That it is positive is proven in `build`, on the domain.
@@ -228,11 +215,7 @@ fn temperature<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<Temperatu
     } else {
         return at.refuse("a positive number, or an expression in x in quotes");
     };
-    Some(TemperaturePart {
-        field,
-        written,
-        at: at.clone(),
-    })
+    Some(TemperaturePart { field, written, at: at.clone() })
 }
 
 /// The states; where there are none, the one state of a particle without internal states, whose
@@ -276,20 +259,13 @@ fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<Stat
 
 fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
     let Some(mut object) = at.object() else {
-        return StatePart {
-            name: None,
-            energy: None,
-            diffusivity: None,
-            at: at.clone(),
-        };
+        return StatePart { name: None, energy: None, diffusivity: None, at: at.clone() };
     };
     let name = object.required("name");
     let part = StatePart {
         name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
         energy: object.or("energy", 0.0, |c| c.scalar(parameters, Must::FINITE)),
-        diffusivity: object
-            .required("diffusivity")
-            .and_then(|c| c.scalar(parameters, Must::POSITIVE)),
+        diffusivity: object.required("diffusivity").and_then(|c| c.scalar(parameters, Must::POSITIVE)),
         at: name.unwrap_or_else(|| at.clone()),
     };
     object.finish();
@@ -298,26 +274,17 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
 
 fn transitions<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<Vec<TransitionPart<'a>>> {
     let entries = at.array(MOST_TRANSITIONS)?;
-    let read: Vec<_> = entries
-        .iter()
-        .filter_map(|c| transition(c, parameters))
-        .collect();
+    let read: Vec<_> = entries.iter().filter_map(|c| transition(c, parameters)).collect();
     (read.len() == entries.len()).then_some(read)
 }
 
 fn transition<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<TransitionPart<'a>> {
     let mut object = at.object()?;
     let part = TransitionPart {
-        name: object
-            .optional("name")
-            .and_then(|c| Some((c.name(LONGEST_TRANSITION)?, c.clone()))),
+        name: object.optional("name").and_then(|c| Some((c.name(LONGEST_TRANSITION)?, c.clone()))),
         between: object.required("between").and_then(|c| between(&c)),
-        attempt_rate: object
-            .required("attempt_rate")
-            .and_then(|c| c.scalar(parameters, Must::NOT_NEGATIVE)),
-        barrier: object
-            .required("barrier")
-            .and_then(|c| c.scalar(parameters, Must::FINITE)),
+        attempt_rate: object.required("attempt_rate").and_then(|c| c.scalar(parameters, Must::NOT_NEGATIVE)),
+        barrier: object.required("barrier").and_then(|c| c.scalar(parameters, Must::FINITE)),
         at: at.clone(),
     };
     object.finish();
@@ -356,18 +323,14 @@ fn method(at: &Cursor<'_>) -> Option<Method> {
 fn run(at: &Cursor<'_>) -> Option<RunPlan> {
     let mut object = at.object()?;
     let particles_at = object.required("particles");
-    let particles = particles_at
-        .as_ref()
-        .and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES));
+    let particles = particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES));
     let legs_at = object.optional("legs");
     let duration_at = object.optional("duration");
     let span = run_span(&mut object, legs_at.as_ref(), duration_at.as_ref());
     let burn_in_at = object.optional("burn_in");
     let burn_in = match &burn_in_at {
         None => Some(None),
-        Some(c) if duration_at.is_some() => c
-            .number(Must::NOT_NEGATIVE)
-            .map(|v| Some(Span::Duration(v))),
+        Some(c) if duration_at.is_some() => c.number(Must::NOT_NEGATIVE).map(|v| Some(Span::Duration(v))),
         Some(c) => c.integer(0..=MOST_LEGS).map(|v| Some(Span::Legs(v))),
     };
     let default_groups = particles.map_or(DEFAULT_GROUPS, |n| n.min(DEFAULT_GROUPS));
@@ -386,10 +349,7 @@ fn run(at: &Cursor<'_>) -> Option<RunPlan> {
         Some(c) => c.integer(1..=MOST_ROUNDS),
     };
     let start = object.or("start", Start::LocalEquilibrium, |c| {
-        c.word(&[
-            ("local_equilibrium", Start::LocalEquilibrium),
-            ("uniform", Start::Uniform),
-        ])
+        c.word(&[("local_equilibrium", Start::LocalEquilibrium), ("uniform", Start::Uniform)])
     });
     let seed = object.or("seed", 1, |c| c.integer(0..=u64::MAX));
     object.finish();
@@ -443,11 +403,7 @@ const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
 const MOST_ROUNDS: u64 = 1_000_000;
 
 /// Exactly one of `legs` and `duration`.
-fn run_span(
-    run: &mut Object<'_>,
-    legs: Option<&Cursor<'_>>,
-    duration: Option<&Cursor<'_>>,
-) -> Option<Span> {
+fn run_span(run: &mut Object<'_>, legs: Option<&Cursor<'_>>, duration: Option<&Cursor<'_>>) -> Option<Span> {
     match (legs, duration) {
         (Some(legs), None) => legs.integer(1..=MOST_LEGS).map(Span::Legs),
         (None, Some(duration)) => duration.number(Must::POSITIVE).map(Span::Duration),
@@ -457,16 +413,14 @@ fn run_span(
                     .mistake("both `legs` and `duration` are given")
                     .expected("one of the two")
                     .related(legs.span(), "the other one")
-                    .hint(
-                        "`legs` counts candidate transitions of a particle, `duration` is a time",
-                    ),
+                    .hint("`legs` counts candidate transitions of a particle, `duration` is a time"),
             );
             None
         }
         (None, None) => {
-            let mistake = run.mistake("the run has no length").expected(
-                "\"legs\" (candidate transitions of a particle) or \"duration\" (a time)",
-            );
+            let mistake = run
+                .mistake("the run has no length")
+                .expected("\"legs\" (candidate transitions of a particle) or \"duration\" (a time)");
             run.missing(&["legs", "duration"], mistake);
             None
         }
@@ -477,16 +431,11 @@ fn measure(at: &Cursor<'_>) -> Option<MeasurePlan> {
     let mut object = at.object()?;
     let bins = object.or("bins", DEFAULT_BINS, |c| c.integer(2..=4096));
     object.finish();
-    Some(MeasurePlan {
-        bins: usize::try_from(bins?).ok()?,
-    })
+    Some(MeasurePlan { bins: usize::try_from(bins?).ok()? })
 }
 
 /// Notes every name that occurs twice.
-pub(super) fn duplicates<'a, 'b: 'a>(
-    what: &str,
-    names: impl Iterator<Item = (&'a str, &'a Cursor<'b>)>,
-) {
+pub(super) fn duplicates<'a, 'b: 'a>(what: &str, names: impl Iterator<Item = (&'a str, &'a Cursor<'b>)>) {
     let mut seen: HashMap<&str, &Cursor<'_>> = HashMap::new();
     for (name, at) in names {
         if let Some(first) = seen.get(name) {

@@ -121,8 +121,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
         Ok(result) => match result.value {
             Some(value) => Ok(node(value)),
             None => Err(Box::new(
-                Diagnostic::new(text.len()..text.len(), "the file is empty")
-                    .expected("an object, { ... }"),
+                Diagnostic::new(text.len()..text.len(), "the file is empty").expected("an object, { ... }"),
             )),
         },
         Err(error) => {
@@ -148,29 +147,19 @@ fn node(value: Value<'_>) -> Node {
         Value::BooleanLit(v) => (v.range, Kind::Bool(v.value)),
         Value::NumberLit(v) => (v.range, Kind::Number(v.value.to_owned())),
         Value::StringLit(v) => (v.range, Kind::String(v.value.into_owned())),
-        Value::Array(v) => (
-            v.range,
-            Kind::Array(v.elements.into_iter().map(node).collect()),
-        ),
+        Value::Array(v) => (v.range, Kind::Array(v.elements.into_iter().map(node).collect())),
         Value::Object(v) => {
             let members = v.properties.into_iter().map(|p| {
                 let (range, key) = match p.name {
                     ObjectPropName::String(s) => (s.range, s.value.into_owned()),
                     ObjectPropName::Word(w) => (w.range, w.value.to_owned()),
                 };
-                Member {
-                    key,
-                    key_span: range.start..range.end,
-                    value: node(p.value),
-                }
+                Member { key, key_span: range.start..range.end, value: node(p.value) }
             });
             (v.range, Kind::Object(members.collect()))
         }
     };
-    Node {
-        span: range.start..range.end,
-        kind,
-    }
+    Node { span: range.start..range.end, kind }
 }
 
 /// One pass over the bytes for what must be refused before parsing: too deep a nesting, and the
@@ -251,11 +240,9 @@ fn syntax(text: &str, span: Range<usize>, kind: &ParseErrorKind) -> Diagnostic {
             "JSON has no comments; put explanations into \"notes\", allowed in every object",
         ),
         K::TrailingCommasNotAllowed => ("a comma after the last entry", "", "remove this comma"),
-        K::ExpectedComma if rest.starts_with(|c: char| c.is_ascii_digit()) => (
-            "a number that starts with 0",
-            "",
-            "remove the leading zeros",
-        ),
+        K::ExpectedComma if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+            ("a number that starts with 0", "", "remove the leading zeros")
+        }
         K::ExpectedComma => ("a comma is missing", "`,` before the next entry", ""),
         K::ExpectedColonAfterObjectKey => ("a colon is missing", "`:` after the key", ""),
         K::ExpectedObjectValue => ("a value is missing", "a value after `:`", ""),
@@ -265,27 +252,19 @@ fn syntax(text: &str, span: Range<usize>, kind: &ParseErrorKind) -> Diagnostic {
         K::SingleQuotedStringsNotAllowed => ("single quotes", "a string in double quotes", ""),
         K::HexadecimalNumbersNotAllowed => ("a hexadecimal number", "a decimal number", ""),
         K::UnaryPlusNumbersNotAllowed => ("a number with a plus sign", "", "remove the `+`"),
-        K::BareDecimalPointNumbersNotAllowed => (
-            "a decimal point without digits on both sides",
-            "a number such as 0.5 or 5.0",
-            "",
-        ),
-        K::ExpectedDigit | K::ExpectedDigitFollowingNegativeSign => ("not a number", "a digit", ""),
-        K::ExpectedPlusMinusOrDigitInNumberLiteral => {
-            ("not a number", "the digits of the exponent", "")
+        K::BareDecimalPointNumbersNotAllowed => {
+            ("a decimal point without digits on both sides", "a number such as 0.5 or 5.0", "")
         }
+        K::ExpectedDigit | K::ExpectedDigitFollowingNegativeSign => ("not a number", "a digit", ""),
+        K::ExpectedPlusMinusOrDigitInNumberLiteral => ("not a number", "the digits of the exponent", ""),
         K::MultipleRootJsonValues => ("text after the end", "one object and nothing else", ""),
         K::String(S::UnterminatedStringLiteral) => ("a string is not closed", "`\"`", ""),
-        K::String(S::InvalidUnicodeEscapeSequence(_)) => (
-            "half of a surrogate pair",
-            "both halves, as in \\ud83d\\ude00",
-            "write the character itself",
-        ),
-        K::String(S::ExpectedFourHexDigits) => (
-            "an escape \\u without its digits",
-            "four hexadecimal digits",
-            "",
-        ),
+        K::String(S::InvalidUnicodeEscapeSequence(_)) => {
+            ("half of a surrogate pair", "both halves, as in \\ud83d\\ude00", "write the character itself")
+        }
+        K::String(S::ExpectedFourHexDigits) => {
+            ("an escape \\u without its digits", "four hexadecimal digits", "")
+        }
         K::String(_) => (
             "an escape that JSON does not know",
             "one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX",
@@ -293,11 +272,7 @@ fn syntax(text: &str, span: Range<usize>, kind: &ParseErrorKind) -> Diagnostic {
         ),
         _ => match word.trim_start_matches('-') {
             "NaN" | "nan" | "Infinity" | "inf" | "Inf" => ("not a finite number", "a number", ""),
-            "True" | "False" | "None" => (
-                "a word without quotes",
-                VALUE,
-                "JSON knows true, false and null",
-            ),
+            "True" | "False" | "None" => ("a word without quotes", VALUE, "JSON knows true, false and null"),
             "" => ("not a value", VALUE, ""),
             _ => ("a word without quotes", VALUE, ""),
         },
@@ -320,11 +295,7 @@ fn syntax(text: &str, span: Range<usize>, kind: &ParseErrorKind) -> Diagnostic {
 
 /// Where a part of a string stands in the file: `part` counts bytes of the string with its escapes
 /// resolved, `string` is the span of the literal with its quotes.
-pub(super) fn place_in_string(
-    text: &str,
-    string: &Range<usize>,
-    part: &Range<usize>,
-) -> Range<usize> {
+pub(super) fn place_in_string(text: &str, string: &Range<usize>, part: &Range<usize>) -> Range<usize> {
     let inside = string.start + 1..string.end.saturating_sub(1).max(string.start + 1);
     let Some(raw) = text.get(inside.clone()) else {
         return string.clone();
@@ -383,10 +354,7 @@ mod tests {
             Kind::Number(n) => n.parse::<f64>().unwrap().into(),
             Kind::String(s) => s.clone().into(),
             Kind::Array(a) => a.iter().map(resolve).collect(),
-            Kind::Object(o) => o
-                .iter()
-                .map(|m| (m.key.clone(), resolve(&m.value)))
-                .collect(),
+            Kind::Object(o) => o.iter().map(|m| (m.key.clone(), resolve(&m.value))).collect(),
         }
     }
 
@@ -453,18 +421,14 @@ mod tests {
         ];
         let mut state = 1u64;
         let mut next = |n: usize| {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) as usize % n
         };
         let (mut accepted, mut refused) = (0, 0);
         for round in 0..60_000 {
             let text = if round % 2 == 0 {
                 let n = 1 + next(6);
-                (0..n)
-                    .map(|_| pieces[next(pieces.len())])
-                    .collect::<String>()
+                (0..n).map(|_| pieces[next(pieces.len())]).collect::<String>()
             } else {
                 let piece = |next: &mut dyn FnMut(usize) -> usize| pieces[next(pieces.len())];
                 let (a, b, c) = (piece(&mut next), piece(&mut next), piece(&mut next));
@@ -490,12 +454,8 @@ mod tests {
     fn places_in_strings_allow_for_escapes() {
         let text = r#"["a\u00e9b\n\ud83d\ude00+c"]"#;
         let node = parse(text).unwrap();
-        let Kind::Array(items) = &node.kind else {
-            panic!()
-        };
-        let Kind::String(value) = &items[0].kind else {
-            panic!()
-        };
+        let Kind::Array(items) = &node.kind else { panic!() };
+        let Kind::String(value) = &items[0].kind else { panic!() };
         for (i, c) in value.char_indices() {
             let place = place_in_string(text, &items[0].span, &(i..i + c.len_utf8()));
             let expected = match c {
@@ -516,12 +476,7 @@ mod tests {
     fn bombs_are_refused_before_parsing() {
         for open in ["[", "{\"a\":", "[{\"a\":"] {
             let bomb = open.repeat(200_000);
-            assert!(
-                parse(&bomb)
-                    .unwrap_err()
-                    .title
-                    .contains("nested too deeply")
-            );
+            assert!(parse(&bomb).unwrap_err().title.contains("nested too deeply"));
         }
         let large = " ".repeat(MAX_BYTES + 1);
         assert!(parse(&large).unwrap_err().title.contains("too large"));

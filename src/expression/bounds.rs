@@ -100,7 +100,11 @@ struct Slope {
 
 impl Slope {
     fn variable(interval: Interval, derivative: f64) -> Slope {
-        Slope { bound: Bound { interval, defined: true }, derivative: Interval::point(derivative), error: 0.0 }
+        Slope {
+            bound: Bound { interval, defined: true },
+            derivative: Interval::point(derivative),
+            error: 0.0,
+        }
     }
 }
 
@@ -120,7 +124,9 @@ fn slopes(function: Unary, x: Interval, y: Interval) -> Interval {
     let one = Interval::point(1.0);
     match function {
         Unary::Negate => -one,
-        Unary::Abs => Interval { lo: if x.lo >= 0.0 { 1.0 } else { -1.0 }, hi: if x.hi <= 0.0 { -1.0 } else { 1.0 } },
+        Unary::Abs => {
+            Interval { lo: if x.lo >= 0.0 { 1.0 } else { -1.0 }, hi: if x.hi <= 0.0 { -1.0 } else { 1.0 } }
+        }
         Unary::Step if y.lo == y.hi => Interval::point(0.0),
         Unary::Step => Interval::whole(),
         Unary::Sqrt => Interval::point(0.5) / y,
@@ -203,7 +209,9 @@ impl Number for Slope {
         Slope {
             bound,
             derivative: by_a * self.derivative + by_b * other.derivative,
-            error: rounded_up(passed_on(by_a, self.error) + passed_on(by_b, other.error) + own * y.magnitude()),
+            error: rounded_up(
+                passed_on(by_a, self.error) + passed_on(by_b, other.error) + own * y.magnitude(),
+            ),
         }
     }
 }
@@ -258,7 +266,9 @@ fn refine(program: &Program, variables: &[Interval], natural: Interval) -> Inter
         return natural;
     }
     let rounding = Interval { lo: -error, hi: error };
-    let at = |corner: &[Interval]| program.run(|i| Bound { interval: corner[i], defined: true }).interval + rounding;
+    let at = |corner: &[Interval]| {
+        program.run(|i| Bound { interval: corner[i], defined: true }).interval + rounding
+    };
     let mut result = natural;
     let mut tighten = |by: Interval| result = result.intersect(by).unwrap_or(result);
     if monotone {
@@ -315,7 +325,12 @@ impl Eq for Candidate {}
 
 /// An upper bound on the program, or on its negative, as `side` chooses, at most `allowed` above a value
 /// that is taken if the effort suffices.
-fn supremum(program: &Program, variables: &[Interval], allowed: f64, side: impl Fn(Interval) -> Interval) -> f64 {
+fn supremum(
+    program: &Program,
+    variables: &[Interval],
+    allowed: f64,
+    side: impl Fn(Interval) -> Interval,
+) -> f64 {
     let mut attained = f64::NEG_INFINITY;
     let mut queue = BinaryHeap::new();
     let mut consider = |queue: &mut BinaryHeap<Candidate>, variables: Vec<Interval>| {
@@ -336,7 +351,9 @@ fn supremum(program: &Program, variables: &[Interval], allowed: f64, side: impl 
         }
         let relative = |i: usize| parent[i].width() / variables[i].width();
         let split = (0..parent.len())
-            .filter(|&i| program.reads(i) && parent[i].lo < parent[i].midpoint() && parent[i].midpoint() < parent[i].hi)
+            .filter(|&i| {
+                program.reads(i) && parent[i].lo < parent[i].midpoint() && parent[i].midpoint() < parent[i].hi
+            })
             .max_by(|&i, &j| relative(i).total_cmp(&relative(j)));
         let Some(split) = split else {
             return upper;

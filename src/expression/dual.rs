@@ -73,7 +73,8 @@ impl Number for Dual {
             Binary::Power => {
                 // 0^b is 0 for every b > 0, although the logarithm is infinite there.
                 let by_exponent = if value == 0.0 { 0.0 } else { value * libm::log(a.value) };
-                product(b.value * libm::pow(a.value, b.value - 1.0), a.derivative) + product(by_exponent, b.derivative)
+                product(b.value * libm::pow(a.value, b.value - 1.0), a.derivative)
+                    + product(by_exponent, b.derivative)
             }
             Binary::Min if a.value <= b.value => a.derivative,
             Binary::Max if a.value >= b.value => a.derivative,

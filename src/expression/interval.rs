@@ -272,7 +272,10 @@ impl Interval {
     /// An increasing function with `f(0) = 0`, which `libm` returns exactly.
     fn increasing_odd(self, f: impl Fn(f64) -> f64) -> Interval {
         let grown = self.increasing(f);
-        Interval { lo: if self.lo == 0.0 { 0.0 } else { grown.lo }, hi: if self.hi == 0.0 { 0.0 } else { grown.hi } }
+        Interval {
+            lo: if self.lo == 0.0 { 0.0 } else { grown.lo },
+            hi: if self.hi == 0.0 { 0.0 } else { grown.hi },
+        }
     }
 
     fn logarithm(self, log: impl Fn(f64) -> f64) -> Interval {
@@ -281,7 +284,10 @@ impl Interval {
         }
         let positive = Interval { lo: self.lo.max(0.0), hi: self.hi };
         let grown = positive.increasing(log);
-        Interval { lo: if self.lo == 1.0 { 0.0 } else { grown.lo }, hi: if self.hi == 1.0 { 0.0 } else { grown.hi } }
+        Interval {
+            lo: if self.lo == 1.0 { 0.0 } else { grown.lo },
+            hi: if self.hi == 1.0 { 0.0 } else { grown.hi },
+        }
     }
 
     /// `|f| <= bound` holds for the exact function and for its `libm` version.

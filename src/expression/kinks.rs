@@ -37,7 +37,9 @@ fn switches(program: &Program) -> Vec<Program> {
         .filter_map(|(at, instruction)| {
             let decider = match *instruction {
                 Instruction::Unary(Unary::Abs | Unary::Step, a) => Instruction::Load(a),
-                Instruction::Binary(Binary::Min | Binary::Max, a, b) => Instruction::Binary(Binary::Subtract, a, b),
+                Instruction::Binary(Binary::Min | Binary::Max, a, b) => {
+                    Instruction::Binary(Binary::Subtract, a, b)
+                }
                 _ => return None,
             };
             let mut part = code[program.start_of_arguments(at)..at].to_vec();

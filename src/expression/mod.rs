@@ -118,7 +118,8 @@ impl Expression {
     /// The value and the partial derivative with respect to variable number `wrt`. At a kink one of the
     /// one-sided derivatives is returned, at a jump of `step` that of its flat sides.
     pub fn eval_with_derivative(&self, vars: &[f64], wrt: usize) -> (f64, f64) {
-        let result = self.program.run(|i| Dual { value: vars[i], derivative: if i == wrt { 1.0 } else { 0.0 } });
+        let result =
+            self.program.run(|i| Dual { value: vars[i], derivative: if i == wrt { 1.0 } else { 0.0 } });
         (result.value, result.derivative)
     }
 

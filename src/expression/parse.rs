@@ -86,8 +86,16 @@ pub(super) fn parse(
             hint: None,
         });
     }
-    let mut parser =
-        Parser { source, variables, parameters, token: Token::End, span: 0..0, end: 0, nesting: 0, code: Vec::new() };
+    let mut parser = Parser {
+        source,
+        variables,
+        parameters,
+        token: Token::End,
+        span: 0..0,
+        end: 0,
+        nesting: 0,
+        code: Vec::new(),
+    };
     parser.advance()?;
     if parser.token == Token::End {
         return Err(ExpressionError {
@@ -315,7 +323,9 @@ impl<'a> Parser<'a> {
 
     fn emit_binary(&mut self, function: Binary, a: Operand, b: Operand, start: usize) -> Parsed {
         match (function, a, b) {
-            (_, Operand::Constant(a), Operand::Constant(b)) => return self.fold(a.binary(function, b), start),
+            (_, Operand::Constant(a), Operand::Constant(b)) => {
+                return self.fold(a.binary(function, b), start);
+            }
             (Binary::Divide, _, Operand::Constant(0.0)) => {
                 return Err(ExpressionError {
                     span: start..self.end,
@@ -385,12 +395,12 @@ impl<'a> Parser<'a> {
             },
             (Token::Symbol(')'), _) => self.error("this parenthesis was never opened", AN_OPERATOR, None),
             (Token::Symbol(','), _) => {
-                let hint =
-                    "decimals are written with a point: `1.5`; commas separate the arguments of `min`, `max` and `pow`";
+                let hint = "decimals are written with a point: `1.5`; commas separate the arguments of `min`, `max` and `pow`";
                 self.error("this comma is not between arguments", expected, Some(hint.to_owned()))
             }
             _ => {
-                let after_number = self.source[..self.end].ends_with(|c: char| c.is_ascii_digit() || c == '.');
+                let after_number =
+                    self.source[..self.end].ends_with(|c: char| c.is_ascii_digit() || c == '.');
                 let hint = match self.token {
                     Token::Number(_) if after_number && self.end == self.span.start => {
                         "a number has one decimal point".to_owned()
@@ -495,7 +505,9 @@ impl<'a> Parser<'a> {
             '³' => Some("write `^3`"),
             '[' | '{' => Some("write `(`"),
             ']' | '}' => Some("write `)`"),
-            '<' | '>' | '=' | '?' | '!' | '&' | '|' => Some("comparisons can be written with `step`, `min` or `max`"),
+            '<' | '>' | '=' | '?' | '!' | '&' | '|' => {
+                Some("comparisons can be written with `step`, `min` or `max`")
+            }
             _ => None,
         };
         ExpressionError {

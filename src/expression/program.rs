@@ -142,7 +142,8 @@ impl Program {
             depth = depth.max(waiting);
         }
         debug_assert_eq!(waiting, 1, "a program leaves one result");
-        let mut read: Vec<usize> = instructions.iter().flat_map(|i| i.operands()).filter_map(variable).collect();
+        let mut read: Vec<usize> =
+            instructions.iter().flat_map(|i| i.operands()).filter_map(variable).collect();
         let reads = read.len();
         read.sort_unstable();
         read.dedup();

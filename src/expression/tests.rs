@@ -204,9 +204,12 @@ fn range_is_sharp_and_rigorous() {
 
 #[test]
 fn derivatives_at_kinks_are_one_sided() {
-    for (source, sides) in
-        [("abs(x)", [-1.0, 1.0]), ("min(x, -2*x)", [1.0, -2.0]), ("max(x, 3*x)", [1.0, 3.0]), ("step(x)", [0.0, 0.0])]
-    {
+    for (source, sides) in [
+        ("abs(x)", [-1.0, 1.0]),
+        ("min(x, -2*x)", [1.0, -2.0]),
+        ("max(x, 3*x)", [1.0, 3.0]),
+        ("step(x)", [0.0, 0.0]),
+    ] {
         let slope = parse(source).eval_with_derivative(&[0.0, 0.0], 0).1;
         assert!(sides.contains(&slope), "{source}: {slope}");
         let slopes = parse(source).derivative_bounds(&[Interval::new(-1.0, 1.0), Interval::point(0.0)], 0);
@@ -257,9 +260,16 @@ fn intervals_round_outwards_and_keep_exact_results() {
     let tiny = Interval::point(1e-200) * Interval::point(1e-200);
     assert_eq!((tiny.lo, tiny.hi), (0.0, f64::from_bits(1)));
     let all = Interval::whole();
-    for i in
-        [all + all, all - all, all * all, all / Interval::new(1.0, 2.0), all.exp(), all.sin(), all.powi(3), all.sqrt()]
-    {
+    for i in [
+        all + all,
+        all - all,
+        all * all,
+        all / Interval::new(1.0, 2.0),
+        all.exp(),
+        all.sin(),
+        all.powi(3),
+        all.sqrt(),
+    ] {
         assert!(i.lo <= i.hi, "{i:?}");
     }
 }
@@ -269,7 +279,9 @@ fn interval_functions() {
     let i = Interval::new(-2.0, 1.0);
     assert_eq!(i.abs(), Interval::new(0.0, 2.0));
     assert_eq!(i.powi(0), Interval::point(1.0));
-    assert!(i.powi(2).lo == 0.0 && i.powi(2).hi >= 4.0 && i.powi(3).lo <= -8.0 && i.powi(-1) == Interval::whole());
+    assert!(
+        i.powi(2).lo == 0.0 && i.powi(2).hi >= 4.0 && i.powi(3).lo <= -8.0 && i.powi(-1) == Interval::whole()
+    );
     assert_eq!(i.powi(i32::MIN), Interval::whole());
     assert_eq!(i.sqrt().lo, 0.0);
     assert_eq!(i.ln(), Interval::new(f64::NEG_INFINITY, 0.0));

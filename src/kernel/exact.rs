@@ -189,13 +189,7 @@ impl Exact {
 
     /// Carries out the decisions: changes states and scores the block.
     #[inline]
-    fn finish<T: Tally>(
-        &self,
-        block: &mut Block,
-        position: &[Position],
-        state: &mut [u16],
-        tally: &mut T,
-    ) {
+    fn finish<T: Tally>(&self, block: &mut Block, position: &[Position], state: &mut [u16], tally: &mut T) {
         let n = state.len();
         tally.moves(&Moves {
             visits: true,

@@ -39,9 +39,11 @@ impl Model {
         for k in 0..SAMPLES {
             let x = self.domain.length * k as f64 / (SAMPLES - 1) as f64;
             let p = self.local_equilibrium(x);
-            slowest_diffusion = slowest_diffusion.min(p.iter().zip(states).map(|(p, s)| p * s.diffusivity).sum());
+            slowest_diffusion =
+                slowest_diffusion.min(p.iter().zip(states).map(|(p, s)| p * s.diffusivity).sum());
             let rates: Vec<f64> = self.network.channels().map(|c| self.rate(c, x)).collect();
-            let mixing = rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
+            let mixing =
+                rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
             slowest_mixing = slowest_mixing.max(mixing);
         }
         let mode = std::f64::consts::PI / self.domain.length;

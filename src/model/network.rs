@@ -110,10 +110,18 @@ impl Network {
         }
         for (edge, e) in edges.iter().enumerate() {
             if e.between[0] == e.between[1] || e.between.iter().any(|&s| s >= states.len()) {
-                return Err(NetworkError::Edge { edge, what: "between", must: "two different states of the model" });
+                return Err(NetworkError::Edge {
+                    edge,
+                    what: "between",
+                    must: "two different states of the model",
+                });
             }
             if !(e.attempt_rate.is_finite() && e.attempt_rate >= 0.0) {
-                return Err(NetworkError::Edge { edge, what: "attempt_rate", must: "finite and not negative" });
+                return Err(NetworkError::Edge {
+                    edge,
+                    what: "attempt_rate",
+                    must: "finite and not negative",
+                });
             }
             if !e.barrier.is_finite() {
                 return Err(NetworkError::Edge { edge, what: "barrier", must: "finite" });
@@ -151,7 +159,10 @@ impl Network {
     pub fn channels(&self) -> impl Iterator<Item = Channel> + '_ {
         self.edges.iter().enumerate().flat_map(|(edge, e)| {
             let [a, b] = e.between;
-            [Channel { index: 2 * edge, edge, from: a, to: b }, Channel { index: 2 * edge + 1, edge, from: b, to: a }]
+            [
+                Channel { index: 2 * edge, edge, from: a, to: b },
+                Channel { index: 2 * edge + 1, edge, from: b, to: a },
+            ]
         })
     }
 
@@ -204,7 +215,8 @@ impl Model {
     pub fn local_equilibrium(&self, x: f64) -> Vec<f64> {
         let t = self.temperature.value(x);
         let lowest = self.network.states.iter().map(|s| s.energy).fold(f64::INFINITY, f64::min);
-        let mut p: Vec<f64> = self.network.states.iter().map(|s| libm::exp(-(s.energy - lowest) / t)).collect();
+        let mut p: Vec<f64> =
+            self.network.states.iter().map(|s| libm::exp(-(s.energy - lowest) / t)).collect();
         let sum: f64 = p.iter().sum();
         p.iter_mut().for_each(|w| *w /= sum);
         p

@@ -11,10 +11,8 @@ use crate::observable::{Observable, Support};
 use crate::stats::Outcome;
 
 /// The columns of both tables.
-pub const HEADER: [&str; 11] = [
-    "x_lo", "x_hi", "x_mid", "state", "quantity", "value", "std_err", "ci_low", "ci_high",
-    "theory", "z",
-];
+pub const HEADER: [&str; 11] =
+    ["x_lo", "x_hi", "x_mid", "state", "quantity", "value", "std_err", "ci_low", "ci_high", "theory", "z"];
 
 /// `profiles.csv`: every quantity that lives on bins, windowed currents apart.
 pub fn profiles(summary: &Summary) -> Result<String, ReportError> {
@@ -77,8 +75,5 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn encode(error: impl std::fmt::Display) -> ReportError {
-    ReportError::Encode {
-        format: "CSV",
-        message: error.to_string(),
-    }
+    ReportError::Encode { format: "CSV", message: error.to_string() }
 }

@@ -2,9 +2,7 @@
 //! their place would read as "not measured".
 
 use super::ReportError;
-use super::summary::{
-    ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary,
-};
+use super::summary::{ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary};
 use crate::stats::{Estimate, Outcome};
 
 /// Checks every number of the summary. The structures are taken apart field by field, so that a new
@@ -31,12 +29,7 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
     for quantity in quantities {
         check_quantity(quantity)?;
     }
-    if let Some(TheorySummary {
-        equation: _,
-        error_estimate,
-        resolution: _,
-    }) = theory
-    {
+    if let Some(TheorySummary { equation: _, error_estimate, resolution: _ }) = theory {
         number(*error_estimate, || "theory: error_estimate".into())?;
     }
     comparison.as_ref().map_or(Ok(()), check_comparison)
@@ -73,22 +66,11 @@ fn check_quantity(quantity: &Quantity) -> Result<(), ReportError> {
                 _ => format!("{label}, row {index}: {field}"),
             }
         };
-        let Row {
-            x_lo,
-            x_hi,
-            estimate,
-            theory,
-            z,
-        } = row;
+        let Row { x_lo, x_hi, estimate, theory, z } = row;
         optional(*x_lo, || place("x_lo"))?;
         optional(*x_hi, || place("x_hi"))?;
         match estimate {
-            Outcome::Estimate(Estimate {
-                value,
-                std_error,
-                low,
-                high,
-            }) => {
+            Outcome::Estimate(Estimate { value, std_error, low, high }) => {
                 number(*value, || place("value"))?;
                 number(*std_error, || place("std_err"))?;
                 number(*low, || place("ci_low"))?;
@@ -117,13 +99,7 @@ fn check_comparison(comparison: &ComparisonSummary) -> Result<(), ReportError> {
     number(*critical_z, || "comparison: critical_z".into())?;
     number(*worst_z, || "comparison: worst_z".into())?;
     for contrast in contrasts {
-        let Contrast {
-            name,
-            t_squared,
-            contrasts: _,
-            p_value,
-            agrees: _,
-        } = contrast;
+        let Contrast { name, t_squared, contrasts: _, p_value, agrees: _ } = contrast;
         number(*t_squared, || format!("comparison: {name}: t_squared"))?;
         number(*p_value, || format!("comparison: {name}: p_value"))?;
     }
@@ -139,14 +115,7 @@ fn label(quantity: &Quantity) -> String {
 }
 
 fn number(value: f64, place: impl FnOnce() -> String) -> Result<(), ReportError> {
-    if value.is_finite() {
-        Ok(())
-    } else {
-        Err(ReportError::NotFinite {
-            place: place(),
-            value,
-        })
-    }
+    if value.is_finite() { Ok(()) } else { Err(ReportError::NotFinite { place: place(), value }) }
 }
 
 fn optional(value: Option<f64>, place: impl FnOnce() -> String) -> Result<(), ReportError> {

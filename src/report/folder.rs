@@ -65,15 +65,10 @@ pub fn write(
     force: bool,
 ) -> Result<Manifest, ReportError> {
     let (target, found) = inspect(path, &manifest.identity(), force)?;
-    let manifest = Manifest {
-        outputs: outputs.iter().map(OutputRecord::of).collect(),
-        ..manifest
-    };
+    let manifest = Manifest { outputs: outputs.iter().map(OutputRecord::of).collect(), ..manifest };
     // The manifest comes last: while it is missing or old, its hashes tell.
-    let mut files: Vec<(&str, &[u8])> = outputs
-        .iter()
-        .map(|output| (output.name.as_str(), output.bytes.as_slice()))
-        .collect();
+    let mut files: Vec<(&str, &[u8])> =
+        outputs.iter().map(|output| (output.name.as_str(), output.bytes.as_slice())).collect();
     let text = manifest.to_json()?;
     files.push((MANIFEST_FILE, text.as_bytes()));
 
@@ -87,11 +82,7 @@ pub fn write(
 }
 
 /// What stands at the path and, for a run, what its manifest says; an error if it must not be touched.
-fn inspect(
-    path: &Path,
-    identity: &Identity,
-    force: bool,
-) -> Result<(Target, Option<Found>), ReportError> {
+fn inspect(path: &Path, identity: &Identity, force: bool) -> Result<(Target, Option<Found>), ReportError> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // A link to nowhere is not nothing.
@@ -219,9 +210,7 @@ fn stale(path: &Path, files: &[(&str, &[u8])], found: Option<&Found>) -> Vec<Str
         .iter()
         .filter(|(name, hash)| {
             // A manifest can be edited: only plain names inside the folder are believed.
-            let plain = Path::new(name)
-                .file_name()
-                .is_some_and(|file| *file == **name);
+            let plain = Path::new(name).file_name().is_some_and(|file| *file == **name);
             plain
                 && !files.iter().any(|(new, _)| new == name)
                 && fs::symlink_metadata(path.join(name)).is_ok_and(|m| m.is_file())
@@ -281,9 +270,5 @@ fn sync_folder(path: &Path) {
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> ReportError {
-    ReportError::Io {
-        action,
-        path: path.into(),
-        source,
-    }
+    ReportError::Io { action, path: path.into(), source }
 }

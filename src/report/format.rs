@@ -101,32 +101,22 @@ impl Style {
         let digits = if mantissa.starts_with('1') { 2 } else { 1 };
         // 0.096 to one digit is 0.10: the same place, two digits.
         let place = exponent - (digits - 1);
-        let longest = units(value, place)
-            .len()
-            .max(units(error.abs(), place).len());
+        let longest = units(value, place).len().max(units(error.abs(), place).len());
         let longest = i32::try_from(longest).ok()?;
-        (longest <= MAX_DIGITS).then_some(Self {
-            place,
-            exponent: place + longest - 1,
-        })
+        (longest <= MAX_DIGITS).then_some(Self { place, exponent: place + longest - 1 })
     }
 
     fn write(&self, value: f64, error: Option<f64>) -> String {
         let digits = units(value.abs(), self.place);
         let zero = digits.bytes().all(|digit| digit == b'0');
         let sign = if value < 0.0 && !zero { "-" } else { "" };
-        let bracket =
-            error.map_or_else(String::new, |e| format!("({})", units(e.abs(), self.place)));
+        let bracket = error.map_or_else(String::new, |e| format!("({})", units(e.abs(), self.place)));
         if self.place <= 0 && FIXED_EXPONENTS.contains(&self.exponent) {
             let decimals = self.place.unsigned_abs() as usize;
             return format!("{sign}{}{bracket}", point(&digits, decimals));
         }
         let decimals = usize::try_from(self.exponent - self.place).unwrap_or(0);
-        format!(
-            "{sign}{}{bracket}e{}",
-            point(&digits, decimals),
-            self.exponent
-        )
+        format!("{sign}{}{bracket}e{}", point(&digits, decimals), self.exponent)
     }
 }
 
@@ -177,11 +167,7 @@ fn point(digits: &str, decimals: usize) -> String {
 
 /// Drops zeros behind the decimal point.
 fn trim(number: &str) -> &str {
-    if number.contains('.') {
-        number.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        number
-    }
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 /// `-0` and `-0.0` without their sign.
@@ -254,20 +240,13 @@ mod tests {
             (1.0, f64::INFINITY, "n/a"),
         ];
         for &(value, error, expected) in cases {
-            assert_eq!(
-                value_with_error(value, error),
-                expected,
-                "{value:e} +- {error:e}"
-            );
+            assert_eq!(value_with_error(value, error), expected, "{value:e} +- {error:e}");
         }
     }
 
     #[test]
     fn a_missing_estimate_is_not_a_number() {
-        let null = Outcome::Null {
-            value: None,
-            reason: "too few groups".into(),
-        };
+        let null = Outcome::Null { value: None, reason: "too few groups".into() };
         assert_eq!(outcome(&null), "n/a");
         assert_eq!(beside(0.8125, &null), "0.8125");
     }
@@ -275,12 +254,7 @@ mod tests {
     #[test]
     fn theory_is_written_to_the_place_of_the_estimate() {
         let estimate = |value: f64, std_error: f64| {
-            Outcome::Estimate(Estimate {
-                value,
-                std_error,
-                low: value,
-                high: value,
-            })
+            Outcome::Estimate(Estimate { value, std_error, low: value, high: value })
         };
         let cases: &[(f64, f64, f64, &str)] = &[
             (1.2342e-4, 5e-7, 1.2391e-4, "1.239e-4"),
@@ -335,15 +309,9 @@ mod tests {
             let last = scale * 10f64.powi(-decimals);
             let shown: f64 = digits.parse::<f64>().unwrap() * scale;
             if bracket != "0" {
-                assert!(
-                    (shown - value).abs() <= 0.500001 * last + 1e-15 * value.abs(),
-                    "{text} {value:e}"
-                );
+                assert!((shown - value).abs() <= 0.500001 * last + 1e-15 * value.abs(), "{text} {value:e}");
                 let shown_error = bracket.parse::<f64>().unwrap() * last;
-                assert!(
-                    (shown_error - error).abs() <= 0.25 * error,
-                    "{text} {error:e}"
-                );
+                assert!((shown_error - error).abs() <= 0.25 * error, "{text} {error:e}");
             }
         }
     }

@@ -23,10 +23,8 @@ pub fn summary(summary: &Summary) -> Result<String, ReportError> {
 
 /// Any value as indented JSON that ends in a newline.
 pub(super) fn pretty(value: &impl Serialize) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| ReportError::Encode {
-        format: "JSON",
-        message: error.to_string(),
-    })?;
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| ReportError::Encode { format: "JSON", message: error.to_string() })?;
     text.push('\n');
     Ok(text)
 }
@@ -68,10 +66,8 @@ struct Number<'a> {
 
 impl<'a> Document<'a> {
     fn new(summary: &'a Summary) -> Self {
-        let whole = summary
-            .quantities
-            .iter()
-            .filter(|quantity| quantity.observable.support() == Support::Whole);
+        let whole =
+            summary.quantities.iter().filter(|quantity| quantity.observable.support() == Support::Whole);
         let quantities = whole.flat_map(|quantity| {
             quantity.rows.iter().map(|row| {
                 let (estimate, reason) = match &row.estimate {

@@ -90,11 +90,7 @@ pub struct OutputRecord {
 impl OutputRecord {
     /// Of a file to be written.
     pub fn of(output: &Output) -> Self {
-        Self {
-            name: output.name.clone(),
-            bytes: output.bytes.len(),
-            sha256: sha256(&output.bytes),
-        }
+        Self { name: output.name.clone(), bytes: output.bytes.len(), sha256: sha256(&output.bytes) }
     }
 }
 
@@ -123,23 +119,14 @@ pub struct Stopwatch {
 impl Stopwatch {
     /// Starts now.
     pub fn start() -> Self {
-        Self {
-            started: Timestamp::now(),
-            instant: Instant::now(),
-        }
+        Self { started: Timestamp::now(), instant: Instant::now() }
     }
 }
 
 impl Manifest {
     /// The manifest of a run that ends now.
     pub fn new(summary: &Summary, circumstances: Circumstances, stopwatch: Stopwatch) -> Self {
-        let Circumstances {
-            git_commit,
-            configuration,
-            generator,
-            threads,
-            command_line,
-        } = circumstances;
+        let Circumstances { git_commit, configuration, generator, threads, command_line } = circumstances;
         Self {
             format_version: FORMAT_VERSION,
             program: PROGRAM.into(),
@@ -164,10 +151,7 @@ impl Manifest {
 
     /// Which run this is.
     pub fn identity(&self) -> Identity {
-        Identity {
-            configuration_sha256: self.configuration_sha256.clone(),
-            seed: self.seed,
-        }
+        Identity { configuration_sha256: self.configuration_sha256.clone(), seed: self.seed }
     }
 
     /// `manifest.json` as it stands on disk.
@@ -194,10 +178,7 @@ pub struct Identity {
 impl Identity {
     /// Of a run that has not been made yet.
     pub fn new(configuration: &Value, seed: u64) -> Self {
-        Self {
-            configuration_sha256: configuration_sha256(configuration),
-            seed,
-        }
+        Self { configuration_sha256: configuration_sha256(configuration), seed }
     }
 }
 
@@ -299,8 +280,8 @@ mod tests {
 
     #[test]
     fn the_hash_does_not_see_the_layout() {
-        let one: Value = serde_json::from_str(r#"{"b": [1, 2.50], "a": {"y": null, "x": "é\""}}"#)
-            .expect("valid JSON");
+        let one: Value =
+            serde_json::from_str(r#"{"b": [1, 2.50], "a": {"y": null, "x": "é\""}}"#).expect("valid JSON");
         let two = json!({"a": {"x": "é\"", "y": null}, "b": [1, 2.5]});
         assert_eq!(canonical(&one), r#"{"a":{"x":"é\"","y":null},"b":[1,2.5]}"#);
         assert_eq!(configuration_sha256(&one), configuration_sha256(&two));
@@ -311,14 +292,8 @@ mod tests {
     #[test]
     fn sha256_of_the_empty_text_and_abc() {
         // FIPS 180 examples.
-        assert_eq!(
-            sha256(b""),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
-        assert_eq!(
-            sha256(b"abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]
@@ -329,13 +304,7 @@ mod tests {
 
     #[test]
     fn foreign_manifests_are_not_ours() {
-        for text in [
-            "",
-            "[]",
-            "{}",
-            r#"{"program": "other"}"#,
-            r#"{"program": "soret"}"#,
-        ] {
+        for text in ["", "[]", "{}", r#"{"program": "other"}"#, r#"{"program": "soret"}"#] {
             assert_eq!(Found::parse(text), None, "{text}");
         }
     }

@@ -56,18 +56,9 @@ const BITMAP_SCALE: f32 = 2.0;
 /// (d) deviations from theory in standard errors.
 pub fn profiles(summary: &Summary) -> Result<Rendered, ReportError> {
     finite::check(summary)?;
-    let panels = [
-        densities(summary),
-        currents(summary),
-        local_soret(summary),
-        deviations(summary),
-    ];
+    let panels = [densities(summary), currents(summary), local_soret(summary), deviations(summary)];
     let (plots, layouts) = panels.into_iter().map(Panel::finish).unzip();
-    let title = if summary.title.is_empty() {
-        &summary.name
-    } else {
-        &summary.title
-    };
+    let title = if summary.title.is_empty() { &summary.name } else { &summary.title };
     let scene = Figure::new(2, 2)
         .with_title(shortened(title, 90))
         .with_title_size(18)
@@ -84,14 +75,8 @@ fn render(scene: &Scene) -> Result<Rendered, ReportError> {
     let png = PngBackend::new()
         .with_scale(BITMAP_SCALE)
         .render_scene(scene)
-        .map_err(|message| ReportError::Encode {
-            format: "PNG",
-            message,
-        })?;
-    Ok(Rendered {
-        svg: renumber(&SvgBackend::new().with_pretty(true).render_scene(scene)),
-        png,
-    })
+        .map_err(|message| ReportError::Encode { format: "PNG", message })?;
+    Ok(Rendered { svg: renumber(&SvgBackend::new().with_pretty(true).render_scene(scene)), png })
 }
 
 /// The plotting crate counts clip regions over the whole life of the process. Counting them anew in
@@ -102,9 +87,7 @@ fn renumber(svg: &str) -> String {
     let mut parts = svg.split(STEM);
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(part.len());
+        let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
         let (number, rest) = part.split_at(end);
         let index = seen.iter().position(|n| *n == number).unwrap_or_else(|| {
             seen.push(number);
@@ -174,11 +157,8 @@ fn deviations(summary: &Summary) -> Panel {
             Observable::LocalSoret => (Mark::CROSS, "S_T".to_owned()),
             _ => continue,
         };
-        let points: Vec<(f64, f64)> = quantity
-            .rows
-            .iter()
-            .filter_map(|row| Some((middle(row)?, row.z?)))
-            .collect();
+        let points: Vec<(f64, f64)> =
+            quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.z?))).collect();
         panel.points(&points, mark, &name);
     }
     if panel.occupied.is_empty() {
@@ -201,14 +181,8 @@ struct Mark {
 }
 
 impl Mark {
-    const TOTAL: Self = Self {
-        color: NEUTRAL,
-        shape: MarkerShape::Circle,
-    };
-    const CROSS: Self = Self {
-        color: "#666666",
-        shape: MarkerShape::Cross,
-    };
+    const TOTAL: Self = Self { color: NEUTRAL, shape: MarkerShape::Circle };
+    const CROSS: Self = Self { color: "#666666", shape: MarkerShape::Cross };
 
     fn state(index: usize) -> Self {
         // Beyond the sixth state colours come back with another shape.
@@ -287,11 +261,8 @@ impl Panel {
         }
         self.points(&points, mark, name);
 
-        let theory: Vec<(f64, f64)> = quantity
-            .rows
-            .iter()
-            .filter_map(|row| Some((middle(row)?, row.theory?)))
-            .collect();
+        let theory: Vec<(f64, f64)> =
+            quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.theory?))).collect();
         if theory.is_empty() {
             return;
         }
@@ -353,10 +324,7 @@ impl Panel {
         const DASHES: &str = "7 4";
         self.span(y);
         self.references.push(
-            ReferenceLine::horizontal(y)
-                .with_color("#0072B2")
-                .with_stroke_width(1.3)
-                .with_dasharray(DASHES),
+            ReferenceLine::horizontal(y).with_color("#0072B2").with_stroke_width(1.3).with_dasharray(DASHES),
         );
         self.entry(name, "#0072B2", LegendShape::Line, Some(DASHES));
     }
@@ -382,10 +350,7 @@ impl Panel {
         for y in [-z, z] {
             self.span(y);
             self.references.push(
-                ReferenceLine::horizontal(y)
-                    .with_color(COLOR)
-                    .with_stroke_width(1.3)
-                    .with_dasharray(DASHES),
+                ReferenceLine::horizontal(y).with_color(COLOR).with_stroke_width(1.3).with_dasharray(DASHES),
             );
         }
         let name = format!("critical ±{}", format::deviate(z));
@@ -422,9 +387,8 @@ impl Panel {
     fn cut_legend(&mut self) {
         let is_line = |entry: &LegendEntry| matches!(entry.shape, LegendShape::Line);
         let alone = self.legend.iter().all(is_line);
-        let (mut states, lines): (Vec<_>, Vec<_>) = std::mem::take(&mut self.legend)
-            .into_iter()
-            .partition(|entry| alone || !is_line(entry));
+        let (mut states, lines): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.legend).into_iter().partition(|entry| alone || !is_line(entry));
         let room = LEGEND_ENTRIES.saturating_sub(lines.len()).max(1);
         let hidden = match states.len() {
             count if count > room => count - (room - 1),
@@ -447,12 +411,7 @@ impl Panel {
             (LegendPosition::InsideBottomRight, true, false),
             (LegendPosition::InsideBottomLeft, false, false),
         ];
-        let longest = self
-            .legend
-            .iter()
-            .map(|entry| entry.label.chars().count())
-            .max()
-            .unwrap_or(0);
+        let longest = self.legend.iter().map(|entry| entry.label.chars().count()).max().unwrap_or(0);
         let width = (0.13 + 0.0165 * longest as f64).min(1.0);
         let height = LEGEND_LINE * self.legend.len() as f64 + 0.06;
         let mut best = (LegendPosition::InsideTopRight, f64::INFINITY, self.y);
@@ -460,11 +419,7 @@ impl Panel {
             // Data below the legend decide how far the range must be stretched to keep clear of it.
             let beside = self.occupied.iter().filter(|(x, _)| {
                 let share = x / self.length;
-                if right {
-                    share > 1.0 - width
-                } else {
-                    share < width
-                }
+                if right { share > 1.0 - width } else { share < width }
             });
             let (low, high) = self.y;
             let range = if top {
@@ -487,10 +442,7 @@ impl Panel {
 
     /// Takes powers of ten out of both axes and out of everything drawn; returns them.
     fn rescale(&mut self) -> (i32, i32) {
-        let powers = (
-            power_of(self.length),
-            power_of(self.y.0.abs().max(self.y.1.abs())),
-        );
+        let powers = (power_of(self.length), power_of(self.y.0.abs().max(self.y.1.abs())));
         let (x, y) = (10f64.powi(-powers.0), 10f64.powi(-powers.1));
         let scale = |point: (&mut f64, &mut f64)| {
             *point.0 *= x;
@@ -498,14 +450,8 @@ impl Panel {
         };
         for plot in self.plots.iter_mut().chain(&mut self.lines) {
             match plot {
-                Plot::Line(line) => line
-                    .data
-                    .iter_mut()
-                    .for_each(|p| scale((&mut p.x, &mut p.y))),
-                Plot::Scatter(scatter) => scatter
-                    .data
-                    .iter_mut()
-                    .for_each(|p| scale((&mut p.x, &mut p.y))),
+                Plot::Line(line) => line.data.iter_mut().for_each(|p| scale((&mut p.x, &mut p.y))),
+                Plot::Scatter(scatter) => scatter.data.iter_mut().for_each(|p| scale((&mut p.x, &mut p.y))),
                 _ => {}
             }
         }
@@ -537,20 +483,14 @@ impl Panel {
             .with_y_axis_min(self.y.0)
             .with_y_axis_max(self.y.1);
         let step = render_utils::compute_tick_step(self.y.0, self.y.1, 6);
-        layout = layout
-            .with_y_tick_step(step)
-            .with_y_tick_format(tick_format(step));
+        layout = layout.with_y_tick_step(step).with_y_tick_format(tick_format(step));
         if !self.legend.is_empty() {
-            layout = layout
-                .with_legend_position(position)
-                .with_legend_entries(self.legend)
-                .with_legend_box(false);
+            layout =
+                layout.with_legend_position(position).with_legend_entries(self.legend).with_legend_box(false);
         }
         if let Some(half) = self.band {
             layout = layout.with_shaded_region(
-                ShadedRegion::horizontal(-half, half)
-                    .with_color(FAINT)
-                    .with_opacity(0.15),
+                ShadedRegion::horizontal(-half, half).with_color(FAINT).with_opacity(0.15),
             );
         }
         for line in self.references {
@@ -558,18 +498,15 @@ impl Panel {
         }
         if let Some(note) = self.note {
             let (x, y) = (0.5 * self.length, 0.5 * (self.y.0 + self.y.1));
-            let text = TextAnnotation::new(note, x, y)
-                .with_color(FAINT)
-                .with_font_size(14);
+            let text = TextAnnotation::new(note, x, y).with_color(FAINT).with_font_size(14);
             layout = layout.with_annotation(text);
         }
         let mut plots = self.plots;
         plots.extend(self.lines);
         if plots.is_empty() {
             // A panel without any plot would be left out: draw along its lower edge.
-            let edge = LinePlot::new()
-                .with_data([(0.0, self.y.0), (self.length, self.y.0)])
-                .with_stroke_width(1.0);
+            let edge =
+                LinePlot::new().with_data([(0.0, self.y.0), (self.length, self.y.0)]).with_stroke_width(1.0);
             plots.push(Plot::Line(edge));
         }
         (plots, layout)
@@ -579,11 +516,7 @@ impl Panel {
 /// The power of ten that is taken out of an axis, so that its ticks are short: 0 for handy numbers.
 fn power_of(largest: f64) -> i32 {
     let exponent = largest.log10().floor();
-    if largest > 0.0 && !(-2.0..4.0).contains(&exponent) {
-        exponent.clamp(-300.0, 300.0) as i32
-    } else {
-        0
-    }
+    if largest > 0.0 && !(-2.0..4.0).contains(&exponent) { exponent.clamp(-300.0, 300.0) as i32 } else { 0 }
 }
 
 /// `J  (1/time)` becomes `J  (1e-4/time)`, `position x  (length)` becomes `position x  (1e-6 length)`.

@@ -4,9 +4,7 @@ use super::format::{beside, brief, deviate, outcome, plain};
 use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
 use crate::observable::{Observable, Support};
 use crate::stats::Outcome;
-use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle,
-};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
 /// Lines of a page. Long lists are cut, and the cut is announced.
 pub const LINES: usize = 40;
@@ -66,10 +64,7 @@ struct Page {
 
 impl Page {
     fn new(width: usize, color: bool) -> Self {
-        Self {
-            width: width.max(MIN_WIDTH),
-            color,
-        }
+        Self { width: width.max(MIN_WIDTH), color }
     }
 
     fn compose(&self, summary: &Summary, simulated: bool) -> String {
@@ -112,11 +107,7 @@ impl Page {
             1 => "1 state".to_owned(),
             n => format!("{n} states"),
         };
-        let system = format!(
-            "{states} on [0, {}], {} bins",
-            plain(summary.length),
-            summary.bins
-        );
+        let system = format!("{states} on [0, {}], {} bins", plain(summary.length), summary.bins);
         if simulated {
             let run = describe_run(&summary.run);
             lines.extend(self.dimmed(&format!("{system}; {run}")));
@@ -136,10 +127,7 @@ impl Page {
     }
 
     fn dimmed(&self, text: &str) -> Vec<String> {
-        wrap(text, self.width, "", "")
-            .iter()
-            .map(|line| self.ink(Ink::Dim, line))
-            .collect()
+        wrap(text, self.width, "", "").iter().map(|line| self.ink(Ink::Dim, line)).collect()
     }
 
     /// `quantity | mc ± s.e. | theory | z | dimension`, columns without any entry left out.
@@ -191,11 +179,7 @@ impl Page {
         }
         table.set_header(header.iter().map(|title| {
             let cell = Cell::new(title);
-            if self.color {
-                cell.add_attribute(Attribute::Bold)
-            } else {
-                cell
-            }
+            if self.color { cell.add_attribute(Attribute::Bold) } else { cell }
         }));
         for (mut line, (_, row)) in cells.into_iter().zip(shown) {
             line[0] = clip(&line[0], name_width);
@@ -203,11 +187,7 @@ impl Page {
             let far = matches!((row.z, critical), (Some(z), Some(c)) if z.abs() > c);
             let inked = |(index, text): (usize, String)| {
                 let cell = Cell::new(text);
-                if far && self.color && header[index] == "z" {
-                    cell.fg(Color::DarkRed)
-                } else {
-                    cell
-                }
+                if far && self.color && header[index] == "z" { cell.fg(Color::DarkRed) } else { cell }
             };
             table.add_row(line.into_iter().enumerate().map(inked));
         }
@@ -226,11 +206,7 @@ impl Page {
 
     /// The total density over the domain in blocks, simulation above theory, on one scale.
     fn profile(&self, summary: &Summary, simulated: bool) -> Vec<String> {
-        let Some(quantity) = summary
-            .quantities
-            .iter()
-            .find(|q| q.observable == Observable::Density)
-        else {
+        let Some(quantity) = summary.quantities.iter().find(|q| q.observable == Observable::Density) else {
             return Vec::new();
         };
         let measured: Vec<f64> = quantity.rows.iter().filter_map(value).collect();
@@ -244,9 +220,7 @@ impl Page {
             curves.push(("P_tot theory", theory));
         }
         let all = || curves.iter().flat_map(|(_, series)| series.iter().copied());
-        let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
-            (a.min(v), b.max(v))
-        });
+        let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         let range = format!("  {} to {}", brief(low), brief(high));
         let space = self.width.saturating_sub(14 + columns(&range));
         let mut lines: Vec<String> = curves
@@ -269,11 +243,7 @@ impl Page {
             lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
         }
         if let Some(comparison) = summary.comparison.as_ref().filter(|_| simulated) {
-            let (ink, word) = if comparison.agrees {
-                (Ink::Good, "AGREES")
-            } else {
-                (Ink::Bad, "DISAGREES")
-            };
+            let (ink, word) = if comparison.agrees { (Ink::Good, "AGREES") } else { (Ink::Bad, "DISAGREES") };
             let text = format!(
                 "{word} with theory: {} comparisons at family-wise alpha {}, |z| below {} wanted, \
                  largest {} ({})",
@@ -313,10 +283,7 @@ impl Page {
             .collect();
         if broken.is_empty() {
             let names: Vec<&str> = summary.invariants.iter().map(|i| i.name.as_str()).collect();
-            clip(
-                &format!("invariants: all hold ({})", names.join("; ")),
-                self.width,
-            )
+            clip(&format!("invariants: all hold ({})", names.join("; ")), self.width)
         } else {
             let text = format!("invariants: BROKEN: {}", broken.join("; "));
             self.ink(Ink::Bad, &clip(&text, self.width))
@@ -327,41 +294,26 @@ impl Page {
         let mut lines = Vec::new();
         for warning in warnings.iter().take(WARNINGS) {
             let text = format!("{}: {}", warning.seen, warning.meaning);
-            for line in wrap(&text, self.width, "warning: ", "  ")
-                .into_iter()
-                .take(3)
-            {
+            for line in wrap(&text, self.width, "warning: ", "  ").into_iter().take(3) {
                 lines.push(self.ink(Ink::Caution, &line));
             }
             if !warning.remedy.is_empty() {
-                lines.extend(
-                    wrap(&warning.remedy, self.width, "  hint: ", "    ")
-                        .into_iter()
-                        .take(2),
-                );
+                lines.extend(wrap(&warning.remedy, self.width, "  hint: ", "    ").into_iter().take(2));
             }
         }
         if warnings.len() > WARNINGS {
-            lines.push(format!(
-                "... and {} more warnings in summary.json",
-                warnings.len() - WARNINGS
-            ));
+            lines.push(format!("... and {} more warnings in summary.json", warnings.len() - WARNINGS));
         }
         lines
     }
 
     fn ink(&self, ink: Ink, text: &str) -> String {
-        if self.color {
-            format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code())
-        } else {
-            text.into()
-        }
+        if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code()) } else { text.into() }
     }
 }
 
 /// A rule below the header, two blanks between columns, no frame.
-const STYLE: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Rows for the whole domain, most important first.
 fn whole(summary: &Summary) -> Vec<(&Quantity, &Row)> {
@@ -411,16 +363,12 @@ fn describe_run(run: &RunSummary) -> String {
         run.seed
     )];
     match (run.legs_per_particle, run.duration) {
-        (_, Some(duration)) => parts.push(format!(
-            "duration {} each after {} of burn-in",
-            plain(duration),
-            plain(run.burn_in)
-        )),
-        (Some(legs), None) => parts.push(format!(
-            "{} legs each after {} of burn-in",
-            plain(legs as f64),
-            plain(run.burn_in)
-        )),
+        (_, Some(duration)) => {
+            parts.push(format!("duration {} each after {} of burn-in", plain(duration), plain(run.burn_in)))
+        }
+        (Some(legs), None) => {
+            parts.push(format!("{} legs each after {} of burn-in", plain(legs as f64), plain(run.burn_in)))
+        }
         (None, None) => {}
     }
     parts.push(format!(
@@ -434,10 +382,7 @@ fn describe_run(run: &RunSummary) -> String {
 /// Averages neighbouring bins until at most `columns` are left.
 fn coarsen(series: &[f64], columns: usize) -> Vec<f64> {
     let step = series.len().div_ceil(columns.max(1)).max(1);
-    series
-        .chunks(step)
-        .map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64)
-        .collect()
+    series.chunks(step).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
 }
 
 /// One block a value, the lowest and highest of eight at `low` and `high`.
@@ -447,11 +392,7 @@ fn blocks(series: &[f64], low: f64, high: f64) -> String {
     series
         .iter()
         .map(|value| {
-            let level = if span > 0.0 {
-                (value - low) / span * 8.0
-            } else {
-                4.0
-            };
+            let level = if span > 0.0 { (value - low) / span * 8.0 } else { 4.0 };
             BLOCKS[(level as usize).min(7)]
         })
         .collect()

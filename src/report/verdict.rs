@@ -32,11 +32,8 @@ pub fn summarise(comparison: &Comparison, experiment: &Experiment, grid: &Grid) 
             agrees: j.p_value >= comparison.critical_p,
         })
         .collect();
-    let mut sentences: Vec<String> = comparison
-        .compared
-        .iter()
-        .filter_map(|c| headline(c, experiment, comparison.critical_z))
-        .collect();
+    let mut sentences: Vec<String> =
+        comparison.compared.iter().filter_map(|c| headline(c, experiment, comparison.critical_z)).collect();
     sentences.push(profiles(comparison, worst.as_ref(), &contrasts));
     ComparisonSummary {
         alpha: comparison.alpha,

@@ -120,6 +120,9 @@ mod tests {
         a.word();
         let saved = serde_json::to_string(&a).unwrap();
         let mut b: Stream = serde_json::from_str(&saved).unwrap();
-        assert_eq!((0..10).map(|_| a.word()).collect::<Vec<_>>(), (0..10).map(|_| b.word()).collect::<Vec<_>>());
+        assert_eq!(
+            (0..10).map(|_| a.word()).collect::<Vec<_>>(),
+            (0..10).map(|_| b.word()).collect::<Vec<_>>()
+        );
     }
 }

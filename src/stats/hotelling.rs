@@ -81,10 +81,12 @@ mod tests {
     #[test]
     fn p_values_are_uniform_under_the_null() {
         // 400 repetitions, Kolmogorov-Smirnov with alpha 1e-9.
-        let p: Vec<f64> = (0..400).map(|k| hotelling(&samples(0.0, k), &[0.0, 0.0]).unwrap().p_value).collect();
+        let p: Vec<f64> =
+            (0..400).map(|k| hotelling(&samples(0.0, k), &[0.0, 0.0]).unwrap().p_value).collect();
         assert!(super::super::kolmogorov_smirnov_uniform(&p).p_value > 1e-9);
         // Negative control: a shift of one standard error of the first contrast is seen in the same test.
-        let p: Vec<f64> = (0..400).map(|k| hotelling(&samples(0.16, k), &[0.0, 0.0]).unwrap().p_value).collect();
+        let p: Vec<f64> =
+            (0..400).map(|k| hotelling(&samples(0.16, k), &[0.0, 0.0]).unwrap().p_value).collect();
         assert!(super::super::kolmogorov_smirnov_uniform(&p).p_value < 1e-9);
     }
 

@@ -65,8 +65,10 @@ pub fn jackknife(sums: &[Vec<f64>], function: &dyn Fn(&[f64]) -> Vec<Option<f64>
         }
     }
     let values = function(&total);
-    let mut samples: Vec<Option<Sample>> =
-        values.iter().map(|v| v.map(|value| Sample { value, pseudo: Vec::with_capacity(sums.len()) })).collect();
+    let mut samples: Vec<Option<Sample>> = values
+        .iter()
+        .map(|v| v.map(|value| Sample { value, pseudo: Vec::with_capacity(sums.len()) }))
+        .collect();
     let mut rest = total.clone();
     for group in sums {
         for ((r, t), s) in rest.iter_mut().zip(&total).zip(group) {
