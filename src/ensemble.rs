@@ -107,8 +107,8 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
     fn begin(&self, plan: &Plan, group: usize) -> Group {
         let untimed = matches!(plan.span, Span::Legs(_));
         let n = plan.walkers_in(group);
-        let walkers =
-            start(&self.kernel, &self.model, &self.grid, plan.start, untimed, n, plan.seed, group as u64);
+        let mut random = stream(plan.seed, Purpose::Start, group as u64);
+        let walkers = start(&self.kernel, &self.model, &self.grid, plan.start, untimed, n, &mut random);
         Group {
             opening: self.occupancy(&walkers),
             walkers,

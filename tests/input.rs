@@ -5,7 +5,9 @@
 //! all of which must occur in what is said about that mistake. No other mistake may be reported.
 
 use soret::error::Error;
-use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion, Span, Start};
+use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion};
+use soret::kernel::Span;
+use soret::kernel::start::Start;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -62,20 +62,17 @@ impl Observer for Watch {
         let elapsed = self.started.elapsed().as_secs_f64();
         let rate = format!("{:.0} M legs/s", progress.legs as f64 / elapsed.max(1e-9) / 1e6);
         self.bar.set_message(format!("{rate}  {soret}"));
-        if self.plain {
-            // A poisoned lock means that another thread is going down with its own message.
-            if let Ok(mut last) = self.last_line.lock() {
-                if last.elapsed() >= LINE_EVERY && progress.rounds_done < progress.rounds {
-                    *last = Instant::now();
-                    let left = elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
-                    let _ = writeln!(
-                        std::io::stderr().lock(),
-                        "round {}/{}  {rate}  {left:.0} s left  {soret}",
-                        progress.rounds_done,
-                        progress.rounds,
-                    );
-                }
-            }
+        // A poisoned lock means that another thread is going down with its own message.
+        if self.plain
+            && progress.rounds_done < progress.rounds
+            && let Ok(mut last) = self.last_line.lock()
+            && last.elapsed() >= LINE_EVERY
+        {
+            *last = Instant::now();
+            let left = elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
+            let round = format!("round {}/{}", progress.rounds_done, progress.rounds);
+            // If nobody listens, so be it.
+            let _ = writeln!(std::io::stderr().lock(), "{round}  {rate}  {left:.0} s left  {soret}");
         }
         if self.signals.received().is_some() { Control::Stop } else { Control::Continue }
     }

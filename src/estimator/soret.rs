@@ -133,7 +133,8 @@ fn wall_densities(context: &Context, group: &Group, state: usize, length: f64) -
 fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> {
     let low = temperature.iter().copied().fold(f64::INFINITY, f64::min);
     let high = temperature.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !differ(low, high) || !(low < mean && mean < high) {
+    let inside = low < mean && mean < high;
+    if !(differ(low, high) && inside) {
         return None;
     }
     // mean(S) falls monotonically from `high` to `low`; its slope is minus the variance of T. Newton's

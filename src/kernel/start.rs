@@ -4,7 +4,7 @@ use super::Kernel;
 use crate::event::{Position, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
-use crate::rng::{Purpose, open_unit, stream};
+use crate::rng::{Stream, open_unit};
 use serde::{Deserialize, Serialize};
 
 /// The law of the initial positions and states.
@@ -19,7 +19,7 @@ pub enum Start {
     Uniform,
 }
 
-/// A group of `n` walkers, stratified in the law: walker `k` takes the quantile `(k + U)/n` of the joint
+/// A group of `n` walkers from `stream`, stratified in the law: walker `k` takes the quantile `(k + U)/n` of the joint
 /// law of cell and state, ordered by cell, and a uniform place in the cell.
 ///
 /// When legs are untimed a walker is seen at candidates, not at given times: states are then weighted
@@ -31,8 +31,7 @@ pub fn start<K: Kernel>(
     law: Start,
     untimed: bool,
     n: usize,
-    seed: u64,
-    group: u64,
+    stream: &mut Stream,
 ) -> Walkers {
     let cells = grid.cells();
     let states = model.network.states();
@@ -50,7 +49,6 @@ pub fn start<K: Kernel>(
             cumulative.push(sum);
         }
     }
-    let mut stream = stream(seed, Purpose::Start, group);
     let mut walkers = Walkers { position: Vec::with_capacity(n), state: Vec::with_capacity(n) };
     for k in 0..n {
         let quantile = (k as f64 + open_unit(stream.word())) / n as f64 * sum;

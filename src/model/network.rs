@@ -173,7 +173,7 @@ impl Network {
     pub fn channel(&self, index: usize) -> Channel {
         let edge = index / 2;
         let [a, b] = self.edges[edge].between;
-        let (from, to) = if index % 2 == 0 { (a, b) } else { (b, a) };
+        let (from, to) = if index.is_multiple_of(2) { (a, b) } else { (b, a) };
         Channel { index, edge, from, to }
     }
 }

@@ -42,8 +42,7 @@ pub fn hotelling(samples: &[Sample], reference: &[f64]) -> Option<Hotelling> {
             let inner: f64 = (0..j).map(|k| lower[i][k] * lower[j][k]).sum();
             let rest = covariance(i, j) / (scale[i] * scale[j]) - inner;
             if i == j {
-                // Negated, so that a value that is not a number fails as well.
-                if !(rest > 1e-9) {
+                if rest.is_nan() || rest <= 1e-9 {
                     return None;
                 }
                 lower[i][i] = libm::sqrt(rest);
