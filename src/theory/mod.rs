@@ -1,7 +1,7 @@
 //! The deterministic continuum reference: what a simulation is compared with.
 //!
 //! Nothing here sees a random number, a kernel or an estimator; the only things shared with a
-//! simulation are the [`Model`](crate::model::Model) and the vocabulary of
+//! simulation are the [`Model`] and the vocabulary of
 //! [`Observable`](crate::observable::Observable)s. Lengths, times and energies are those of the
 //! experiment file; `T` stands for `k_B T(x)`, an energy; densities are normalised to one particle.
 //!
