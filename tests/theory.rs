@@ -41,10 +41,7 @@ impl<F: Fn(f64) -> (f64, f64) + Send + Sync> Field for Profile<F> {
 }
 
 fn profile(of: impl Fn(f64) -> (f64, f64) + Send + Sync + 'static) -> Arc<dyn Field> {
-    Arc::new(Profile {
-        of,
-        kinks: Vec::new(),
-    })
+    Arc::new(Profile { of, kinks: Vec::new() })
 }
 
 fn linear(rise: f64) -> Arc<dyn Field> {
@@ -52,11 +49,7 @@ fn linear(rise: f64) -> Arc<dyn Field> {
 }
 
 /// `(E_i, D_i)` of each state and `(from, to, nu, B)` of each edge, on `[0, 1]`.
-fn model(
-    temperature: Arc<dyn Field>,
-    states: &[(f64, f64)],
-    edges: &[(usize, usize, f64, f64)],
-) -> Model {
+fn model(temperature: Arc<dyn Field>, states: &[(f64, f64)], edges: &[(usize, usize, f64, f64)]) -> Model {
     let state = |(i, (energy, diffusivity)): (usize, &(f64, f64))| State {
         name: format!("s{i}"),
         energy: *energy,
@@ -67,15 +60,10 @@ fn model(
         attempt_rate: *attempt_rate,
         barrier: *barrier,
     };
-    let network = Network::new(
-        states.iter().enumerate().map(state).collect(),
-        edges.iter().map(edge).collect(),
-    );
+    let network =
+        Network::new(states.iter().enumerate().map(state).collect(), edges.iter().map(edge).collect());
     Model {
-        domain: Domain {
-            length: 1.0,
-            walls: Boundary::Reflecting,
-        },
+        domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature,
         network: network.expect("a valid network"),
     }
@@ -91,9 +79,7 @@ fn solve(model: &Model) -> Stationary {
 }
 
 fn whole(law: &Stationary, observable: Observable) -> f64 {
-    let values = law
-        .reference(observable, &Grid::new(1.0, 10))
-        .expect("known");
+    let values = law.reference(observable, &Grid::new(1.0, 10)).expect("known");
     values[0].expect("defined")
 }
 
@@ -155,27 +141,18 @@ impl TwoBoxes {
         let cosh = (e(from_wall) + e(-from_wall)) / below;
         let sinh = (e(from_wall) - e(-from_wall)) / below;
         let u = self.equilibrium[side] + self.amplitude[side] * cosh;
-        (
-            u / self.norm,
-            sign * self.amplitude[side] * k * sinh / self.norm,
-        )
+        (u / self.norm, sign * self.amplitude[side] * k * sinh / self.norm)
     }
 
     fn density(&self, x: f64) -> [f64; 2] {
         let u = self.first(x).0;
-        [
-            u / self.diffusivities[0],
-            (1.0 / self.norm - u) / self.diffusivities[1],
-        ]
+        [u / self.diffusivities[0], (1.0 / self.norm - u) / self.diffusivities[1]]
     }
 }
 
 fn boxes_field() -> Arc<dyn Field> {
     let of = |x: f64| (if x < 0.5 { 1.0 } else { 1.7 }, 0.0);
-    Arc::new(Profile {
-        of,
-        kinks: vec![0.5],
-    })
+    Arc::new(Profile { of, kinks: vec![0.5] })
 }
 
 #[test]
@@ -191,10 +168,7 @@ fn two_boxes_of_different_temperature_agree_with_the_closed_form() {
                 assert_close(*found, expected, 1e-12);
             }
             let error = law.current_at(x)[0] - exact.first(x).1;
-            assert!(
-                error.abs() < 1e-11 * largest,
-                "nu = {nu}, x = {x}: {error:e}"
-            );
+            assert!(error.abs() < 1e-11 * largest, "nu = {nu}, x = {x}: {error:e}");
         }
         assert!(law.is_converged());
     }
@@ -217,20 +191,11 @@ fn manufactured_temperature_gives_back_the_prescribed_density() {
         assert!(sign * excess(hi) < 0.0);
         for _ in 0..100 {
             let middle = 0.5 * (lo + hi);
-            if sign * excess(middle) > 0.0 {
-                lo = middle
-            } else {
-                hi = middle
-            }
+            if sign * excess(middle) > 0.0 { lo = middle } else { hi = middle }
         }
         0.5 * (lo + hi)
     };
-    let field = profile(move |x| {
-        (
-            temperature(x),
-            (temperature(x + 1e-6) - temperature(x)) / 1e-6,
-        )
-    });
+    let field = profile(move |x| (temperature(x), (temperature(x + 1e-6) - temperature(x)) / 1e-6));
     let law = solve(&two_states(field, nu));
     let mean = 0.78;
     let norm = mean / d1 + (1.0 - mean) / d2;
@@ -246,14 +211,7 @@ fn manufactured_temperature_gives_back_the_prescribed_density() {
 
 /// The cases of `scripts/oracle_stationary.py`, written down a second time.
 fn oracle_model(case: &str) -> Model {
-    let wave = || {
-        profile(|x| {
-            (
-                1.0 + 0.3 * (3.0 * x).sin() + 0.2 * x,
-                0.9 * (3.0 * x).cos() + 0.2,
-            )
-        })
-    };
+    let wave = || profile(|x| (1.0 + 0.3 * (3.0 * x).sin() + 0.2 * x, 0.9 * (3.0 * x).cos() + 0.2));
     let square = profile(|x| (1.0 + 0.5 * x * x, x));
     let three = [(1.0, 1e-2), (0.0, 1e-3), (0.5, 4e-3)];
     match case {
@@ -261,20 +219,10 @@ fn oracle_model(case: &str) -> Model {
         "two_medium" => two_states(linear(0.8), 1.0),
         "two_fast" => two_states(linear(0.8), 100.0),
         "three_slow" => model(wave(), &three, &[(0, 1, 1e-4, 1.5), (1, 2, 2e-4, 0.8)]),
-        "three_mixed" => model(
-            wave(),
-            &three,
-            &[(0, 1, 20.0, 1.5), (2, 1, 1e-3, 0.8), (0, 2, 0.1, 1.2)],
-        ),
+        "three_mixed" => model(wave(), &three, &[(0, 1, 20.0, 1.5), (2, 1, 1e-3, 0.8), (0, 2, 0.1, 1.2)]),
         _ => model(
             square,
-            &[
-                (1.0, 1e-2),
-                (0.0, 1e-3),
-                (0.5, 4e-3),
-                (-0.7, 2e-2),
-                (1.6, 7e-4),
-            ],
+            &[(1.0, 1e-2), (0.0, 1e-3), (0.5, 4e-3), (-0.7, 2e-2), (1.6, 7e-4)],
             &[
                 (0, 1, 0.3, 1.5),
                 (1, 2, 2.0, 1.1),
@@ -287,22 +235,13 @@ fn oracle_model(case: &str) -> Model {
     }
 }
 
-const ORACLE_CASES: [&str; 6] = [
-    "two_slow",
-    "two_medium",
-    "two_fast",
-    "three_slow",
-    "three_mixed",
-    "five_ring",
-];
+const ORACLE_CASES: [&str; 6] =
+    ["two_slow", "two_medium", "two_fast", "three_slow", "three_mixed", "five_ring"];
 
 /// Largest difference from the oracle per quantity and index, relative to its largest value.
 fn oracle_differences(law: &Stationary, case: &str) -> Vec<(String, f64)> {
     use std::collections::BTreeMap;
-    let path = format!(
-        "{}/tests/data/stationary_{case}.csv",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path = format!("{}/tests/data/stationary_{case}.csv", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).expect("the oracle's table");
     let grid = Grid::new(1.0, 10);
     let mut worst: BTreeMap<String, (f64, f64)> = BTreeMap::new();
@@ -336,10 +275,7 @@ fn oracle_differences(law: &Stationary, case: &str) -> Vec<(String, f64)> {
         entry.0 = entry.0.max((found - expected).abs());
         entry.1 = entry.1.max(expected.abs());
     }
-    worst
-        .into_iter()
-        .map(|(name, (error, size))| (name, error / size))
-        .collect()
+    worst.into_iter().map(|(name, (error, size))| (name, error / size)).collect()
 }
 
 #[test]
@@ -357,17 +293,10 @@ fn every_functional_agrees_with_chebyshev_collocation() {
 #[test]
 fn the_oracle_catches_wrong_rates() {
     let worst = |law: &Stationary, case: &str| {
-        oracle_differences(law, case)
-            .into_iter()
-            .map(|d| d.1)
-            .fold(0.0, f64::max)
+        oracle_differences(law, case).into_iter().map(|d| d.1).fold(0.0, f64::max)
     };
     // Forward and backward exchanged: B - E_1 <-> B - E_2.
-    let exchanged = model(
-        linear(0.8),
-        &[(0.0, 1e-2), (1.0, 1e-3)],
-        &[(0, 1, 1.0, 1.5)],
-    );
+    let exchanged = model(linear(0.8), &[(0.0, 1e-2), (1.0, 1e-3)], &[(0, 1, 1.0, 1.5)]);
     assert!(worst(&solve(&exchanged), "two_medium") > 0.1);
     // A rate wrong by one part in a million.
     let slightly = two_states(linear(0.8), 1.000001);
@@ -377,12 +306,9 @@ fn the_oracle_catches_wrong_rates() {
 
 #[test]
 fn uniform_temperature_gives_boltzmann_occupancies_and_no_currents() {
-    let eight: Vec<(f64, f64)> = (0..8)
-        .map(|i| (0.3 * i as f64 - 1.0, 1e-3 * (1 + i * i) as f64))
-        .collect();
-    let ring: Vec<(usize, usize, f64, f64)> = (0..8)
-        .map(|i| (i, (i + 1) % 8, 10f64.powi(i as i32 - 4), 1.5))
-        .collect();
+    let eight: Vec<(f64, f64)> = (0..8).map(|i| (0.3 * i as f64 - 1.0, 1e-3 * (1 + i * i) as f64)).collect();
+    let ring: Vec<(usize, usize, f64, f64)> =
+        (0..8).map(|i| (i, (i + 1) % 8, 10f64.powi(i as i32 - 4), 1.5)).collect();
     for m in [
         two_states(Arc::new(Uniform(0.7)), 1e-6),
         two_states(Arc::new(Uniform(0.7)), 1e6),
@@ -398,11 +324,7 @@ fn uniform_temperature_gives_boltzmann_occupancies_and_no_currents() {
         }
         assert!(whole(&law, Observable::EntropyProduction).abs() < 1e-20);
         let grid = Grid::new(1.0, 7);
-        for undefined in [
-            Observable::Soret,
-            Observable::SoretWall,
-            Observable::LocalSoret,
-        ] {
+        for undefined in [Observable::Soret, Observable::SoretWall, Observable::LocalSoret] {
             let values = law.reference(undefined, &grid).expect("known");
             assert!(values.iter().all(Option::is_none));
         }
@@ -435,10 +357,7 @@ fn simpson(law: &Stationary, f: impl Fn(f64) -> f64) -> f64 {
 #[test]
 fn exact_identities_hold_at_any_rate() {
     for nu in [1e-6, 1e-3, 1.0, 1e3, 1e6] {
-        let m = two_states(
-            profile(|x| (1.0 + 0.5 * (2.0 * x).sin(), (2.0 * x).cos())),
-            nu,
-        );
+        let m = two_states(profile(|x| (1.0 + 0.5 * (2.0 * x).sin(), (2.0 * x).cos())), nu);
         let law = solve(&m);
         let sum = |x: f64| law.density_at(x)[0] * 1e-2 + law.density_at(x)[1] * 1e-3;
         // A16, with P_tot' from central differences of densities; their steps must resolve layers
@@ -452,18 +371,13 @@ fn exact_identities_hold_at_any_rate() {
         for k in 0..=50 {
             let x = k as f64 / 50.0;
             assert_close(sum(x), sum(0.5), 1e-13);
-            let [a, b] = law.current_at(x)[..] else {
-                panic!("two states")
-            };
+            let [a, b] = law.current_at(x)[..] else { panic!("two states") };
             assert!((a + b).abs() <= 1e-12 * a.abs());
             if (0.1..=0.9).contains(&x) {
                 let carried = 1e-2 * 1e-3 / (1e-2 - 1e-3) * slope(x, 5e-3);
                 let error = (law.heat_current_at(x) - carried).abs();
                 // Fourth-order differences of values rounded at 1e-16.
-                assert!(
-                    error < 1e-6 * largest + 1e-16,
-                    "nu = {nu}, x = {x}: {error:e}"
-                );
+                assert!(error < 1e-6 * largest + 1e-16, "nu = {nu}, x = {x}: {error:e}");
             }
         }
         // The flux vanishes at the walls as a limit too, not by decree only.
@@ -523,11 +437,7 @@ fn functionals_are_consistent_with_each_other() {
     let law = solve(&oracle_model("five_ring"));
     let grid = Grid::new(1.0, 37);
     let get = |o| -> Vec<f64> {
-        law.reference(o, &grid)
-            .expect("known")
-            .into_iter()
-            .map(|v| v.expect("defined"))
-            .collect()
+        law.reference(o, &grid).expect("known").into_iter().map(|v| v.expect("defined")).collect()
     };
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     assert_close(mean(&get(Observable::Density)), 1.0, 1e-13);
@@ -543,9 +453,7 @@ fn functionals_are_consistent_with_each_other() {
         heat += energies[i] * current;
         // int J_i dx = D_i [P_i(0) - P_i(L)], up to the trapezoidal rule on 1036 cells.
         let drop = diffusivities[i] * (law.density_at(0.0)[i] - law.density_at(1.0)[i]);
-        let largest = get(Observable::Current(i))
-            .iter()
-            .fold(0.0f64, |m, v| m.max(v.abs()));
+        let largest = get(Observable::Current(i)).iter().fold(0.0f64, |m, v| m.max(v.abs()));
         assert!((current - drop).abs() < 1e-5 * largest);
     }
     assert_close(get(Observable::MeanHeatCurrent)[0], heat, 1e-12);
@@ -553,18 +461,11 @@ fn functionals_are_consistent_with_each_other() {
     let channels: Vec<_> = law.model().network.channels().collect();
     for i in 0..5 {
         let j = get(Observable::Current(i));
-        let rates: Vec<_> = channels
-            .iter()
-            .map(|c| get(Observable::TransitionRate(c.index)))
-            .collect();
+        let rates: Vec<_> = channels.iter().map(|c| get(Observable::TransitionRate(c.index))).collect();
         let size = j.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         for b in 1..36 {
             let gain = |c: &soret::model::Channel| f64::from(c.to == i) - f64::from(c.from == i);
-            let source: f64 = channels
-                .iter()
-                .zip(&rates)
-                .map(|(c, r)| gain(c) * r[b])
-                .sum();
+            let source: f64 = channels.iter().zip(&rates).map(|(c, r)| gain(c) * r[b]).sum();
             assert!((source / 37.0 - (j[b] - j[b - 1])).abs() < 1e-11 * size);
         }
     }
@@ -585,8 +486,7 @@ fn the_fast_limit_is_reached_with_the_first_power_of_the_rate() {
         .map(|nu| {
             let law = solve(&build(nu));
             let p = |y: f64| law.total_density_at(y).ln();
-            let slope =
-                (p(x - 2.0 * h) - 8.0 * p(x - h) + 8.0 * p(x + h) - p(x + 2.0 * h)) / (12.0 * h);
+            let slope = (p(x - 2.0 * h) - 8.0 * p(x - h) + 8.0 * p(x + h) - p(x + 2.0 * h)) / (12.0 * h);
             let soret = -slope / (1.2 * x);
             let heat = law.heat_current_at(x) / law.density_at(x)[0];
             let expected = limit.heat_current_at(x) / limit.density_at(x)[0];
@@ -604,18 +504,9 @@ fn the_fast_limit_is_reached_with_the_first_power_of_the_rate() {
     for pair in errors.windows(2) {
         // In the interior the first correction is of order l^2 ~ 1/nu; the global coefficient sees
         // the wall layers, of relative order l ~ nu^(-1/2) or smaller.
-        assert!(
-            (8.0..12.5).contains(&(pair[0][0] / pair[1][0])),
-            "{errors:?}"
-        );
-        assert!(
-            (8.0..12.5).contains(&(pair[0][1] / pair[1][1])),
-            "{errors:?}"
-        );
-        assert!(
-            (3.0..12.5).contains(&(pair[0][2] / pair[1][2])),
-            "{errors:?}"
-        );
+        assert!((8.0..12.5).contains(&(pair[0][0] / pair[1][0])), "{errors:?}");
+        assert!((8.0..12.5).contains(&(pair[0][1] / pair[1][1])), "{errors:?}");
+        assert!((3.0..12.5).contains(&(pair[0][2] / pair[1][2])), "{errors:?}");
     }
     assert!(errors[2][0] < 1e-4);
 }
@@ -629,29 +520,20 @@ fn fast_limit_of_two_states_in_closed_form() {
     let mean = 1e-2 * p + 1e-3 * (1.0 - p);
     assert_close(limit.mean_diffusivity(x), mean, 1e-14);
     // Covariance of a variable with two values: p (1 - p) dE dD.
-    assert_close(
-        limit.soret_at(x),
-        p * (1.0 - p) * 9e-3 / (mean * t * t),
-        1e-13,
-    );
+    assert_close(limit.soret_at(x), p * (1.0 - p) * 9e-3 / (mean * t * t), 1e-13);
     let k = 3.0 * ((-0.5 / t).exp() + (-1.5 / t).exp());
     let layers = limit.layer_lengths(x).expect("finite rates");
     assert_eq!(layers.len(), 1);
     assert_close(layers[0], (1e-5 / (k * mean)).sqrt(), 1e-13);
     // Wall to wall, <D> alone decides.
     let grid = Grid::new(1.0, 5);
-    let wall = limit
-        .reference(Observable::SoretWall, &grid)
-        .expect("known")[0]
-        .expect("defined");
+    let wall = limit.reference(Observable::SoretWall, &grid).expect("known")[0].expect("defined");
     let ratio = limit.mean_diffusivity(1.0) / limit.mean_diffusivity(0.0);
     assert_close(wall, ratio.ln() / 0.8, 1e-13);
     let bins = limit.reference(Observable::Density, &grid).expect("known");
     assert_close(bins.into_iter().flatten().sum::<f64>() / 5.0, 1.0, 1e-13);
     assert_eq!(limit.reference(Observable::TransitionRate(0), &grid), None);
-    let sigma = limit
-        .reference(Observable::EntropyProduction, &grid)
-        .expect("known")[0];
+    let sigma = limit.reference(Observable::EntropyProduction, &grid).expect("known")[0];
     let heat = |x: f64| -limit.heat_current_at(x) * 0.8 / (1.0 + 0.8 * x).powi(2);
     let simpson: f64 = (0..500)
         .map(|k| {
@@ -667,17 +549,10 @@ fn the_error_estimate_is_honest() {
     let rough = |x: f64| (1.0 + 0.4 * (9.0 * x).sin() * x, 0.0);
     for nu in [1e-3, 0.3, 30.0, 3e3] {
         let m = two_states(profile(rough), nu);
-        let precise = Options {
-            tolerance: 1e-12,
-            ..Options::default()
-        };
+        let precise = Options { tolerance: 1e-12, ..Options::default() };
         let precise = stationary::solve(&m, &precise).expect("a solution");
         for tolerance in [1e-2, 1e-4, 1e-6, 1e-8] {
-            let options = Options {
-                tolerance,
-                limit: 1.0,
-                ..Options::default()
-            };
+            let options = Options { tolerance, limit: 1.0, ..Options::default() };
             let law = stationary::solve(&m, &options).expect("a solution");
             let (mut error, mut size) = (0.0f64, 0.0f64);
             for k in 0..=2000 {
@@ -700,15 +575,8 @@ fn the_error_estimate_is_honest() {
 
 #[test]
 fn more_elements_never_hurt_and_the_cap_is_reported() {
-    let m = two_states(
-        profile(|x| (1.0 + 0.3 * (200.0 * x).sin(), 60.0 * (200.0 * x).cos())),
-        1.0,
-    );
-    let options = Options {
-        max_elements: 8,
-        limit: 1e-10,
-        ..Options::default()
-    };
+    let m = two_states(profile(|x| (1.0 + 0.3 * (200.0 * x).sin(), 60.0 * (200.0 * x).cos())), 1.0);
+    let options = Options { max_elements: 8, limit: 1e-10, ..Options::default() };
     let refused = stationary::solve(&m, &options);
     assert!(matches!(refused, Err(TheoryError::NotConverged { estimate, .. }) if estimate > 1e-10));
     assert!(solve(&m).is_converged());
@@ -718,20 +586,14 @@ fn more_elements_never_hurt_and_the_cap_is_reported() {
 fn a_kink_nobody_declared_is_found() {
     let bent = |x: f64| (1.0 + 0.5 * (x - 0.3f64).abs(), 0.5 * (x - 0.3f64).signum());
     let unknown = solve(&two_states(profile(bent), 10.0));
-    let declared = Arc::new(Profile {
-        of: bent,
-        kinks: vec![0.3],
-    });
+    let declared = Arc::new(Profile { of: bent, kinks: vec![0.3] });
     let known = solve(&two_states(declared, 10.0));
     assert!(known.vertices().len() < unknown.vertices().len());
     for k in 0..=100 {
         let x = k as f64 / 100.0;
         assert_close(unknown.total_density_at(x), known.total_density_at(x), 1e-9);
     }
-    let (a, b) = (
-        whole(&unknown, Observable::Soret),
-        whole(&known, Observable::Soret),
-    );
+    let (a, b) = (whole(&unknown, Observable::Soret), whole(&known, Observable::Soret));
     assert_close(a, b, 1e-9);
 }
 
@@ -751,47 +613,20 @@ fn bad_input_is_refused_with_its_place() {
     let negative = stationary::solve(&two_states(linear(-2.0), 1.0), &options);
     assert!(matches!(negative, Err(TheoryError::Temperature { x, .. }) if x > 0.49));
     let undefined = two_states(profile(|_| (f64::NAN, 0.0)), 1.0);
-    assert!(matches!(
-        stationary::solve(&undefined, &options),
-        Err(TheoryError::Temperature { .. })
-    ));
-    assert!(matches!(
-        FastLimit::new(&undefined),
-        Err(TheoryError::Temperature { .. })
-    ));
+    assert!(matches!(stationary::solve(&undefined, &options), Err(TheoryError::Temperature { .. })));
+    assert!(matches!(FastLimit::new(&undefined), Err(TheoryError::Temperature { .. })));
     let huge = model(linear(0.1), &[(0.0, 1.0), (0.0, 2.0)], &[(0, 1, 1.0, -1e4)]);
-    assert!(matches!(
-        stationary::solve(&huge, &options),
-        Err(TheoryError::Rate { .. })
-    ));
+    assert!(matches!(stationary::solve(&huge, &options), Err(TheoryError::Rate { .. })));
     let gone = model(linear(0.1), &[(0.0, 1.0), (0.0, 2.0)], &[(0, 1, 1.0, 1e4)]);
-    assert!(matches!(
-        stationary::solve(&gone, &options),
-        Err(TheoryError::Singular { .. })
-    ));
+    assert!(matches!(stationary::solve(&gone, &options), Err(TheoryError::Singular { .. })));
     let mut endless = two_states(linear(0.1), 1.0);
     endless.domain.length = f64::INFINITY;
-    assert!(matches!(
-        stationary::solve(&endless, &options),
-        Err(TheoryError::Length { .. })
-    ));
+    assert!(matches!(stationary::solve(&endless, &options), Err(TheoryError::Length { .. })));
     for bad in [
-        Options {
-            tolerance: 0.0,
-            ..options
-        },
-        Options {
-            tolerance: f64::NAN,
-            ..options
-        },
-        Options {
-            limit: 1e-12,
-            ..options
-        },
-        Options {
-            max_elements: 2,
-            ..options
-        },
+        Options { tolerance: 0.0, ..options },
+        Options { tolerance: f64::NAN, ..options },
+        Options { limit: 1e-12, ..options },
+        Options { max_elements: 2, ..options },
     ] {
         let refused = stationary::solve(&two_states(linear(0.1), 1.0), &bad);
         assert!(matches!(refused, Err(TheoryError::Option { .. })));
@@ -804,9 +639,7 @@ fn bad_input_is_refused_with_its_place() {
 #[allow(clippy::print_stdout)]
 fn timings() {
     let states = |n: usize| -> Vec<(f64, f64)> {
-        (0..n)
-            .map(|i| ((i % 5) as f64 * 0.3, 1e-3 * (1 + i % 7) as f64))
-            .collect()
+        (0..n).map(|i| ((i % 5) as f64 * 0.3, 1e-3 * (1 + i % 7) as f64)).collect()
     };
     let ring = |n: usize, nu: f64| -> Vec<(usize, usize, f64, f64)> {
         (0..n).map(|i| (i, (i + 1) % n, nu, 1.5)).collect()

@@ -32,10 +32,7 @@ pub(super) fn series_integral(coefficients: &[f64], s: f64) -> f64 {
     let p = legendre(coefficients.len(), s);
     let first = coefficients[0] * (s + 1.0);
     let rest = coefficients.iter().enumerate().skip(1);
-    first
-        + rest
-            .map(|(l, c)| c * (p[l + 1] - p[l - 1]) / (2 * l + 1) as f64)
-            .sum::<f64>()
+    first + rest.map(|(l, c)| c * (p[l + 1] - p[l - 1]) / (2 * l + 1) as f64).sum::<f64>()
 }
 
 /// The Legendre coefficients of the derivative of a Legendre series (one fewer).
@@ -61,10 +58,7 @@ pub(super) struct Rule {
 impl Rule {
     /// Gauss-Legendre with `n` interior points, exact up to degree `2n - 1`.
     pub(super) fn gauss(n: usize) -> Self {
-        let mut rule = Rule {
-            points: vec![0.0; n],
-            weights: vec![0.0; n],
-        };
+        let mut rule = Rule { points: vec![0.0; n], weights: vec![0.0; n] };
         for k in 0..n {
             let mut s = -libm::cos(std::f64::consts::PI * (k as f64 + 0.75) / (n as f64 + 0.5));
             let mut slope = 1.0;
@@ -82,10 +76,7 @@ impl Rule {
     /// Gauss-Lobatto with `n >= 2` points, the ends among them.
     pub(super) fn lobatto(n: usize) -> Self {
         let m = n - 1;
-        let mut rule = Rule {
-            points: vec![0.0; n],
-            weights: vec![0.0; n],
-        };
+        let mut rule = Rule { points: vec![0.0; n], weights: vec![0.0; n] };
         for k in 0..n {
             let mut s = -libm::cos(std::f64::consts::PI * k as f64 / m as f64);
             if k == 0 || k == m {
@@ -156,24 +147,15 @@ impl Reference {
         // Discrete orthogonality on the Lobatto points.
         let transform: Vec<Vec<f64>> = (0..=degree)
             .map(|l| {
-                let norm = if l < degree {
-                    2.0 / (2 * l + 1) as f64
-                } else {
-                    2.0 / degree as f64
-                };
-                (0..=degree)
-                    .map(|a| nodes.weights[a] * node_values[a][l] / norm)
-                    .collect()
+                let norm = if l < degree { 2.0 / (2 * l + 1) as f64 } else { 2.0 / degree as f64 };
+                (0..=degree).map(|a| nodes.weights[a] * node_values[a][l] / norm).collect()
             })
             .collect();
         let column = |a: usize| -> Vec<f64> { transform.iter().map(|row| row[a]).collect() };
         let columns: Vec<_> = (0..=degree).map(column).collect();
         let derivatives: Vec<_> = columns.iter().map(|c| series_derivative(c)).collect();
         let table = |of: &[Vec<f64>]| -> Vec<Vec<f64>> {
-            rule.points
-                .iter()
-                .map(|&s| of.iter().map(|c| series(c, s)).collect())
-                .collect()
+            rule.points.iter().map(|&s| of.iter().map(|c| series(c, s)).collect()).collect()
         };
         let (basis, slope) = (table(&columns), table(&derivatives));
         let stiffness = (0..=degree)
@@ -185,11 +167,7 @@ impl Reference {
                 (0..=degree).map(entry).collect()
             })
             .collect();
-        let at_points: Vec<_> = rule
-            .points
-            .iter()
-            .map(|&s| legendre(rule.points.len() - 1, s))
-            .collect();
+        let at_points: Vec<_> = rule.points.iter().map(|&s| legendre(rule.points.len() - 1, s)).collect();
         let projection = (0..rule.points.len())
             .map(|l| {
                 let norm = (2 * l + 1) as f64 / 2.0;
@@ -197,15 +175,7 @@ impl Reference {
                 pairs.map(|(w, p)| norm * w * p[l]).collect()
             })
             .collect();
-        Reference {
-            degree,
-            rule,
-            basis,
-            slope,
-            stiffness,
-            transform,
-            projection,
-        }
+        Reference { degree, rule, basis, slope, stiffness, transform, projection }
     }
 }
 
@@ -220,15 +190,8 @@ mod tests {
                 for power in 0..=degree {
                     let pairs = rule.on(-1.0, 1.0);
                     let sum: f64 = pairs.map(|(x, w)| w * x.powi(power as i32)).sum();
-                    let exact = if power % 2 == 0 {
-                        2.0 / (power + 1) as f64
-                    } else {
-                        0.0
-                    };
-                    assert!(
-                        (sum - exact).abs() < 2e-14,
-                        "n = {n}, power = {power}: {sum}"
-                    );
+                    let exact = if power % 2 == 0 { 2.0 / (power + 1) as f64 } else { 0.0 };
+                    assert!((sum - exact).abs() < 2e-14, "n = {n}, power = {power}: {sum}");
                 }
             }
         }

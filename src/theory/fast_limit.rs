@@ -45,16 +45,10 @@ impl FastLimit {
         if let Some(channel) = driven.next() {
             return Err(TheoryError::Driven { edge: channel.edge });
         }
-        let mut limit = FastLimit {
-            model: model.clone(),
-            vertices: breakpoints(model)?,
-            constant: 1.0,
-        };
+        let mut limit = FastLimit { model: model.clone(), vertices: breakpoints(model)?, constant: 1.0 };
         limit.refine()?;
         let length = model.domain.length;
-        let norm = integrate(&limit.vertices, 0.0, length, |x| {
-            1.0 / limit.mean_diffusivity(x)
-        });
+        let norm = integrate(&limit.vertices, 0.0, length, |x| 1.0 / limit.mean_diffusivity(x));
         limit.constant = 1.0 / norm;
         Ok(limit)
     }
@@ -69,30 +63,20 @@ impl FastLimit {
                 sums[0] += w * temperature(&self.model, x)?;
                 sums[1] += w / self.mean_diffusivity(x);
                 let occupancy = self.model.local_equilibrium(x);
-                sums[2..]
-                    .iter_mut()
-                    .zip(occupancy)
-                    .for_each(|(s, p)| *s += w * p);
+                sums[2..].iter_mut().zip(occupancy).for_each(|(s, p)| *s += w * p);
             }
             Ok(sums)
         };
         let mut vertices = vec![0.0];
-        let mut open: Vec<(f64, f64)> = self
-            .vertices
-            .windows(2)
-            .rev()
-            .map(|ends| (ends[0], ends[1]))
-            .collect();
+        let mut open: Vec<(f64, f64)> =
+            self.vertices.windows(2).rev().map(|ends| (ends[0], ends[1])).collect();
         while let Some((a, b)) = open.pop() {
             let middle = 0.5 * (a + b);
             let (left, right) = (integrals(a, middle)?, integrals(middle, b)?);
-            let converged =
-                integrals(a, b)?
-                    .iter()
-                    .zip(left.iter().zip(&right))
-                    .all(|(w, (l, r))| {
-                        (w - l - r).abs() <= 1e-14 * (w.abs() + (l + r).abs() * length / (b - a))
-                    });
+            let converged = integrals(a, b)?
+                .iter()
+                .zip(left.iter().zip(&right))
+                .all(|(w, (l, r))| (w - l - r).abs() <= 1e-14 * (w.abs() + (l + r).abs() * length / (b - a)));
             if converged || b - a < 1e-9 * length {
                 vertices.push(b);
             } else {
@@ -106,35 +90,21 @@ impl FastLimit {
     /// Mean diffusivity `<D>(x) = sum_i p_i D_i`, length^2/time.
     pub fn mean_diffusivity(&self, x: f64) -> f64 {
         let occupancy = self.model.local_equilibrium(x);
-        occupancy
-            .iter()
-            .zip(self.model.network.states())
-            .map(|(p, s)| p * s.diffusivity)
-            .sum()
+        occupancy.iter().zip(self.model.network.states()).map(|(p, s)| p * s.diffusivity).sum()
     }
 
     /// Densities `P_i = p_i C/<D>` (Eq 9), 1/length.
     pub fn density_at(&self, x: f64) -> Vec<f64> {
         let total = self.constant / self.mean_diffusivity(x);
-        self.model
-            .local_equilibrium(x)
-            .iter()
-            .map(|p| p * total)
-            .collect()
+        self.model.local_equilibrium(x).iter().map(|p| p * total).collect()
     }
 
     /// Local Soret coefficient `S_T(x) = Cov(E, D)/(<D> T^2)` (Eq 10), 1/temperature.
     pub fn soret_at(&self, x: f64) -> f64 {
         let (occupancy, states) = (self.model.local_equilibrium(x), self.model.network.states());
-        let mean: f64 = occupancy
-            .iter()
-            .zip(states)
-            .map(|(p, s)| p * s.energy)
-            .sum();
+        let mean: f64 = occupancy.iter().zip(states).map(|(p, s)| p * s.energy).sum();
         let pairs = occupancy.iter().zip(states);
-        let covariance: f64 = pairs
-            .map(|(p, s)| p * (s.energy - mean) * s.diffusivity)
-            .sum();
+        let covariance: f64 = pairs.map(|(p, s)| p * (s.energy - mean) * s.diffusivity).sum();
         let t = self.model.temperature.value(x);
         covariance / (self.mean_diffusivity(x) * t * t)
     }
@@ -153,9 +123,7 @@ impl FastLimit {
     pub fn heat_current_at(&self, x: f64) -> f64 {
         let (weights, mean) = self.weights(x);
         let pairs = weights.iter().zip(self.model.network.states());
-        let variance: f64 = pairs
-            .map(|(w, s)| w * (s.energy - mean) * (s.energy - mean))
-            .sum();
+        let variance: f64 = pairs.map(|(w, s)| w * (s.energy - mean) * (s.energy - mean)).sum();
         let t = self.model.temperature.value(x);
         -self.model.temperature.slope(x) / (t * t) * self.constant * variance
     }
@@ -171,13 +139,7 @@ impl FastLimit {
         let states = self.model.network.states();
         let n = states.len();
         let mut to = vec![vec![0.0; n]; n];
-        for (edge, [forward, backward]) in self
-            .model
-            .network
-            .edges()
-            .iter()
-            .zip(rates(&self.model, x)?)
-        {
+        for (edge, [forward, backward]) in self.model.network.edges().iter().zip(rates(&self.model, x)?) {
             let [a, b] = edge.between;
             to[b][a] += forward / states[a].diffusivity;
             to[a][b] += backward / states[b].diffusivity;
@@ -195,11 +157,7 @@ impl FastLimit {
             .collect();
         let values = symmetric_eigenvalues(symmetric);
         let thickness = |v: f64| {
-            if v > 0.0 {
-                1.0 / libm::sqrt(v)
-            } else {
-                f64::INFINITY
-            }
+            if v > 0.0 { 1.0 / libm::sqrt(v) } else { f64::INFINITY }
         };
         Ok(values.into_iter().skip(1).map(thickness).collect())
     }
@@ -215,11 +173,7 @@ impl FastLimit {
     fn weights(&self, x: f64) -> (Vec<f64>, f64) {
         let states = self.model.network.states();
         let occupancy = self.model.local_equilibrium(x);
-        let mut weights: Vec<f64> = occupancy
-            .iter()
-            .zip(states)
-            .map(|(p, s)| p * s.diffusivity)
-            .collect();
+        let mut weights: Vec<f64> = occupancy.iter().zip(states).map(|(p, s)| p * s.diffusivity).collect();
         let sum: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|w| *w /= sum);
         let mean = weights.iter().zip(states).map(|(w, s)| w * s.energy).sum();
@@ -242,9 +196,7 @@ impl Profile for FastLimit {
 
     fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64> {
         let of_state = |i: usize| integrate(&self.vertices, lo, hi, |x| self.density_at(x)[i]);
-        (0..self.model.network.states().len())
-            .map(|i| of_state(i) / (hi - lo))
-            .collect()
+        (0..self.model.network.states().len()).map(|i| of_state(i) / (hi - lo)).collect()
     }
 
     fn rise(&self, lo: f64, hi: f64) -> f64 {
@@ -261,11 +213,7 @@ impl Profile for FastLimit {
     }
 
     fn heat_current(&self, x: f64) -> f64 {
-        if x > 0.0 && x < self.model.domain.length {
-            self.heat_current_at(x)
-        } else {
-            0.0
-        }
+        if x > 0.0 && x < self.model.domain.length { self.heat_current_at(x) } else { 0.0 }
     }
 
     /// Only the currents in x dissipate in the limit.

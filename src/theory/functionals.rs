@@ -53,11 +53,7 @@ impl Stationary {
 }
 
 /// See [`Stationary::reference`].
-pub(super) fn reference(
-    law: &impl Profile,
-    observable: Observable,
-    grid: &Grid,
-) -> Option<Vec<Option<f64>>> {
+pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
     let model = law.model();
     let network = &model.network;
     let length = model.domain.length;
@@ -77,11 +73,8 @@ pub(super) fn reference(
     let bin = |b: usize| (grid.face(b).min(length), grid.face(b + 1).min(length));
     let whole = |value: Option<f64>| vec![value];
     let bins = |value: &dyn Fn(usize) -> Option<f64>| (0..grid.bins).map(value).collect();
-    let faces = |value: &dyn Fn(f64) -> f64| {
-        (1..grid.bins)
-            .map(|k| Some(value(grid.face(k))))
-            .collect::<Vec<_>>()
-    };
+    let faces =
+        |value: &dyn Fn(f64) -> f64| (1..grid.bins).map(|k| Some(value(grid.face(k)))).collect::<Vec<_>>();
     let values: Vec<Option<f64>> = match observable {
         Observable::Density => bins(&|b| {
             let (lo, hi) = bin(b);
@@ -97,13 +90,11 @@ pub(super) fn reference(
             let cells = b * grid.cells_per_bin..=(b + 1) * grid.cells_per_bin;
             Some(trapezoid(cells, grid, |x| law.currents(x)[i]))
         }),
-        Observable::MeanCurrent(i) => whole(Some(trapezoid(0..=grid.cells(), grid, |x| {
-            law.currents(x)[i]
-        }))),
+        Observable::MeanCurrent(i) => whole(Some(trapezoid(0..=grid.cells(), grid, |x| law.currents(x)[i]))),
         Observable::HeatCurrent => faces(&|x| law.heat_current(x)),
-        Observable::MeanHeatCurrent => whole(Some(trapezoid(0..=grid.cells(), grid, |x| {
-            law.heat_current(x)
-        }))),
+        Observable::MeanHeatCurrent => {
+            whole(Some(trapezoid(0..=grid.cells(), grid, |x| law.heat_current(x))))
+        }
         Observable::HeatAbsorbed => {
             let at = |k: usize| match k {
                 0 => 0.0,
@@ -132,10 +123,7 @@ pub(super) fn reference(
         }),
         Observable::Soret => whole(global_soret(law)),
         Observable::SoretWall => {
-            let (left, right) = (
-                model.temperature.value(0.0),
-                model.temperature.value(length),
-            );
+            let (left, right) = (model.temperature.value(0.0), model.temperature.value(length));
             let first: f64 = law.densities(0.0).iter().sum();
             let logarithm = libm::log1p(law.rise(0.0, length) / first);
             whole(varies(left, right).then(|| -logarithm / (right - left)))
@@ -154,12 +142,7 @@ pub(super) fn reference(
             Support::Faces => grid.bins - 1,
         }
     );
-    Some(
-        values
-            .into_iter()
-            .map(|v| v.filter(|v| v.is_finite()))
-            .collect(),
-    )
+    Some(values.into_iter().map(|v| v.filter(|v| v.is_finite())).collect())
 }
 
 /// Whether two temperatures differ by more than rounding.
@@ -168,19 +151,11 @@ fn varies(a: f64, b: f64) -> bool {
 }
 
 /// Mean over cell faces, the two outermost with weight one half.
-fn trapezoid(
-    cells: std::ops::RangeInclusive<usize>,
-    grid: &Grid,
-    value: impl Fn(f64) -> f64,
-) -> f64 {
+fn trapezoid(cells: std::ops::RangeInclusive<usize>, grid: &Grid, value: impl Fn(f64) -> f64) -> f64 {
     let (first, last) = (*cells.start(), *cells.end());
     let weight = |k: usize| if k == first || k == last { 0.5 } else { 1.0 };
     let at = |k: usize| {
-        if k == grid.cells() {
-            0.0
-        } else {
-            value(grid.cell_face(k))
-        }
+        if k == grid.cells() { 0.0 } else { value(grid.cell_face(k)) }
     };
     cells.map(|k| weight(k) * at(k)).sum::<f64>() / (last - first) as f64
 }
@@ -190,10 +165,7 @@ pub(super) fn integrate(vertices: &[f64], lo: f64, hi: f64, f: impl Fn(f64) -> f
     let rule = Rule::gauss(POINTS);
     let first = vertices.partition_point(|v| *v <= lo).max(1);
     let mut sum = 0.0;
-    for pair in vertices[first - 1..]
-        .windows(2)
-        .take_while(|pair| pair[0] < hi)
-    {
+    for pair in vertices[first - 1..].windows(2).take_while(|pair| pair[0] < hi) {
         let (a, b) = (pair[0].max(lo), pair[1].min(hi));
         sum += rule.on(a, b).map(|(x, w)| w * f(x)).sum::<f64>();
     }
@@ -228,15 +200,10 @@ fn temperature_moments(law: &impl Profile) -> (f64, f64, Vec<(f64, f64)>) {
     let model = law.model();
     let length = model.domain.length;
     let rule = Rule::gauss(POINTS);
-    let points: Vec<(f64, f64)> = law
-        .vertices()
-        .windows(2)
-        .flat_map(|ends| rule.on(ends[0], ends[1]))
-        .collect();
-    let mut pairs: Vec<(f64, f64)> = points
-        .iter()
-        .map(|(x, w)| (model.temperature.value(*x), w / length))
-        .collect();
+    let points: Vec<(f64, f64)> =
+        law.vertices().windows(2).flat_map(|ends| rule.on(ends[0], ends[1])).collect();
+    let mut pairs: Vec<(f64, f64)> =
+        points.iter().map(|(x, w)| (model.temperature.value(*x), w / length)).collect();
     // Twice, so that the rounding of a first mean does not bias the deviations.
     let mut mean = 0.0;
     for _ in 0..2 {
@@ -292,11 +259,7 @@ fn soret_of_excess(mean: f64, excess: f64, pairs: &[(f64, f64)]) -> Option<f64> 
         }
     }
     far = reach;
-    let mut soret = if near == 0.0 {
-        -excess / variance
-    } else {
-        0.5 * (near + far)
-    };
+    let mut soret = if near == 0.0 { -excess / variance } else { 0.5 * (near + far) };
     for _ in 0..200 {
         let (first, variance) = moments(soret);
         if (first - excess) * far.signum() <= 0.0 {
@@ -306,11 +269,7 @@ fn soret_of_excess(mean: f64, excess: f64, pairs: &[(f64, f64)]) -> Option<f64> 
         }
         let newton = soret + (first - excess) / variance;
         let (lo, hi) = (near.min(far), near.max(far));
-        let next = if (lo..=hi).contains(&newton) {
-            newton
-        } else {
-            0.5 * (near + far)
-        };
+        let next = if (lo..=hi).contains(&newton) { newton } else { 0.5 * (near + far) };
         if (next - soret).abs() <= 2.0 * f64::EPSILON * soret.abs() {
             return Some(next);
         }
@@ -351,9 +310,7 @@ impl Profile for Stationary {
         let law = &self.law;
         let ((e, s), (f, t)) = (law.locate(lo), law.locate(hi));
         let of_state = |i: usize| series(&law.deviation[f][i], t) - series(&law.deviation[e][i], s);
-        (0..self.states())
-            .map(|i| of_state(i) / law.diffusivities[i])
-            .sum()
+        (0..self.states()).map(|i| of_state(i) / law.diffusivities[i]).sum()
     }
 
     fn currents(&self, x: f64) -> Vec<f64> {
@@ -373,9 +330,7 @@ impl Profile for Stationary {
         for (e, ends) in law.mesh.windows(2).enumerate() {
             let points = rule.on(ends[0], ends[1]).zip(&rule.points);
             for ((x, w), s) in points {
-                let transported: Vec<f64> = (0..self.states())
-                    .map(|i| law.transported(e, i, *s))
-                    .collect();
+                let transported: Vec<f64> = (0..self.states()).map(|i| law.transported(e, i, *s)).collect();
                 for (u, current) in transported.iter().zip(&law.current[e]) {
                     let j = series(current, *s);
                     if *u > 0.0 {
@@ -421,22 +376,14 @@ mod tests {
             // T = 1 + x, density exp(-S T) normalised: the mean of x is known in closed form.
             let pieces = (0..32).flat_map(|k| rule.on(k as f64 / 32.0, (k + 1) as f64 / 32.0));
             let points: Vec<(f64, f64)> = pieces.collect();
-            let weight: f64 = points
-                .iter()
-                .map(|(x, w)| w * libm::exp(-exponent * x))
-                .sum();
-            let excess: f64 = points
-                .iter()
-                .map(|(x, w)| w * (x - 0.5) * libm::expm1(-exponent * (x - 0.5)))
-                .sum::<f64>()
-                * libm::exp(-0.5 * exponent)
-                / weight;
+            let weight: f64 = points.iter().map(|(x, w)| w * libm::exp(-exponent * x)).sum();
+            let excess: f64 =
+                points.iter().map(|(x, w)| w * (x - 0.5) * libm::expm1(-exponent * (x - 0.5))).sum::<f64>()
+                    * libm::exp(-0.5 * exponent)
+                    / weight;
             let pairs: Vec<(f64, f64)> = points.iter().map(|(x, w)| (x - 0.5, *w)).collect();
             let found = soret_of_excess(1.5, excess, &pairs).expect("T varies");
-            assert!(
-                (found - exponent).abs() < 1e-12 * exponent.abs(),
-                "{found} for {exponent}"
-            );
+            assert!((found - exponent).abs() < 1e-12 * exponent.abs(), "{found} for {exponent}");
         }
     }
 

@@ -11,11 +11,7 @@ pub(super) struct Matrix {
 
 impl Matrix {
     pub(super) fn zeros(rows: usize, columns: usize) -> Self {
-        Matrix {
-            rows,
-            columns,
-            entries: vec![0.0; rows * columns],
-        }
+        Matrix { rows, columns, entries: vec![0.0; rows * columns] }
     }
 
     pub(super) fn row(&self, i: usize) -> &[f64] {
@@ -30,18 +26,14 @@ impl Matrix {
     pub(super) fn block(&self, i: usize, j: usize, rows: usize, columns: usize) -> Self {
         let mut b = Matrix::zeros(rows, columns);
         for r in 0..rows {
-            b.row_mut(r)
-                .copy_from_slice(&self.row(i + r)[j..j + columns]);
+            b.row_mut(r).copy_from_slice(&self.row(i + r)[j..j + columns]);
         }
         b
     }
 
     /// `self += other`.
     pub(super) fn add(&mut self, other: &Self) {
-        self.entries
-            .iter_mut()
-            .zip(&other.entries)
-            .for_each(|(a, b)| *a += b);
+        self.entries.iter_mut().zip(&other.entries).for_each(|(a, b)| *a += b);
     }
 
     /// `self -= a b`.
@@ -49,10 +41,7 @@ impl Matrix {
         for i in 0..self.rows {
             for (k, &f) in a.row(i).iter().enumerate() {
                 if f != 0.0 {
-                    self.row_mut(i)
-                        .iter_mut()
-                        .zip(b.row(k))
-                        .for_each(|(s, v)| *s -= f * v);
+                    self.row_mut(i).iter_mut().zip(b.row(k)).for_each(|(s, v)| *s -= f * v);
                 }
             }
         }
@@ -97,10 +86,7 @@ impl Factored {
                 let f = row[k] / top[k];
                 row[k] = f;
                 if f != 0.0 {
-                    row[k + 1..]
-                        .iter_mut()
-                        .zip(&top[k + 1..])
-                        .for_each(|(a, b)| *a -= f * b);
+                    row[k + 1..].iter_mut().zip(&top[k + 1..]).for_each(|(a, b)| *a -= f * b);
                 }
             }
         }
@@ -144,19 +130,11 @@ impl Factored {
         }
         for i in 0..n {
             let row = self.lu.row(i);
-            b[i] -= row[..i]
-                .iter()
-                .zip(&b[..i])
-                .map(|(a, v)| a * v)
-                .sum::<f64>();
+            b[i] -= row[..i].iter().zip(&b[..i]).map(|(a, v)| a * v).sum::<f64>();
         }
         for i in (0..n).rev() {
             let row = self.lu.row(i);
-            let sum: f64 = row[i + 1..]
-                .iter()
-                .zip(&b[i + 1..])
-                .map(|(a, v)| a * v)
-                .sum();
+            let sum: f64 = row[i + 1..].iter().zip(&b[i + 1..]).map(|(a, v)| a * v).sum();
             b[i] = (b[i] - sum) / row[i];
         }
     }
@@ -191,13 +169,8 @@ impl Chain {
     /// Factors the chain of these element matrices with `width` unknowns at each vertex.
     /// `None` if it is singular to working precision.
     pub(super) fn new(matrices: impl Iterator<Item = Matrix>, width: usize) -> Option<Self> {
-        let mut chain = Chain {
-            width,
-            elements: Vec::new(),
-            diagonal: Vec::new(),
-            upper: Vec::new(),
-            lower: Vec::new(),
-        };
+        let mut chain =
+            Chain { width, elements: Vec::new(), diagonal: Vec::new(), upper: Vec::new(), lower: Vec::new() };
         let mut corner = Matrix::zeros(width, width);
         for a in matrices {
             let (outer, inner) = (2 * width, a.rows - 2 * width);
@@ -207,11 +180,7 @@ impl Chain {
             let back = a.block(0, outer, outer, inner);
             let mut schur = a.block(0, 0, outer, outer);
             schur.subtract_product(&back, &response);
-            chain.elements.push(Condensed {
-                interior,
-                response,
-                back,
-            });
+            chain.elements.push(Condensed { interior, response, back });
 
             corner.add(&schur.block(0, 0, width, width));
             let diagonal = Factored::new(corner)?;
@@ -235,9 +204,7 @@ impl Chain {
         let pairs = self.elements.iter().zip(interiors.iter_mut());
         for (v, (element, inner)) in pairs.enumerate() {
             element.interior.solve(inner);
-            element
-                .back
-                .subtract_apply(inner, &mut vertices[v * w..(v + 2) * w]);
+            element.back.subtract_apply(inner, &mut vertices[v * w..(v + 2) * w]);
         }
         for v in 0..=self.elements.len() {
             let (before, now) = vertices.split_at_mut(v * w);
@@ -252,9 +219,7 @@ impl Chain {
         }
         let pairs = self.elements.iter().zip(interiors.iter_mut());
         for (v, (element, inner)) in pairs.enumerate() {
-            element
-                .response
-                .subtract_apply(&vertices[v * w..(v + 2) * w], inner);
+            element.response.subtract_apply(&vertices[v * w..(v + 2) * w], inner);
         }
     }
 }
@@ -323,17 +288,11 @@ mod tests {
             .collect();
         let chain = Chain::new(matrices.iter().cloned(), width).expect("regular");
         let x: Vec<f64> = (0..(elements + 1) * width).map(|_| next()).collect();
-        let y: Vec<Vec<f64>> = (0..elements)
-            .map(|_| (0..inner).map(|_| next()).collect())
-            .collect();
+        let y: Vec<Vec<f64>> = (0..elements).map(|_| (0..inner).map(|_| next()).collect()).collect();
         let mut vertices = vec![0.0; x.len()];
         let mut interiors = vec![vec![0.0; inner]; elements];
         for (v, a) in matrices.iter().enumerate() {
-            let local: Vec<f64> = x[v * width..(v + 2) * width]
-                .iter()
-                .chain(&y[v])
-                .copied()
-                .collect();
+            let local: Vec<f64> = x[v * width..(v + 2) * width].iter().chain(&y[v]).copied().collect();
             for i in 0..size {
                 let sum: f64 = a.row(i).iter().zip(&local).map(|(a, b)| a * b).sum();
                 if i < 2 * width {
@@ -367,9 +326,7 @@ mod tests {
             1 => -1.0,
             _ => 0.0,
         };
-        let a = (0..n)
-            .map(|i| (0..n).map(|j| entry(i, j)).collect())
-            .collect();
+        let a = (0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect();
         for (k, value) in symmetric_eigenvalues(a).into_iter().enumerate() {
             let angle = std::f64::consts::PI * (k + 1) as f64 / (n + 1) as f64;
             assert!((value - (2.0 - 2.0 * libm::cos(angle))).abs() < 1e-14);

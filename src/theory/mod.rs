@@ -75,9 +75,7 @@ pub enum TheoryError {
         found: f64,
     },
     /// A rate constant is too large to compute with somewhere.
-    #[error(
-        "the rate constant of channel {channel} must be at most 1e100, found {found} at x = {x}"
-    )]
+    #[error("the rate constant of channel {channel} must be at most 1e100, found {found} at x = {x}")]
     Rate {
         /// Index of the channel.
         channel: usize,
@@ -116,11 +114,7 @@ pub enum TheoryError {
 /// The temperature at `x`, checked.
 fn temperature(model: &Model, x: f64) -> Result<f64, TheoryError> {
     let found = model.temperature.value(x);
-    if found > 0.0 && found.is_finite() {
-        Ok(found)
-    } else {
-        Err(TheoryError::Temperature { x, found })
-    }
+    if found > 0.0 && found.is_finite() { Ok(found) } else { Err(TheoryError::Temperature { x, found }) }
 }
 
 /// Forward and backward rate constant of every edge at `x`, checked.
@@ -130,11 +124,7 @@ fn rates(model: &Model, x: f64) -> Result<Vec<[f64; 2]>, TheoryError> {
     for channel in model.network.channels() {
         let found = model.rate(channel, x);
         if !(0.0..=1e100).contains(&found) {
-            return Err(TheoryError::Rate {
-                channel: channel.index,
-                x,
-                found,
-            });
+            return Err(TheoryError::Rate { channel: channel.index, x, found });
         }
         pairs[channel.edge][channel.index % 2] = found;
     }
@@ -148,12 +138,7 @@ fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
         return Err(TheoryError::Length { found: length });
     }
     let inside = |x: &f64| *x > 1e-12 * length && *x < (1.0 - 1e-12) * length;
-    let mut points: Vec<f64> = model
-        .temperature
-        .kinks()
-        .into_iter()
-        .filter(inside)
-        .collect();
+    let mut points: Vec<f64> = model.temperature.kinks().into_iter().filter(inside).collect();
     points.extend([0.0, length]);
     points.sort_by(f64::total_cmp);
     points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);

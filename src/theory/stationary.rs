@@ -63,11 +63,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            tolerance: 1e-10,
-            limit: 1e-6,
-            max_elements: 2000,
-        }
+        Options { tolerance: 1e-10, limit: 1e-6, max_elements: 2000 }
     }
 }
 
@@ -115,21 +111,14 @@ pub fn solve(model: &Model, options: &Options) -> Result<Stationary, TheoryError
             let differences = law.differences(&rough, model);
             let estimate = differences.iter().copied().fold(0.0, f64::max);
             let previous = best.as_ref().map_or(f64::INFINITY, |b| b.1);
-            stagnant = if estimate > 0.3 * previous {
-                stagnant + 1
-            } else {
-                0
-            };
+            stagnant = if estimate > 0.3 * previous { stagnant + 1 } else { 0 };
             if estimate < previous {
                 best = Some((law, estimate));
             }
             if estimate <= options.tolerance || stagnant == 2 || mesh.len() > options.max_elements {
                 break;
             }
-            marked = differences
-                .iter()
-                .map(|d| *d > 0.1 * options.tolerance)
-                .collect();
+            marked = differences.iter().map(|d| *d > 0.1 * options.tolerance).collect();
         }
         let finer = bisect(&mesh, &marked);
         if finer.len() == mesh.len() {
@@ -139,17 +128,10 @@ pub fn solve(model: &Model, options: &Options) -> Result<Stationary, TheoryError
     }
     let elements = mesh.len() - 1;
     match best {
-        Some((law, estimate)) if estimate <= options.limit => Ok(Stationary {
-            model: model.clone(),
-            law,
-            estimate,
-            tolerance: options.tolerance,
-        }),
-        Some((_, estimate)) => Err(TheoryError::NotConverged {
-            estimate,
-            limit: options.limit,
-            elements,
-        }),
+        Some((law, estimate)) if estimate <= options.limit => {
+            Ok(Stationary { model: model.clone(), law, estimate, tolerance: options.tolerance })
+        }
+        Some((_, estimate)) => Err(TheoryError::NotConverged { estimate, limit: options.limit, elements }),
         None => Err(TheoryError::Singular { elements }),
     }
 }
@@ -183,9 +165,7 @@ impl Stationary {
     /// nearer wall.
     pub fn density_at(&self, x: f64) -> Vec<f64> {
         let (e, s) = self.law.locate(x);
-        (0..self.states())
-            .map(|i| self.law.density(e, i, s))
-            .collect()
+        (0..self.states()).map(|i| self.law.density(e, i, s)).collect()
     }
 
     /// Total density `P_tot(x)`, 1/length.
@@ -213,11 +193,7 @@ impl Stationary {
     pub fn profile(&self, points: usize) -> Vec<ProfilePoint> {
         let last = points.max(2) - 1;
         let position = |k: usize| self.model.domain.length * k as f64 / last as f64;
-        let point = |x: f64| ProfilePoint {
-            x,
-            density: self.density_at(x),
-            current: self.current_at(x),
-        };
+        let point = |x: f64| ProfilePoint { x, density: self.density_at(x), current: self.current_at(x) };
         (0..=last).map(|k| point(position(k))).collect()
     }
 
@@ -231,34 +207,18 @@ impl Stationary {
 const DEGREE: usize = 10;
 
 fn check(options: &Options) -> Result<(), TheoryError> {
-    let Options {
-        tolerance,
-        limit,
-        max_elements,
-    } = *options;
+    let Options { tolerance, limit, max_elements } = *options;
     if !(1e-13..=1e-2).contains(&tolerance) {
         let must = "between 1e-13 and 1e-2";
-        return Err(TheoryError::Option {
-            option: "tolerance",
-            must,
-            found: tolerance,
-        });
+        return Err(TheoryError::Option { option: "tolerance", must, found: tolerance });
     }
     if !(limit >= tolerance && limit <= 1.0) {
         let must = "between the tolerance and 1";
-        return Err(TheoryError::Option {
-            option: "limit",
-            must,
-            found: limit,
-        });
+        return Err(TheoryError::Option { option: "limit", must, found: limit });
     }
     if max_elements < 8 {
         let found = max_elements as f64;
-        return Err(TheoryError::Option {
-            option: "max_elements",
-            must: "at least 8",
-            found,
-        });
+        return Err(TheoryError::Option { option: "max_elements", must: "at least 8", found });
     }
     Ok(())
 }
@@ -270,10 +230,7 @@ fn first_mesh(model: &Model) -> Result<Vec<f64>, TheoryError> {
     let mut mesh = vec![0.0];
     for pair in points.windows(2) {
         let (a, b) = (pair[0], pair[1]);
-        let (middle, widest) = (
-            0.5 * (a + b),
-            if b - a > 0.125 * length { 0.25 } else { 0.5 },
-        );
+        let (middle, widest) = (0.5 * (a + b), if b - a > 0.125 * length { 0.25 } else { 0.5 });
         let widest = widest * (b - a);
         let grade = |from: f64, layer: f64| {
             let mut offsets = Vec::new();
@@ -352,21 +309,14 @@ pub(super) struct Law {
 impl Law {
     /// Solves on a given mesh with a given polynomial degree.
     fn new(model: &Model, mesh: &[f64], reference: &Reference) -> Result<Self, TheoryError> {
-        let diffusivities: Vec<f64> = model
-            .network
-            .states()
-            .iter()
-            .map(|s| s.diffusivity)
-            .collect();
+        let diffusivities: Vec<f64> = model.network.states().iter().map(|s| s.diffusivity).collect();
         let pairs: Vec<[usize; 2]> = model.network.edges().iter().map(|e| e.between).collect();
         let couplings = mesh
             .windows(2)
             .map(|ends| {
                 let sample = |(x, _): (f64, f64)| -> Result<Coupling, TheoryError> {
                     let edges = rates(model, x)?.into_iter().zip(&pairs);
-                    Ok(edges
-                        .map(|([f, b], [i, j])| [f / diffusivities[*i], b / diffusivities[*j]])
-                        .collect())
+                    Ok(edges.map(|([f, b], [i, j])| [f / diffusivities[*i], b / diffusivities[*j]]).collect())
                 };
                 reference.rule.on(ends[0], ends[1]).map(sample).collect()
             })
@@ -384,16 +334,12 @@ impl Law {
         let energies = model.network.states().iter().map(|s| s.energy);
         let lowest = energies.clone().fold(f64::INFINITY, f64::min);
         let highest = energies.clone().fold(f64::NEG_INFINITY, f64::max);
-        let energies = energies
-            .map(|e| e - (0.5 * lowest + 0.5 * highest))
-            .collect();
+        let energies = energies.map(|e| e - (0.5 * lowest + 0.5 * highest)).collect();
         let mut law = Law {
             mesh: mesh.to_vec(),
             energies,
             base: system.base(&nodes),
-            deviation: (0..mesh.len() - 1)
-                .map(|e| system.legendre(&nodes, e))
-                .collect(),
+            deviation: (0..mesh.len() - 1).map(|e| system.legendre(&nodes, e)).collect(),
             current: Vec::new(),
             integral: Vec::new(),
             scale: Vec::new(),
@@ -413,36 +359,23 @@ impl Law {
             for (ends, element) in mesh.windows(2).zip(deviation) {
                 let before = &at[at.len() - 1];
                 let width = ends[1] - ends[0];
-                let next = before
-                    .iter()
-                    .zip(element)
-                    .map(|(sum, c)| sum + width * c[0])
-                    .collect();
+                let next = before.iter().zip(element).map(|(sum, c)| sum + width * c[0]).collect();
                 at.push(next);
             }
             at
         };
         let integral = integrate(&self.deviation, &self.mesh);
         let whole = &integral[integral.len() - 1];
-        let norm: f64 = (0..states)
-            .map(|i| (self.base[i] * length + whole[i]) / self.diffusivities[i])
-            .sum();
+        let norm: f64 = (0..states).map(|i| (self.base[i] * length + whole[i]) / self.diffusivities[i]).sum();
         self.base.iter_mut().for_each(|b| *b /= norm);
-        self.deviation
-            .iter_mut()
-            .flatten()
-            .flatten()
-            .for_each(|c| *c /= norm);
+        self.deviation.iter_mut().flatten().flatten().for_each(|c| *c /= norm);
         self.integral = integrate(&self.deviation, &self.mesh);
         let widths = self.mesh.windows(2).map(|ends| ends[1] - ends[0]);
         self.current = widths
             .zip(&self.deviation)
             .map(|(width, element)| {
                 let flux = |c: &Vec<f64>| -> Vec<f64> {
-                    series_derivative(c)
-                        .into_iter()
-                        .map(|d| -2.0 * d / width)
-                        .collect()
+                    series_derivative(c).into_iter().map(|d| -2.0 * d / width).collect()
                 };
                 element.iter().map(flux).collect()
             })
@@ -455,8 +388,7 @@ impl Law {
             let points = system.reference.rule.points.iter();
             for (((_, w), s), coupling) in rule.zip(points).zip(couplings) {
                 for ([f, b], &[i, j]) in coupling.iter().zip(system.pairs) {
-                    let flow =
-                        w * (f * self.transported(e, i, *s) + b * self.transported(e, j, *s));
+                    let flow = w * (f * self.transported(e, i, *s) + b * self.transported(e, j, *s));
                     self.gross[i] += flow.abs();
                     self.gross[j] += flow.abs();
                 }
@@ -510,17 +442,9 @@ impl Law {
         let points = DEGREE + 3;
         let reference = Reference::new(DEGREE);
         let profile = |ends: &[f64]| -> Result<Vec<f64>, TheoryError> {
-            reference
-                .rule
-                .on(ends[0], ends[1])
-                .map(|(x, _)| temperature(model, x))
-                .collect()
+            reference.rule.on(ends[0], ends[1]).map(|(x, _)| temperature(model, x)).collect()
         };
-        let profiles = self
-            .mesh
-            .windows(2)
-            .map(profile)
-            .collect::<Result<Vec<_>, _>>()?;
+        let profiles = self.mesh.windows(2).map(profile).collect::<Result<Vec<_>, _>>()?;
         let all = profiles.iter().flatten();
         let hottest = all.clone().copied().fold(f64::NEG_INFINITY, f64::max);
         let coldest = all.copied().fold(f64::INFINITY, f64::min);
@@ -531,11 +455,7 @@ impl Law {
             .enumerate()
             .map(|(e, values)| {
                 let tail = |l: usize| -> f64 {
-                    reference.projection[l]
-                        .iter()
-                        .zip(values)
-                        .map(|(p, v)| p * v)
-                        .sum()
+                    reference.projection[l].iter().zip(values).map(|(p, v)| p * v).sum()
                 };
                 // A jump nobody declared matters as little as the element that holds it is narrow.
                 let share = (self.mesh[e + 1] - self.mesh[e]) / model.domain.length;
@@ -554,14 +474,10 @@ impl Law {
     fn differences(&self, other: &Law, model: &Model) -> Vec<f64> {
         let states = self.base.len();
         let heat = |law: &Law, e: usize, s: f64| -> f64 {
-            (0..states)
-                .map(|i| law.energies[i] * series(&law.current[e][i], s))
-                .sum()
+            (0..states).map(|i| law.energies[i] * series(&law.current[e][i], s)).sum()
         };
         let slope = |law: &Law, e: usize, s: f64| -> f64 {
-            (0..states)
-                .map(|i| -series(&law.current[e][i], s) / law.diffusivities[i])
-                .sum()
+            (0..states).map(|i| -series(&law.current[e][i], s) / law.diffusivities[i]).sum()
         };
         let sum = |f: &dyn Fn(usize) -> f64| -> f64 { (0..states).map(f).sum() };
         let length = model.domain.length;
@@ -580,10 +496,7 @@ impl Law {
             .max(floor(&|i| 1.0 / self.diffusivities[i]))
             .max(f64::MIN_POSITIVE);
         let sizes: Vec<f64> = (0..states)
-            .map(|i| {
-                self.largest(|e, s| self.transported(e, i, s))
-                    .max(f64::MIN_POSITIVE)
-            })
+            .map(|i| self.largest(|e, s| self.transported(e, i, s)).max(f64::MIN_POSITIVE))
             .collect();
         let at = |e: usize, s: f64| -> f64 {
             let mut worst = (heat(self, e, s) - heat(other, e, s)).abs() / heat_scale;
@@ -596,9 +509,7 @@ impl Law {
             }
             worst
         };
-        (0..self.mesh.len() - 1)
-            .map(|e| SAMPLES.iter().map(|s| at(e, *s)).fold(0.0, f64::max))
-            .collect()
+        (0..self.mesh.len() - 1).map(|e| SAMPLES.iter().map(|s| at(e, *s)).fold(0.0, f64::max)).collect()
     }
 }
 
@@ -628,10 +539,7 @@ impl Clusters {
         let points = couplings.iter().flatten();
         let mut strength = vec![0.0; pairs.len()];
         for coupling in points {
-            strength
-                .iter_mut()
-                .zip(coupling)
-                .for_each(|(s, [f, b])| *s += f + b);
+            strength.iter_mut().zip(coupling).for_each(|(s, [f, b])| *s += f + b);
         }
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         order.sort_by(|a, b| strength[*b].total_cmp(&strength[*a]));
@@ -648,9 +556,7 @@ impl Clusters {
             let (small, large) = if size(a) < size(b) { (a, b) } else { (b, a) };
             members.push(name.iter().map(|n| *n == small).collect::<Vec<bool>>());
             joins.push((small, large));
-            name.iter_mut()
-                .filter(|n| **n == small)
-                .for_each(|n| *n = large);
+            name.iter_mut().filter(|n| **n == small).for_each(|n| *n = large);
         }
         // Undone from the last join on, `sum_large = sum_both - unknown`: in the end a state holds
         // its own unknown, less those of the clusters that joined it.
@@ -662,17 +568,10 @@ impl Clusters {
         let enters = |&[i, j]: &[usize; 2]| {
             let all = members.iter().enumerate();
             let crossed = all.filter(|(_, of)| of[i] != of[j]);
-            crossed
-                .map(|(m, of)| (m, if of[j] { 1.0 } else { -1.0 }))
-                .collect()
+            crossed.map(|(m, of)| (m, if of[j] { 1.0 } else { -1.0 })).collect()
         };
         let crossing = pairs.iter().map(enters).collect();
-        Clusters {
-            members,
-            restore,
-            crossing,
-            last: name[0],
-        }
+        Clusters { members, restore, crossing, last: name[0] }
     }
 }
 
@@ -703,13 +602,7 @@ impl System<'_> {
 
     fn solve(&self) -> Result<Nodes, TheoryError> {
         let (n, elements) = (self.states, self.mesh.len() - 1);
-        let start = |i: usize| {
-            Twofold::from(if i % n == self.clusters.last {
-                1.0
-            } else {
-                0.0
-            })
-        };
+        let start = |i: usize| Twofold::from(if i % n == self.clusters.last { 1.0 } else { 0.0 });
         let inner = (self.reference.degree - 1) * n;
         let mut nodes = Nodes {
             vertices: (0..(elements + 1) * n).map(start).collect(),
@@ -729,10 +622,7 @@ impl System<'_> {
             let (mut vertices, mut interiors) = self.residual(&nodes);
             chain.solve(&mut vertices, &mut interiors);
             let numbers = vertices.iter().chain(interiors.iter().flatten());
-            let size = numbers.fold(
-                0.0,
-                |m: f64, d| if d.is_nan() { f64::NAN } else { m.max(d.abs()) },
-            );
+            let size = numbers.fold(0.0, |m: f64, d| if d.is_nan() { f64::NAN } else { m.max(d.abs()) });
             if size.is_nan() || size >= 1e6 {
                 return Err(singular);
             }
@@ -748,20 +638,14 @@ impl System<'_> {
                 break;
             }
         }
-        if before > 1e-14 {
-            Err(singular)
-        } else {
-            Ok(nodes)
-        }
+        if before > 1e-14 { Err(singular) } else { Ok(nodes) }
     }
 
     /// Whether the factors give back a known vector. The directions in which the system can be
     /// singular are constants in x, one per state: rates too small to tie the states together.
     fn is_regular(&self, chain: &Chain, nodes: &Nodes) -> bool {
         let probe = |i: usize| 1.0 - 0.5 * libm::sin((i + 1) as f64);
-        let known = |numbers: usize| -> Vec<f64> {
-            (0..numbers).map(|k| probe(k % self.width())).collect()
-        };
+        let known = |numbers: usize| -> Vec<f64> { (0..numbers).map(|k| probe(k % self.width())).collect() };
         let (mut vertices, mut interiors) = self.residual(nodes);
         let mut moved = nodes.clone();
         self.correct(&mut moved.vertices, &known(vertices.len()));
@@ -849,8 +733,7 @@ impl System<'_> {
                 }
                 let weight = self.reference.rule.weights[q];
                 for (a, row) in rows.iter_mut().enumerate() {
-                    let (of_source, of_gradient) =
-                        (weight * half * basis[a], weight / half * slope[a]);
+                    let (of_source, of_gradient) = (weight * half * basis[a], weight / half * slope[a]);
                     for (r, (s, g)) in row.iter_mut().zip(source.iter().zip(&slopes)) {
                         *r += of_source * s - of_gradient * g;
                     }
@@ -906,10 +789,7 @@ impl System<'_> {
                     for b in 0..=degree {
                         let factor = weight * basis[a] * basis[b];
                         let block = &mut row[place(b) * w..(place(b) + 1) * w];
-                        block
-                            .iter_mut()
-                            .zip(entries)
-                            .for_each(|(m, r)| *m -= factor * r);
+                        block.iter_mut().zip(entries).for_each(|(m, r)| *m -= factor * r);
                     }
                 }
             }
@@ -928,9 +808,8 @@ impl System<'_> {
         let (first, left) = (self.node(nodes, 0, 0), self.node(nodes, e, 0));
         (0..self.states)
             .map(|i| {
-                let coefficient = |row: &Vec<f64>| -> f64 {
-                    row.iter().zip(&differences).map(|(t, d)| t * d[i]).sum()
-                };
+                let coefficient =
+                    |row: &Vec<f64>| -> f64 { row.iter().zip(&differences).map(|(t, d)| t * d[i]).sum() };
                 let mut c: Vec<f64> = self.reference.transform.iter().map(coefficient).collect();
                 c[0] += left[i].minus(first[i]).value();
                 c
