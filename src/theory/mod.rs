@@ -138,7 +138,12 @@ fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
         return Err(TheoryError::Length { found: length });
     }
     let inside = |x: &f64| *x > 1e-12 * length && *x < (1.0 - 1e-12) * length;
-    let mut points: Vec<f64> = model.temperature.kinks().into_iter().filter(inside).collect();
+    let mut points: Vec<f64> = model
+        .temperature
+        .kinks(crate::expression::Interval::new(0.0, length))
+        .into_iter()
+        .filter(inside)
+        .collect();
     points.extend([0.0, length]);
     points.sort_by(f64::total_cmp);
     points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);
