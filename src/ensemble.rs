@@ -9,7 +9,7 @@
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::kernel::start::{Start, start};
-use crate::kernel::{Kernel, KernelError, Span};
+use crate::kernel::{Kernel, KernelError, LegLaw, Span};
 use crate::model::Model;
 use crate::rng::{Purpose, Stream, stream};
 use rayon::prelude::*;
@@ -80,10 +80,10 @@ pub trait GroupRunner: Send + Sync {
     /// # Errors
     /// As the kernel's.
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
-    /// Physical time of one visit per state, as [`Kernel::dwell`].
-    fn dwell(&self) -> Vec<f64>;
-    /// Length of the Laplace law of a leg per state, as [`Kernel::leg_length`].
-    fn leg_length(&self) -> Vec<Option<f64>>;
+    /// Physical time of one visit per state and cell, as [`Kernel::dwell`].
+    fn dwell(&self) -> Vec<Vec<f64>>;
+    /// The law of a leg per state, as [`Kernel::leg_law`].
+    fn leg_law(&self) -> Vec<Option<LegLaw>>;
 }
 
 /// The [`GroupRunner`] of a kernel that moves particles with internal states.
@@ -133,12 +133,14 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         Ok(())
     }
 
-    fn dwell(&self) -> Vec<f64> {
-        (0..self.kernel.states()).map(|s| self.kernel.dwell(s)).collect()
+    fn dwell(&self) -> Vec<Vec<f64>> {
+        let cells = 0..self.grid.cells();
+        let state = |s| cells.clone().map(|c| self.kernel.dwell(s, c)).collect();
+        (0..self.kernel.states()).map(state).collect()
     }
 
-    fn leg_length(&self) -> Vec<Option<f64>> {
-        (0..self.kernel.states()).map(|s| self.kernel.leg_length(s)).collect()
+    fn leg_law(&self) -> Vec<Option<LegLaw>> {
+        (0..self.kernel.states()).map(|s| self.kernel.leg_law(s)).collect()
     }
 }
 

@@ -81,9 +81,8 @@ impl Walkers {
 /// exchanges neither heat nor work with the bath; it carries the energy of its state along.
 #[derive(Clone, Copy, Debug)]
 pub struct Moves<'a> {
-    /// Whether each move ends in a *visit* that stands for [`crate::kernel::Kernel::dwell`] of its
-    /// state; false for a leg cut off at the end of a span, which only changes positions.
-    pub visits: bool,
+    /// Which moves end in a *visit* that stands for [`crate::kernel::Kernel::dwell`] of its state and cell.
+    pub visits: Visits<'a>,
     /// State during the move.
     pub state: &'a [u16],
     /// Where it began.
@@ -92,6 +91,17 @@ pub struct Moves<'a> {
     pub to: &'a [Position],
     /// Fine cell of `to` on the grid of the run.
     pub cell: &'a [u32],
+}
+
+/// Which of the moves of a block are scored as visits.
+#[derive(Clone, Copy, Debug)]
+pub enum Visits<'a> {
+    /// All of them.
+    All,
+    /// None: legs cut off at the end of a span, which only change positions.
+    None,
+    /// Those marked: every visit was offered, and accepted so that all accepted ones weigh the same.
+    Some(&'a [bool]),
 }
 
 /// Transitions, one per entry: internal changes at fixed x.
@@ -255,23 +265,31 @@ impl Profile {
 impl Tally for Profile {
     #[inline]
     fn moves(&mut self, moves: &Moves<'_>) {
-        if !moves.visits {
-            return;
-        }
         // No counter can grow by more than the number of moves; a block is far below 2^32.
         let n = moves.cell.len() as u32;
         if self.room < n {
             self.flush();
         }
         self.room -= n;
-        for (&state, &cell) in moves.state.iter().zip(moves.cell) {
-            self.hot_visits[usize::from(state) * self.cells + cell as usize] += 1;
+        let visits = moves.state.iter().zip(moves.cell);
+        match moves.visits {
+            Visits::None => {}
+            Visits::All => {
+                for (&state, &cell) in visits {
+                    self.hot_visits[usize::from(state) * self.cells + cell as usize] += 1;
+                }
+            }
+            Visits::Some(scored) => {
+                for ((&state, &cell), &scored) in visits.zip(scored) {
+                    self.hot_visits[usize::from(state) * self.cells + cell as usize] += u32::from(scored);
+                }
+            }
         }
     }
 
     #[inline]
     fn transitions(&mut self, t: &Transitions<'_>) {
-        // At most one transition per visit, so the room left for visits is enough for these.
+        // At most one transition per move, so the room left for moves is enough for these.
         for ((&channel, &cell), (&heat, &work)) in t.channel.iter().zip(t.cell).zip(t.heat.iter().zip(t.work))
         {
             self.hot_passages[usize::from(channel) * self.cells + cell as usize] += 1;

@@ -66,7 +66,7 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
         model: experiment.model.clone(),
         grid,
         dwell: runner.dwell(),
-        leg_length: runner.leg_length(),
+        leg_law: runner.leg_law(),
         timed: matches!(experiment.run.span, Span::Duration(_)),
     };
     let plan = plan(experiment, &context);
@@ -149,7 +149,7 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
         model: experiment.model.clone(),
         grid: Grid::new(experiment.model.domain.length, experiment.measure.bins),
         dwell: Vec::new(),
-        leg_length: Vec::new(),
+        leg_law: Vec::new(),
         timed: false,
     };
     estimator::standard().iter().flat_map(|e| e.observables(&context)).collect()
@@ -180,11 +180,12 @@ fn relaxation(experiment: &Experiment, context: &Context) -> f64 {
     match experiment.run.span {
         Span::Duration(_) => time,
         Span::Legs(_) => {
-            let legs_per_time = |x: f64| -> f64 {
-                experiment.model.local_equilibrium(x).iter().zip(&context.dwell).map(|(p, d)| p / d).sum()
+            let legs_per_time = |bin: usize| -> f64 {
+                let cell = context.grid.cells_per_bin * bin;
+                let p = experiment.model.local_equilibrium(context.grid.cell_middle(cell));
+                p.iter().zip(&context.dwell).map(|(p, dwell)| p / dwell[cell]).sum()
             };
-            let faces = (0..=context.grid.bins).map(|k| legs_per_time(context.grid.face(k)));
-            time * faces.fold(0.0, f64::max)
+            time * (0..context.grid.bins).map(legs_per_time).fold(0.0, f64::max)
         }
     }
 }

@@ -23,7 +23,7 @@ impl Estimator for Heat {
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
         let heat = group.profile.heat();
         let over_t =
-            |(c, q): (usize, &f64)| q * context.cell_mean(c, |x| 1.0 / context.model.temperature.value(x));
+            |(c, q): (usize, &f64)| q * context.cell_mean(c, |x| 1.0 / context.model.thermal_energy(x));
         let mut sums = vec![context.exposure(group), heat.iter().enumerate().map(over_t).sum()];
         sums.extend(context.per_bin(heat.iter().copied()));
         for channel in context.model.network.channels() {
@@ -38,10 +38,17 @@ impl Estimator for Heat {
         for part in sums[2..].chunks(context.grid.bins) {
             result.push(part.iter().map(|s| ratio(*s, per_length)).collect());
         }
+        if !context.model.has_heat() {
+            result[..2].iter_mut().flatten().for_each(|entry| *entry = None);
+        }
         result
     }
 
-    fn why_undefined(&self, _context: &Context, _observable: Observable) -> String {
-        "no time was scored".into()
+    fn why_undefined(&self, context: &Context, _observable: Observable) -> String {
+        if context.model.has_heat() {
+            "no time was scored".into()
+        } else {
+            "a transition has a free rate in one direction only: its heat is not known".into()
+        }
     }
 }

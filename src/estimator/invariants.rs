@@ -37,15 +37,21 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
             leaks += at_wall.unsigned_abs();
             opened += group.opening.state(s).iter().sum::<u64>();
         }
+        let counts =
+            context.model.network.channels().map(|c| group.profile.passages(c.index).iter().sum::<u64>());
+        transitions += counts.sum::<u64>();
         lost += opened.abs_diff(group.walkers.len() as u64);
         for cell in 0..context.grid.cells() {
+            if !context.model.has_heat() {
+                break;
+            }
             let (mut gained, mut size) = (0.0, 0.0);
             for channel in context.model.network.channels() {
                 let count = group.profile.passages(channel.index)[cell];
                 let energy = states[channel.to].energy - states[channel.from].energy;
                 gained += count as f64 * energy;
-                size += count as f64 * (energy.abs() + context.model.work(channel).abs());
-                transitions += count;
+                let work = context.model.constant_exchange(channel).map_or(0.0, |e| e.work);
+                size += count as f64 * (energy.abs() + work.abs());
             }
             let booked = group.profile.heat()[cell] + group.profile.work()[cell];
             if size > 0.0 {

@@ -20,6 +20,7 @@ pub use soret::Soret;
 
 use crate::ensemble::Group;
 use crate::grid::Grid;
+use crate::kernel::LegLaw;
 use crate::model::Model;
 use crate::observable::Observable;
 use crate::stats::{Outcome, Sample, jackknife};
@@ -40,10 +41,10 @@ pub struct Context {
     pub model: Model,
     /// The grid of the tallies and of the report.
     pub grid: Grid,
-    /// Physical time that one visit stands for, per state.
-    pub dwell: Vec<f64>,
-    /// Length of the Laplace law of a leg, per state, where the kernel has one.
-    pub leg_length: Vec<Option<f64>>,
+    /// Physical time that one scored visit stands for, per state and cell.
+    pub dwell: Vec<Vec<f64>>,
+    /// The law of a leg per state, where the kernel has one.
+    pub leg_law: Vec<Option<LegLaw>>,
     /// Whether elapsed times are known.
     pub timed: bool,
 }
@@ -59,12 +60,12 @@ impl Context {
         if self.timed {
             return group.clock;
         }
-        (0..self.states()).map(|s| group.profile.visits(s).iter().sum::<u64>() as f64 * self.dwell[s]).sum()
+        (0..self.states()).map(|s| self.time_in(group, s).sum::<f64>()).sum()
     }
 
     /// Time spent by a group in each cell in `state`.
     fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
-        group.profile.visits(state).iter().map(move |&v| v as f64 * self.dwell[state])
+        group.profile.visits(state).iter().zip(&self.dwell[state]).map(|(v, dwell)| *v as f64 * dwell)
     }
 
     /// Mean of a function over cell `c`: two-point Gauss rule, exact for cubics.

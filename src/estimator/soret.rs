@@ -1,9 +1,10 @@
 //! Soret coefficients: three functionals of the density, never mixed (Eq 1 and Section II of the paper).
 
-use super::currents::{passages, window_passages};
+use super::currents::passages;
 use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
 use crate::event::Occupancy;
+use crate::kernel::LegLaw;
 use crate::observable::Observable;
 
 /// Global, wall-to-wall and local Soret coefficient, and the mean temperature of the particles.
@@ -28,51 +29,51 @@ impl Estimator for Soret {
         vec![Soret, SoretWall, MeanTemperature, LocalSoret]
     }
 
-    /// Time, time x T, left wall, right wall; time per bin; `sum_i passages_i/D_i` averaged over each bin.
+    /// Exposure, time, time x T, left wall, right wall; time per bin; minus the difference of `P_tot` across
+    /// each bin, times the exposure.
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
-        let states = context.model.network.states();
+        let states = context.states();
         let mut per_bin = vec![0.0; context.grid.bins];
-        let mut gradient = vec![0.0; context.grid.bins];
+        let mut fall = vec![0.0; context.grid.bins];
         let (mut heated, mut left, mut right) = (0.0, 0.0, 0.0);
         let temperature = context.cell_temperature();
-        let closing = Occupancy::of(&group.walkers, states.len(), &context.grid);
-        for (s, state) in states.iter().enumerate() {
+        let closing = Occupancy::of(&group.walkers, states, &context.grid);
+        for s in 0..states {
             for (bin, time) in per_bin.iter_mut().zip(context.per_bin(context.time_in(group, s))) {
                 *bin += time;
             }
             heated += context.time_in(group, s).zip(&temperature).map(|(time, t)| time * t).sum::<f64>();
-            let windows = window_passages(context, &passages(context, group, &closing, s));
-            for (g, n) in gradient.iter_mut().zip(windows) {
-                *g += n / state.diffusivity;
+            for (sum, f) in fall.iter_mut().zip(density_fall(context, group, &closing, s)) {
+                *sum += f;
             }
-            if let Some(length) = context.leg_length[s] {
-                let (l, r) = wall_densities(context, group, s, length);
+            if let Some(law) = &context.leg_law[s] {
+                let (l, r) = wall_densities(context, group, s, law);
                 left += l;
                 right += r;
             }
         }
         let mut sums = vec![context.exposure(group), per_bin.iter().sum(), heated, left, right];
         sums.extend(per_bin);
-        sums.extend(gradient);
+        sums.extend(fall);
         sums
     }
 
     fn evaluate(&self, context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>> {
         let grid = &context.grid;
         let (exposure, time, heated, left, right) = (sums[0], sums[1], sums[2], sums[3], sums[4]);
-        let (per_bin, gradient) = sums[5..].split_at(grid.bins);
+        let (per_bin, fall) = sums[5..].split_at(grid.bins);
         let field = &context.model.temperature;
         let mean = ratio(heated, time);
         let (at_left, at_right) = (field.value(0.0), field.value(grid.length));
-        let wall = (differ(at_left, at_right) && left > 0.0 && right > 0.0)
+        let points = context.leg_law.iter().all(Option::is_some);
+        let wall = (points && differ(at_left, at_right) && left > 0.0 && right > 0.0)
             .then(|| -libm::log(right / left) / (at_right - at_left));
         let local = (0..grid.bins)
             .map(|b| {
                 let (lo, hi) = (field.value(grid.face(b)), field.value(grid.face(b + 1)));
-                // -[P(hi) - P(lo)] = h <sum J_i/D_i>; the mean density is time/(exposure h).
                 (differ(lo, hi) && per_bin[b] > 0.0 && exposure > 0.0).then(|| {
                     let density = per_bin[b] / (time * grid.bin_width());
-                    grid.bin_width() * gradient[b] / exposure / (density * (hi - lo))
+                    fall[b] / exposure / (density * (hi - lo))
                 })
             })
             .collect();
@@ -82,7 +83,7 @@ impl Estimator for Soret {
 
     fn why_undefined(&self, context: &Context, observable: Observable) -> String {
         let reason = match observable {
-            Observable::SoretWall if context.leg_length.iter().any(Option::is_none) => {
+            Observable::SoretWall if context.leg_law.iter().any(Option::is_none) => {
                 "this method gives no density at a point"
             }
             Observable::SoretWall => "the temperature is the same at both walls, or a wall was never visited",
@@ -101,11 +102,33 @@ fn differ(a: f64, b: f64) -> bool {
     (a - b).abs() > UNIFORM * (a.abs() + b.abs())
 }
 
+/// `-(P_i(x_hi) - P_i(x_lo))` across each bin, times the exposure.
+///
+/// With `J = -(1/g) (w P)'` (see `model::Motility`): across a cell `u = w P` falls by `g J h`, and its mean is
+/// that of `P` over that of `1/w`. Where `w` is constant only the current contributes.
+fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: usize) -> Vec<f64> {
+    let (grid, model) = (&context.grid, &context.model);
+    let h = grid.cell_width();
+    let faces = passages(context, group, closing, state);
+    let per_cell = context.time_in(group, state).enumerate().map(|(c, time)| {
+        let over_w = |x: f64| 1.0 / model.weight(state, x);
+        // One-sided limits at the faces: where w jumps, it is between two cells.
+        let nudge = 1e-9 * h;
+        let (lo, hi) = (over_w(grid.cell_face(c) + nudge), over_w(grid.cell_face(c + 1) - nudge));
+        let u = time / h / context.cell_mean(c, over_w);
+        let through = 0.5 * (faces[c] + faces[c + 1]) as f64;
+        let drop = model.resistance(state, grid.cell_middle(c)) * through * h;
+        // -(u_hi/w_hi - u_lo/w_lo) with u = mean -+ drop/2.
+        (u + 0.5 * drop) * lo - (u - 0.5 * drop) * hi
+    });
+    context.per_bin(per_cell)
+}
+
 /// Point densities of one state at the left and right wall, times the exposure.
-fn wall_densities(context: &Context, group: &Group, state: usize, length: f64) -> (f64, f64) {
-    let cells = context.grid.cells();
-    let (h, domain) = (context.grid.cell_width(), context.grid.length);
-    let mut starts: Vec<f64> = group.profile.visits(state).iter().map(|v| *v as f64).collect();
+fn wall_densities(context: &Context, group: &Group, state: usize, law: &LegLaw) -> (f64, f64) {
+    // Legs that ended in each cell, less those that left the state there, plus those that came in.
+    let ends = context.time_in(group, state).zip(&law.candidates).map(|(time, rate)| time * rate);
+    let mut starts: Vec<f64> = ends.collect();
     for channel in context.model.network.channels() {
         let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
         if sign != 0.0 {
@@ -114,18 +137,20 @@ fn wall_densities(context: &Context, group: &Group, state: usize, length: f64) -
             }
         }
     }
-    // Mean over the cell [a, a + h] of the Green function of the left wall, in exponential form because
-    // the hyperbolic functions overflow for short legs.
-    let step = -libm::expm1(-h / length) / h;
-    let round_trip = -libm::expm1(-2.0 * domain / length);
-    let green =
-        |a: f64| (libm::exp(-a / length) + libm::exp(-(2.0 * domain - a - h) / length)) * step / round_trip;
+    // Mean over the cell [a, b] of the Green function at the left wall of a leg that starts there, in
+    // exponential form because the hyperbolic functions overflow for short legs.
+    let length = law.length;
+    let round_trip = -libm::expm1(-2.0 / length);
+    let green = |a: f64, b: f64| {
+        let step = -libm::expm1(-(b - a) / length) / (b - a);
+        (libm::exp(-a / length) + libm::exp(-(2.0 - b) / length)) * step / round_trip
+    };
     let mut walls = (0.0, 0.0);
     for (c, start) in starts.iter().enumerate() {
-        walls.0 += start * green(context.grid.cell_face(c));
-        walls.1 += start * green(context.grid.cell_face(cells - 1 - c));
+        walls.0 += start * green(law.faces[c], law.faces[c + 1]);
+        walls.1 += start * green(1.0 - law.faces[c + 1], 1.0 - law.faces[c]);
     }
-    (walls.0 * context.dwell[state], walls.1 * context.dwell[state])
+    (walls.0 * law.weight[0], walls.1 * law.weight[1])
 }
 
 /// The `S` for which the weights `exp(-S T)` give the mean `mean`; `None` at uniform `T` or if the mean

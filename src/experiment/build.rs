@@ -32,7 +32,8 @@ pub(super) fn build(
     if !reports.is_empty() {
         return None;
     }
-    let (edges, transitions) = edges?.into_iter().map(|e| (e.edge, e.transition)).unzip();
+    let (edges, transitions) =
+        edges?.into_iter().map(|e| (Edge::new(e.between, e.attempt_rate, e.barrier), e.transition)).unzip();
     let network = match Network::new(states?, edges) {
         Ok(network) => network,
         Err(error) => {
@@ -46,7 +47,7 @@ pub(super) fn build(
         title: file.title?,
         claim: file.claim?,
         notes: file.notes,
-        model: Model { domain: file.domain?, temperature: temperature.field, network },
+        model: Model { domain: file.domain?, temperature: temperature.field, boltzmann: 1.0, network },
         transitions,
         motion: file.motion?,
         method: file.method?,
@@ -61,15 +62,15 @@ pub(super) fn build(
 fn states(parts: &[StatePart<'_>]) -> Option<Vec<State>> {
     let named = parts.iter().filter_map(|p| Some((p.name.as_deref()?, &p.at)));
     duplicates("states", named);
-    let state = |part: &StatePart<'_>| {
-        Some(State { name: part.name.clone()?, energy: part.energy?, diffusivity: part.diffusivity? })
-    };
+    let state = |part: &StatePart<'_>| Some(State::new(part.name.clone()?, part.energy?, part.diffusivity?));
     parts.iter().map(state).collect()
 }
 
 /// An edge of the network and what the file says about it.
 struct EdgePart<'a> {
-    edge: Edge,
+    between: [usize; 2],
+    attempt_rate: f64,
+    barrier: f64,
     transition: Transition,
     at: Cursor<'a>,
 }
@@ -131,7 +132,9 @@ fn edges<'a>(states: &[StatePart<'_>], parts: &[TransitionPart<'a>]) -> Option<V
             None => made_name(&from.0, &to.0),
         };
         Some(EdgePart {
-            edge: Edge { between, attempt_rate: part.attempt_rate?, barrier: part.barrier? },
+            between,
+            attempt_rate: part.attempt_rate?,
+            barrier: part.barrier?,
             transition: Transition { name },
             at: part.at.clone(),
         })
@@ -143,8 +146,8 @@ fn edges<'a>(states: &[StatePart<'_>], parts: &[TransitionPart<'a>]) -> Option<V
 /// Every state must be reachable from the first; one mistake for each part of the network that is not.
 fn reachable(parts: &[StatePart<'_>], edges: &[EdgePart<'_>]) {
     let mut neighbours = vec![Vec::new(); parts.len()];
-    for e in edges.iter().filter(|e| e.edge.attempt_rate > 0.0) {
-        let [a, b] = e.edge.between;
+    for e in edges.iter().filter(|e| e.attempt_rate > 0.0) {
+        let [a, b] = e.between;
         neighbours[a].push(b);
         neighbours[b].push(a);
     }
@@ -180,13 +183,13 @@ fn reachable(parts: &[StatePart<'_>], edges: &[EdgePart<'_>]) {
 /// Every rate must be a finite number at every temperature of the domain, and that of a transition
 /// that is not switched off must not vanish everywhere.
 fn rates(states: &[State], edges: &[EdgePart<'_>], temperature: Interval) {
-    for part in edges.iter().filter(|e| e.edge.attempt_rate > 0.0) {
-        let [a, b] = part.edge.between;
+    for part in edges.iter().filter(|e| e.attempt_rate > 0.0) {
+        let [a, b] = part.between;
         for (from, to) in [(a, b), (b, a)] {
-            let height = part.edge.barrier - states[from].energy;
+            let height = part.barrier - states[from].energy;
             // The rate is monotone in T: its largest value is at an end.
             let largest = (-height / temperature.lo).max(-height / temperature.hi);
-            let rate = part.edge.attempt_rate * libm::exp(largest);
+            let rate = part.attempt_rate * libm::exp(largest);
             let (title, hint) = if rate == 0.0 {
                 (
                     "the rate of a transition is zero everywhere",
@@ -312,7 +315,7 @@ fn network_mistake(error: &NetworkError, file: &ExperimentFile<'_>, root: &Curso
     let edge = |i: usize| file.transitions.as_ref().and_then(|t| t.get(i)).map(|t| &t.at);
     let at = match *error {
         NetworkError::NoState => None,
-        NetworkError::State { state: i, .. } | NetworkError::Disconnected { state: i } => state(i),
+        NetworkError::State { state: i, .. } | NetworkError::Disconnected { state: i, .. } => state(i),
         NetworkError::Edge { edge: i, .. } => edge(i),
     }
     .unwrap_or(root);

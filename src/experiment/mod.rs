@@ -18,7 +18,7 @@ pub use source::{MAX_BYTES, MAX_DEPTH};
 use crate::error::Error;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
-use crate::model::Model;
+use crate::model::{Model, RateLaw};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -195,12 +195,14 @@ impl Experiment {
             .iter()
             .zip(&self.transitions)
             .map(|(edge, transition)| {
-                json!({
-                    "name": transition.name,
-                    "between": edge.between.map(|i| states[i].name.as_str()),
-                    "attempt_rate": edge.attempt_rate,
-                    "barrier": edge.barrier,
-                })
+                let mut map = Map::new();
+                map.insert("name".into(), transition.name.clone().into());
+                map.insert("between".into(), json!(edge.between.map(|i| states[i].name.as_str())));
+                if let RateLaw::Activated { attempt_rate, barrier, .. } = edge.law {
+                    map.insert("attempt_rate".into(), attempt_rate.into());
+                    map.insert("barrier".into(), barrier.into());
+                }
+                Value::Object(map)
             })
             .collect();
         json!({
@@ -210,7 +212,13 @@ impl Experiment {
             "parameters": parameters,
             "domain": self.model.domain,
             "temperature": self.temperature,
-            "states": states,
+            "states": states
+                .iter()
+                .map(|s| {
+                    let (key, field) = s.motility.parts();
+                    json!({ "name": s.name, "energy": s.energy, key: field.constant() })
+                })
+                .collect::<Vec<_>>(),
             "transitions": transitions,
             "motion": self.motion,
             "method": self.method,

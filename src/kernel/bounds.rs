@@ -7,8 +7,14 @@
 //! outside the enclosure is decided by an integer comparison, and only a word inside it (a fraction of
 //! about the relative change of the rate over a cell, 1e-3) asks for the rate itself. The decision is
 //! therefore exact everywhere, and costs a table look-up.
+//!
+//! Rates are per unit of the state's clock (see `scale`): `k(x)/c(x)` with `c = D s'^2`. Where `c` varies,
+//! a visit stands for the time `1/(K c(x))`. Instead of a weight per visit, a visit is *scored* with
+//! probability `c_low/c(x)`, `c_low` the lower bound on its cell, decided in the same way; scored visits
+//! all weigh `1/(K c_low)`, and tallies stay integers.
 
 use super::KernelError;
+use super::scale::Clocks;
 use crate::expression::Interval;
 use crate::grid::Grid;
 use crate::model::{Channel, Model};
@@ -16,25 +22,32 @@ use crate::model::{Channel, Model};
 /// How many parts the candidates of a state are dealt into.
 pub(super) const SLOTS: usize = 64;
 
-/// Candidate rates of every state and channel, proven against the model.
+/// `2^32`: probabilities are compared in units of its inverse.
+pub(super) const ONE: f64 = 4_294_967_296.0;
+
+/// Candidate rates of every state and channel, per unit of the state's clock: 1/length^2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CandidateRates {
     /// `K_i` per state.
     pub state: Vec<f64>,
     /// `K_c` per channel, by channel index.
     pub channel: Vec<f64>,
-    /// Channel of each of the 64 slots of each state; `channels` where a slot has none.
+    /// Channel of each of the 64 slots of each state; the number of channels where a slot has none.
     pub(super) slots: Vec<[u16; SLOTS]>,
 }
 
-/// Enclosure of the acceptance probability of every channel on every cell, in units of `2^-32`.
+/// Enclosures of probabilities on every cell.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RateTable {
-    /// `low` accepts below; from `low` on, `gap` words are undecided; the rest rejects.
-    pub(super) rows: Vec<Row>,
+pub(super) struct Tables {
+    /// Acceptance of a candidate per (channel, cell); the last channel is "no channel".
+    pub accept: Vec<Row>,
+    /// Scoring of a visit per (state, cell); empty if every visit is scored.
+    pub score: Vec<Row>,
+    /// Lower bound of the clock per (state, cell).
+    pub clock: Vec<f64>,
 }
 
-/// One entry of a [`RateTable`].
+/// A probability in units of `2^-32`: below `low` certain, from `low` on `gap` undecided, then never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {
     pub low: u32,
@@ -58,6 +71,10 @@ impl CandidateRates {
     /// # Errors
     /// [`KernelError::Unbounded`] if a rate has no finite bound.
     pub fn new(model: &Model, grid: &Grid) -> Result<Self, KernelError> {
+        Self::with_clocks(model, grid, &Clocks::new(model)?)
+    }
+
+    pub(super) fn with_clocks(model: &Model, grid: &Grid, clocks: &Clocks) -> Result<Self, KernelError> {
         let network = &model.network;
         let states = network.states().len();
         let channels: Vec<Channel> = network.channels().collect();
@@ -70,7 +87,7 @@ impl CandidateRates {
         let mut highest = vec![0.0f64; channels.len()];
         for &channel in &channels {
             for cell in 0..grid.cells() {
-                let bounds = cell_bounds(model, grid, channel, cell)?;
+                let bounds = clocked_rate(model, grid, clocks, channel, cell)?;
                 highest[channel.index] = highest[channel.index].max(bounds.hi);
             }
         }
@@ -83,16 +100,12 @@ impl CandidateRates {
             let exits: Vec<Channel> =
                 channels.iter().copied().filter(|c| c.from == state && highest[c.index] > 0.0).collect();
             if exits.len() > SLOTS {
-                return Err(KernelError::TooMany {
-                    what: "transitions out of one state",
-                    limit: SLOTS,
-                    found: exits.len(),
-                });
+                let what = "transitions out of one state";
+                return Err(KernelError::TooMany { what, limit: SLOTS, found: exits.len() });
             }
             let bounds: Vec<f64> = exits.iter().map(|c| highest[c.index] * SLACK).collect();
-            let diffusivity = network.states()[state].diffusivity;
-            let slowest = diffusivity / (LONGEST_LEG * grid.length).powi(2);
-            let without_exit = diffusivity / (LEG_WITHOUT_EXIT * grid.length).powi(2);
+            let slowest = (LONGEST_LEG * grid.length).powi(-2);
+            let without_exit = (LEG_WITHOUT_EXIT * grid.length).powi(-2);
             let (rate, shares) =
                 if exits.is_empty() { (without_exit, Vec::new()) } else { deal(&bounds, slowest) };
             let mut next = 0;
@@ -131,22 +144,50 @@ fn deal(bounds: &[f64], floor: f64) -> (f64, Vec<usize>) {
     (rate, shares)
 }
 
-fn cell_bounds(model: &Model, grid: &Grid, channel: Channel, cell: usize) -> Result<Interval, KernelError> {
-    // Positions are rounded to the lattice of the fixed-point circle and to a double on evaluation:
-    // the cell is widened by a little more than both.
+/// A cell, widened by a little more than the rounding of positions to the fixed-point lattice and to a
+/// double.
+fn widened(grid: &Grid, cell: usize) -> Interval {
     let margin = grid.length * 1e-15;
     let lo = (grid.cell_face(cell) - margin).max(0.0);
-    let hi = (grid.cell_face(cell + 1) + margin).min(grid.length);
-    let bounds = model.rate_bounds(channel, Interval::new(lo, hi));
-    if bounds.lo >= 0.0 && bounds.hi.is_finite() {
+    Interval::new(lo, (grid.cell_face(cell + 1) + margin).min(grid.length))
+}
+
+/// Bounds on `k/c` of a channel over a cell.
+fn clocked_rate(
+    model: &Model,
+    grid: &Grid,
+    clocks: &Clocks,
+    channel: Channel,
+    cell: usize,
+) -> Result<Interval, KernelError> {
+    let x = widened(grid, cell);
+    let clock = clock(model, grid, clocks, channel.from, cell)?;
+    let rate = model.rate_bounds(channel, x);
+    let bounds = rate / clock;
+    if rate.lo >= 0.0 && bounds.hi.is_finite() {
+        return Ok(Interval::new(bounds.lo.max(0.0), bounds.hi));
+    }
+    let what = format!("the rate of {}", channel_name(model, channel));
+    Err(KernelError::Unbounded { what, x: grid.cell_middle(cell), low: rate.lo, high: rate.hi })
+}
+
+/// Bounds on the clock of a state over a cell.
+fn clock(
+    model: &Model,
+    grid: &Grid,
+    clocks: &Clocks,
+    state: usize,
+    cell: usize,
+) -> Result<Interval, KernelError> {
+    let bounds = match clocks.constant(state) {
+        Some(constant) => Interval::point(constant),
+        None => clocks.bounds(state, widened(grid, cell)),
+    };
+    if bounds.lo > 0.0 && bounds.hi.is_finite() {
         return Ok(bounds);
     }
-    Err(KernelError::Unbounded {
-        channel: channel_name(model, channel),
-        x: grid.cell_middle(cell),
-        low: bounds.lo,
-        high: bounds.hi,
-    })
+    let what = format!("the diffusivity of {}", model.network.states()[state].name);
+    Err(KernelError::Unbounded { what, x: grid.cell_middle(cell), low: bounds.lo, high: bounds.hi })
 }
 
 pub(super) fn channel_name(model: &Model, channel: Channel) -> String {
@@ -154,42 +195,80 @@ pub(super) fn channel_name(model: &Model, channel: Channel) -> String {
     format!("{} -> {}", states[channel.from].name, states[channel.to].name)
 }
 
-impl RateTable {
-    /// Tabulates the enclosures; the row after the last channel is that of "no channel".
+impl Tables {
+    /// Tabulates the enclosures.
     ///
     /// # Errors
-    /// [`KernelError::BoundViolated`] if a rate evaluated in the middle of a cell lies outside the
-    /// bounds that its field claims; [`KernelError::Unbounded`] as above.
-    pub fn new(model: &Model, grid: &Grid, rates: &CandidateRates) -> Result<Self, KernelError> {
+    /// [`KernelError::BoundViolated`] if a rate or a clock evaluated in the middle of a cell lies outside
+    /// the bounds that its field claims, or if a candidate rate lies below the bound;
+    /// [`KernelError::Unbounded`] if there is no bound.
+    pub fn new(
+        model: &Model,
+        grid: &Grid,
+        clocks: &Clocks,
+        rates: &CandidateRates,
+    ) -> Result<Self, KernelError> {
         let cells = grid.cells();
-        let mut rows = Vec::with_capacity((rates.channel.len() + 1) * cells);
+        let states = model.network.states();
+        let mut accept = Vec::with_capacity((rates.channel.len() + 1) * cells);
         for channel in model.network.channels() {
             let candidates = rates.channel[channel.index];
             for cell in 0..cells {
-                let bounds = cell_bounds(model, grid, channel, cell)?;
+                let bounds = clocked_rate(model, grid, clocks, channel, cell)?;
                 let x = grid.cell_middle(cell);
-                let rate = model.rate(channel, x);
-                if !bounds.contains(rate) {
+                let rate = model.rate(channel, x) / clocks.rate(channel.from, x);
+                if !bounds.contains(rate) || bounds.hi > candidates {
+                    let what = format!("the rate of {}", channel_name(model, channel));
+                    let (low, high) = (bounds.lo, bounds.hi.min(candidates));
                     return Err(KernelError::BoundViolated {
-                        channel: channel_name(model, channel),
+                        what,
                         x,
-                        rate,
+                        value: rate.max(bounds.hi),
+                        low,
+                        high,
+                    });
+                }
+                accept.push(if candidates > 0.0 {
+                    row(Interval::new(bounds.lo / candidates, bounds.hi / candidates))
+                } else {
+                    Row::default()
+                });
+            }
+        }
+        accept.extend(std::iter::repeat_n(Row::default(), cells));
+
+        let mut lowest = Vec::with_capacity(states.len() * cells);
+        let mut score = Vec::new();
+        let always = (0..states.len()).all(|s| clocks.constant(s).is_some());
+        for (state, name) in states.iter().map(|s| &s.name).enumerate() {
+            for cell in 0..cells {
+                let bounds = clock(model, grid, clocks, state, cell)?;
+                let x = grid.cell_middle(cell);
+                let value = clocks.rate(state, x);
+                if !bounds.contains(value) {
+                    let what = format!("the diffusivity of {name}");
+                    return Err(KernelError::BoundViolated {
+                        what,
+                        x,
+                        value,
                         low: bounds.lo,
                         high: bounds.hi,
                     });
                 }
-                rows.push(if candidates > 0.0 { row(bounds, candidates) } else { Row::default() });
+                lowest.push(bounds.lo);
+                if !always {
+                    score.push(row(Interval::new(bounds.lo / bounds.hi, 1.0)));
+                }
             }
         }
-        rows.extend(std::iter::repeat_n(Row::default(), cells));
-        Ok(RateTable { rows })
+        Ok(Tables { accept, score, clock: lowest })
     }
 }
 
-/// Bounds on `k/K` in units of `2^-32`, rounded outwards by one unit more than the division needs.
-fn row(bounds: Interval, candidates: f64) -> Row {
-    const ONE: f64 = 4_294_967_296.0;
-    let low = ((bounds.lo / candidates * ONE).floor() - 1.0).max(0.0);
-    let high = ((bounds.hi / candidates * ONE).ceil() + 1.0).min(ONE - 1.0);
+/// Bounds on a probability in units of `2^-32`, rounded outwards by one unit more than a division needs.
+fn row(probability: Interval) -> Row {
+    let low = ((probability.lo * ONE).floor() - 1.0).max(0.0);
+    let high = ((probability.hi * ONE).ceil() + 1.0).min(ONE);
+    // A gap of 2^32 saturates: one word in 2^32 is then taken as rejected.
     Row { low: low as u32, gap: (high - low) as u32 }
 }

@@ -12,12 +12,16 @@
 //! with the true rate *at that point*; thinning, Lewis & Shedler 1979). The state just before each
 //! candidate, weighted `1/K_i`, samples the stationary law (PASTA, Wolff 1982).
 //!
-//! **When not to use it:** when diffusivities depend on x, or forces act along x (use a method for
-//! those); when rates are so fast that `K_i` exceeds what a stepped method needs by far.
+//! Where the diffusivity depends on x, the same legs are drawn in the natural scale of the state and
+//! counted by its clock (see `scale` and `bounds`): still exact, but untimed only.
+//!
+//! **When not to use it:** when elapsed times matter and diffusivities vary; when a force acts along x;
+//! when rates are so fast that `K_i` exceeds what a stepped method needs by far.
 
-use super::bounds::{CandidateRates, RateTable, SLOTS, channel_name};
-use super::{Kernel, KernelError, Span};
-use crate::event::{Moves, Position, Tally, Transitions, Walkers};
+use super::bounds::{CandidateRates, ONE, Row, SLOTS, Tables, channel_name};
+use super::scale::Clocks;
+use super::{Kernel, KernelError, LegLaw, Span};
+use crate::event::{Moves, Position, Tally, Transitions, Visits, Walkers};
 use crate::grid::Grid;
 use crate::model::{Channel, Model};
 use crate::rng::{Stream, exponential, standard_normal};
@@ -31,14 +35,20 @@ pub struct Exact {
     model: Model,
     grid: Grid,
     rates: CandidateRates,
-    table: RateTable,
+    tables: Tables,
+    clocks: Clocks,
     channels: Vec<Channel>,
-    /// What a passage along each channel exchanges, and where it leads.
+    /// Where a passage along each channel leads and what it exchanges; the last is "no channel".
     passage: Vec<Passage>,
+    /// Whether some passage exchanges heat that depends on x.
+    variable_exchange: bool,
+    /// Whether some clock varies, so that scales and scoring are needed.
+    variable_clock: bool,
     /// Scale of the Laplace law in position units, times `2^-shift`.
     scale: Vec<f64>,
-    /// `sqrt(2 D)` in the same units.
+    /// `sqrt(2 D)` in the same units, and the physical rate of candidates; zero where the clock varies.
     diffusion: Vec<f64>,
+    timed_rate: Vec<f64>,
     shift: u32,
 }
 
@@ -49,9 +59,18 @@ struct Passage {
     work: f64,
 }
 
+/// Whether `uniform`, in units of `2^-32`, lies below the probability; the bounds of the row as
+/// probabilities if the probability lies outside them (negated, so that a number that is none does too).
+fn below(uniform: f64, probability: f64, row: Row) -> Result<bool, (f64, f64)> {
+    let scaled = probability * ONE;
+    let (low, high) = (f64::from(row.low), f64::from(row.low) + f64::from(row.gap));
+    if low <= scaled && scaled <= high { Ok(uniform < scaled) } else { Err((low / ONE, high / ONE)) }
+}
+
 /// Columns of one block, on the stack.
 struct Block {
-    words: [u64; 2 * BLOCK],
+    words: [u64; 3 * BLOCK],
+    scored: [bool; BLOCK],
     from: [Position; BLOCK],
     cell: [u32; BLOCK],
     channel: [u16; BLOCK],
@@ -69,8 +88,9 @@ impl Exact {
     /// # Errors
     /// [`KernelError`] if a rate has no finite bound or breaks it.
     pub fn new(model: &Model, grid: &Grid) -> Result<Self, KernelError> {
-        let rates = CandidateRates::new(model, grid)?;
-        Self::with_rates(model, grid, rates)
+        let clocks = Clocks::new(model)?;
+        let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
+        Self::build(model, grid, clocks, rates)
     }
 
     /// The same with given candidate rates, which must not lie below the exit rates anywhere.
@@ -78,29 +98,46 @@ impl Exact {
     /// # Errors
     /// As [`Exact::new`].
     pub fn with_rates(model: &Model, grid: &Grid, rates: CandidateRates) -> Result<Self, KernelError> {
-        let table = RateTable::new(model, grid, &rates)?;
-        let states = model.network.states();
+        Self::build(model, grid, Clocks::new(model)?, rates)
+    }
+
+    fn build(model: &Model, grid: &Grid, clocks: Clocks, rates: CandidateRates) -> Result<Self, KernelError> {
+        let tables = Tables::new(model, grid, &clocks, &rates)?;
+        let states = 0..model.network.states().len();
         let length = model.domain.length;
-        let legs: Vec<f64> =
-            states.iter().zip(&rates.state).map(|(s, k)| libm::sqrt(s.diffusivity / k) / length).collect();
+        let legs: Vec<f64> = rates.state.iter().map(|k| 1.0 / (libm::sqrt(*k) * length)).collect();
         // Displacements are rounded to whole units of 2^shift by adding 1.5 * 2^52; the longest possible
         // one, 37 times the longest scale, must stay below 2^51 of these units.
         let longest = legs.iter().copied().fold(0.0, f64::max) * 37.0;
         let shift = (12 + libm::ceil(libm::log2(longest)) as i32).clamp(0, 62) as u32;
         let per_length = libm::exp2(f64::from(63 - shift as i32));
+        let constant: Vec<Option<f64>> = states.clone().map(|s| clocks.constant(s)).collect();
+        let mut passage: Vec<Passage> = model
+            .network
+            .channels()
+            .map(|c| {
+                let exchange = model.constant_exchange(c);
+                let (heat, work) = exchange.map_or((0.0, 0.0), |e| (e.heat, e.work));
+                Passage { to: c.to as u16, heat, work }
+            })
+            .collect();
+        passage.push(Passage { to: 0, heat: 0.0, work: 0.0 });
         Ok(Exact {
             scale: legs.iter().map(|l| l * per_length).collect(),
-            diffusion: states.iter().map(|s| libm::sqrt(2.0 * s.diffusivity) / length * per_length).collect(),
-            channels: model.network.channels().collect(),
-            passage: model
-                .network
-                .channels()
-                .map(|c| Passage { to: c.to as u16, heat: model.heat(c), work: model.work(c) })
+            diffusion: constant
+                .iter()
+                .map(|d| libm::sqrt(2.0 * d.unwrap_or(0.0)) / length * per_length)
                 .collect(),
+            timed_rate: constant.iter().zip(&rates.state).map(|(d, k)| d.unwrap_or(0.0) * k).collect(),
+            variable_clock: constant.iter().any(Option::is_none),
+            variable_exchange: model.network.channels().any(|c| model.constant_exchange(c).is_none()),
+            channels: model.network.channels().collect(),
+            passage,
             model: model.clone(),
             grid: *grid,
             rates,
-            table,
+            tables,
+            clocks,
             shift,
         })
     }
@@ -135,7 +172,7 @@ impl Exact {
         {
             // The upper 6 bits deal the channel, the next 32 decide.
             let c = self.rates.slots[usize::from(state)][(word >> 58) as usize % SLOTS];
-            let row = self.table.rows[usize::from(c) * cells + cell as usize];
+            let row = self.tables.accept[usize::from(c) * cells + cell as usize];
             let u = (word >> 26) as u32;
             *channel = c;
             *accepted = u < row.low;
@@ -160,29 +197,61 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         for (i, &word) in decisions.iter().enumerate() {
-            let row = self.table.rows[usize::from(channel[i]) * cells + cell[i] as usize];
-            let u = (word >> 26) as u32;
-            if u.wrapping_sub(row.low) >= row.gap {
+            let row = self.tables.accept[usize::from(channel[i]) * cells + cell[i] as usize];
+            if ((word >> 26) as u32).wrapping_sub(row.low) >= row.gap {
                 continue;
             }
             let c = self.channels[usize::from(channel[i])];
             let x = position[i].fraction() * self.model.domain.length;
-            let rate = self.model.rate(c, x);
-            let scaled = rate / self.rates.channel[c.index] * 4_294_967_296.0;
-            let (low, high) = (f64::from(row.low), f64::from(row.low) + f64::from(row.gap));
-            // Negated, so that a rate that is not a number is a violation too.
-            if !(low <= scaled && scaled <= high) {
-                let unit = self.rates.channel[c.index] / 4_294_967_296.0;
-                return Err(KernelError::BoundViolated {
-                    channel: channel_name(&self.model, c),
-                    x,
-                    rate,
-                    low: low * unit,
-                    high: high * unit,
-                });
+            let rate = self.model.rate(c, x) / self.clocks.rate(c.from, x);
+            let what = || format!("the rate of {}", channel_name(&self.model, c));
+            // All 58 remaining bits of the word.
+            let uniform = (word & ((1 << 58) - 1)) as f64 / 67_108_864.0;
+            accepted[i] =
+                below(uniform, rate / self.rates.channel[c.index], row).map_err(|(low, high)| {
+                    let unit = self.rates.channel[c.index];
+                    KernelError::BoundViolated {
+                        what: what(),
+                        x,
+                        value: rate,
+                        low: low * unit,
+                        high: high * unit,
+                    }
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Decides which visits are scored, so that each stands for the same time in its state and cell.
+    fn score(
+        &self,
+        words: &[u64],
+        state: &[u16],
+        position: &[Position],
+        cell: &[u32],
+        scored: &mut [bool],
+    ) -> Result<(), KernelError> {
+        let cells = self.grid.cells();
+        for (i, &word) in words.iter().enumerate() {
+            let s = usize::from(state[i]);
+            let entry = s * cells + cell[i] as usize;
+            let row = self.tables.score[entry];
+            let u = (word >> 32) as u32;
+            scored[i] = u < row.low;
+            if u.wrapping_sub(row.low) < row.gap {
+                let x = position[i].fraction() * self.model.domain.length;
+                let clock = self.clocks.rate(s, x);
+                let lowest = self.tables.clock[entry];
+                scored[i] = below(word as f64 / ONE, lowest / clock, row).map_err(|(low, _)| {
+                    KernelError::BoundViolated {
+                        what: format!("the diffusivity of {}", self.model.network.states()[s].name),
+                        x,
+                        value: clock,
+                        low: lowest,
+                        high: lowest / low,
+                    }
+                })?;
             }
-            // All 58 remaining bits of the word, in the same units.
-            accepted[i] = ((word & ((1 << 58) - 1)) as f64) < scaled * 67_108_864.0;
         }
         Ok(())
     }
@@ -192,7 +261,7 @@ impl Exact {
     fn finish<T: Tally>(&self, block: &mut Block, position: &[Position], state: &mut [u16], tally: &mut T) {
         let n = state.len();
         tally.moves(&Moves {
-            visits: true,
+            visits: if self.variable_clock { Visits::Some(&block.scored[..n]) } else { Visits::All },
             state,
             from: &block.from[..n],
             to: position,
@@ -205,16 +274,14 @@ impl Exact {
             block.taken_channel[taken] = block.channel[i];
             block.taken_position[taken] = position[i];
             block.taken_cell[taken] = block.cell[i];
-            // The "no channel" entry is never accepted; it may name any passage.
-            let passage = self.passage.get(usize::from(block.channel[i])).copied().unwrap_or(Passage {
-                to: state[i],
-                heat: 0.0,
-                work: 0.0,
-            });
+            let passage = self.passage[usize::from(block.channel[i])];
             block.taken_heat[taken] = passage.heat;
             block.taken_work[taken] = passage.work;
             state[i] = if block.accepted[i] { passage.to } else { state[i] };
             taken += usize::from(block.accepted[i]);
+        }
+        if self.variable_exchange {
+            self.exchange(block, taken);
         }
         if taken > 0 {
             tally.transitions(&Transitions {
@@ -224,6 +291,16 @@ impl Exact {
                 heat: &block.taken_heat[..taken],
                 work: &block.taken_work[..taken],
             });
+        }
+    }
+
+    /// Fills in heat and work that depend on x; what is not known is booked as zero, and estimators say so.
+    fn exchange(&self, block: &mut Block, taken: usize) {
+        for i in 0..taken {
+            let channel = self.channels[usize::from(block.taken_channel[i])];
+            let x = block.taken_position[i].fraction() * self.model.domain.length;
+            let exchange = self.model.exchange(channel, x);
+            (block.taken_heat[i], block.taken_work[i]) = exchange.map_or((0.0, 0.0), |e| (e.heat, e.work));
         }
     }
 
@@ -239,20 +316,29 @@ impl Exact {
         for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
             let n = state.len();
             for _ in 0..legs {
-                stream.fill(&mut block.words[..2 * n]);
-                let (moves, decisions) = block.words[..2 * n].split_at(n);
-                for (((&word, position), &state), (from, cell)) in moves
-                    .iter()
-                    .zip(position.iter_mut())
-                    .zip(state.iter())
-                    .zip(block.from.iter_mut().zip(&mut block.cell))
-                {
-                    // The lowest bit, which the exponential leaves unused, becomes the sign.
-                    let length = exponential(word) * self.scale[usize::from(state)];
-                    let displacement = f64::from_bits(length.to_bits() ^ (word << 63));
-                    *from = *position;
-                    *position = position.displaced(self.units(displacement));
-                    *cell = position.cell(cells) as u32;
+                // Two words a leg; a third only where visits are scored with a probability.
+                let words = if self.variable_clock { 3 * n } else { 2 * n };
+                stream.fill(&mut block.words[..words]);
+                let (moves, rest) = block.words[..words].split_at(n);
+                let (decisions, scores) = rest.split_at(n);
+                if self.variable_clock {
+                    block.from[..n].copy_from_slice(position);
+                    for i in 0..n {
+                        position[i] = self.displaced(position[i], state[i], self.leg(moves[i], state[i]));
+                        block.cell[i] = position[i].cell(cells) as u32;
+                    }
+                    self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
+                } else {
+                    for (((&word, position), &state), (from, cell)) in moves
+                        .iter()
+                        .zip(position.iter_mut())
+                        .zip(state.iter())
+                        .zip(block.from.iter_mut().zip(&mut block.cell))
+                    {
+                        *from = *position;
+                        *position = position.displaced(self.leg(word, state));
+                        *cell = position.cell(cells) as u32;
+                    }
                 }
                 self.decide(
                     decisions,
@@ -266,6 +352,25 @@ impl Exact {
             }
         }
         Ok(())
+    }
+
+    /// The displacement of a leg: Laplace distributed.
+    #[inline]
+    fn leg(&self, word: u64, state: u16) -> u64 {
+        // The lowest bit, which the exponential leaves unused, becomes the sign.
+        let length = exponential(word) * self.scale[usize::from(state)];
+        self.units(f64::from_bits(length.to_bits() ^ (word << 63)))
+    }
+
+    /// A position displaced in the natural scale of its state.
+    fn displaced(&self, position: Position, state: u16, units: u64) -> Position {
+        match &self.clocks.scale[usize::from(state)] {
+            None => position.displaced(units),
+            Some(scale) => {
+                let y = Position::from_fraction(scale.forward(position.fraction())).displaced(units);
+                Position::from_fraction(scale.backward(y.fraction()))
+            }
+        }
     }
 
     fn timed<T: Tally>(
@@ -297,7 +402,7 @@ impl Exact {
                     let w = walker[i];
                     let (time_word, move_word, decision) = (stream.word(), stream.word(), stream.word());
                     let s = usize::from(chunk_state[w]);
-                    let time = exponential(time_word) / self.rates.state[s];
+                    let time = exponential(time_word) / self.timed_rate[s];
                     let cut = time >= remaining[i];
                     let elapsed = if cut { remaining[i] } else { time };
                     let displacement = self.diffusion[s] * libm::sqrt(elapsed) * standard_normal(move_word);
@@ -324,7 +429,7 @@ impl Exact {
                 }
                 if ended > 0 {
                     tally.moves(&Moves {
-                        visits: false,
+                        visits: Visits::None,
                         state: &cut_state[..ended],
                         from: &cut_from[..ended],
                         to: &cut_to[..ended],
@@ -364,7 +469,8 @@ impl Exact {
 impl Block {
     fn new() -> Self {
         Block {
-            words: [0; 2 * BLOCK],
+            words: [0; 3 * BLOCK],
+            scored: [true; BLOCK],
             from: [Position::default(); BLOCK],
             cell: [0; BLOCK],
             channel: [0; BLOCK],
@@ -383,12 +489,30 @@ impl Kernel for Exact {
         self.scale.len()
     }
 
-    fn dwell(&self, state: usize) -> f64 {
-        1.0 / self.rates.state[state]
+    fn dwell(&self, state: usize, cell: usize) -> f64 {
+        1.0 / (self.rates.state[state] * self.tables.clock[state * self.grid.cells() + cell])
     }
 
-    fn leg_length(&self, state: usize) -> Option<f64> {
-        Some(libm::sqrt(self.model.network.states()[state].diffusivity / self.rates.state[state]))
+    fn leg_law(&self, state: usize) -> Option<LegLaw> {
+        let (cells, length) = (self.grid.cells(), self.model.domain.length);
+        let faces = (0..=cells).map(|k| k as f64 / cells as f64);
+        let scale = self.clocks.scale[state].as_ref();
+        // Time per leg that ends at x is 1/(K c(x)); dy/dx turns a density in y into one in x.
+        let weight = [0.0, length].map(|x| {
+            let slope = scale.map_or(1.0, |s| self.model.resistance(state, x) / s.mean);
+            slope / (self.rates.state[state] * self.clocks.rate(state, x))
+        });
+        Some(LegLaw {
+            length: 1.0 / (libm::sqrt(self.rates.state[state]) * length),
+            faces: match scale {
+                None => faces.collect(),
+                Some(scale) => faces.map(|x| scale.forward(x)).collect(),
+            },
+            candidates: (0..cells)
+                .map(|c| self.rates.state[state] * self.clocks.rate(state, self.grid.cell_middle(c)))
+                .collect(),
+            weight,
+        })
     }
 
     fn advance<T: Tally>(
@@ -400,6 +524,7 @@ impl Kernel for Exact {
     ) -> Result<(), KernelError> {
         match span {
             Span::Legs(legs) => self.untimed(walkers, legs, stream, tally),
+            Span::Duration(_) if self.variable_clock => Err(KernelError::NoElapsedTime),
             Span::Duration(duration) => self.timed(walkers, duration, stream, tally),
         }
     }

@@ -2,9 +2,10 @@
 
 mod bounds;
 mod exact;
+mod scale;
 pub mod start;
 
-pub use bounds::{CandidateRates, RateTable};
+pub use bounds::CandidateRates;
 pub use exact::Exact;
 
 use crate::event::{Tally, Walkers};
@@ -24,28 +25,28 @@ pub enum Span {
 /// Why a kernel could not be made or could not go on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum KernelError {
-    /// A rate lies outside the bound it was promised to obey.
+    /// A rate or a diffusivity lies outside the bound it was promised to obey.
     #[error(
-        "the rate of {channel} at x = {x} is {rate:e}, outside its proven bounds [{low:e}, {high:e}]; \
-         the field that it depends on breaks its promise, and the run would be biased"
+        "{what} (per clock of its state) at x = {x} is {value:e}, outside its proven bounds [{low:e}, \
+         {high:e}]; the field that it depends on breaks its promise, and the run would be biased"
     )]
     BoundViolated {
-        /// Which channel, in words.
-        channel: String,
+        /// What, in words.
+        what: String,
         /// Where.
         x: f64,
         /// The value found.
-        rate: f64,
+        value: f64,
         /// Lower bound.
         low: f64,
         /// Upper bound.
         high: f64,
     },
-    /// A rate has no finite bound.
-    #[error("the rate of {channel} has no finite bound near x = {x}: bounds [{low:e}, {high:e}]")]
+    /// A rate has no finite bound, or a diffusivity no positive one.
+    #[error("{what} has no usable bounds near x = {x}: [{low:e}, {high:e}]")]
     Unbounded {
-        /// Which channel, in words.
-        channel: String,
+        /// What, in words.
+        what: String,
         /// Where.
         x: f64,
         /// Lower bound.
@@ -53,6 +54,20 @@ pub enum KernelError {
         /// Upper bound.
         high: f64,
     },
+    /// A friction varies too roughly for its natural scale to be tabulated.
+    #[error("the friction of {state} varies too roughly: its natural scale is known to {error:.0e} only")]
+    RoughScale {
+        /// Which state.
+        state: String,
+        /// Error as a fraction of the domain.
+        error: f64,
+    },
+    /// Elapsed times are not known where the clock varies.
+    #[error(
+        "exact legs know elapsed times only where diffusivities are constant; give the run \"legs\", or use \
+         euler_maruyama"
+    )]
+    NoElapsedTime,
     /// More states or edges than a walker's columns can name.
     #[error("at most {limit} {what} are possible, found {found}")]
     TooMany {
@@ -65,6 +80,21 @@ pub enum KernelError {
     },
 }
 
+/// How an exact leg in one state ends: Laplace distributed around its start, in the natural scale `y` of
+/// the state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LegLaw {
+    /// Scale of the law over the length of the domain.
+    pub length: f64,
+    /// `y/L` at the faces of the fine cells, from 0 to 1.
+    pub faces: Vec<f64>,
+    /// Candidates per physical time in each fine cell.
+    pub candidates: Vec<f64>,
+    /// Density in x of physical time per leg that ends there, over the density in y/L of ends: at the left
+    /// and the right wall.
+    pub weight: [f64; 2],
+}
+
 /// A Markov transition of a group of walkers.
 ///
 /// A kernel owns its inner loop over the columns of a group and is generic in the tally, so that the
@@ -74,13 +104,12 @@ pub trait Kernel: Sync {
     /// Number of internal states.
     fn states(&self) -> usize;
 
-    /// Physical time that one visit in `state` stands for: the expected time between two candidate
-    /// transitions for exact legs, the step for a stepped method.
-    fn dwell(&self, state: usize) -> f64;
+    /// Physical time that one scored visit in `state` and fine cell `cell` stands for: the expected time
+    /// between two candidate transitions for exact legs, the step for a stepped method.
+    fn dwell(&self, state: usize, cell: usize) -> f64;
 
-    /// Decay length `sqrt(D/K)` of the Laplace law of a leg in `state`, if the kernel's moves are
-    /// exact untimed or timed legs; point densities can then be had without a bin.
-    fn leg_length(&self, _state: usize) -> Option<f64> {
+    /// The law of a leg in `state`, if legs are exact; point densities can then be had without a bin.
+    fn leg_law(&self, _state: usize) -> Option<LegLaw> {
         None
     }
 

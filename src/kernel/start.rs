@@ -34,18 +34,19 @@ pub fn start<K: Kernel>(
     stream: &mut Stream,
 ) -> Walkers {
     let cells = grid.cells();
-    let states = model.network.states();
-    let mut cumulative = Vec::with_capacity(cells * states.len());
+    let states = model.network.states().len();
+    let mut cumulative = Vec::with_capacity(cells * states);
     let mut sum = 0.0;
     for cell in 0..cells {
-        let occupancy = model.local_equilibrium(grid.cell_middle(cell));
-        let mean: f64 = occupancy.iter().zip(states).map(|(p, s)| p * s.diffusivity).sum();
+        let x = grid.cell_middle(cell);
+        let occupancy = model.local_equilibrium(x);
+        let mean: f64 = occupancy.iter().enumerate().map(|(s, p)| p * model.diffusivity(s, x)).sum();
         for (state, p) in occupancy.iter().enumerate() {
             let density = match law {
                 Start::LocalEquilibrium => p / mean,
                 Start::Uniform => *p,
             };
-            sum += if untimed { density / kernel.dwell(state) } else { density };
+            sum += if untimed { density / kernel.dwell(state, cell) } else { density };
             cumulative.push(sum);
         }
     }
@@ -53,7 +54,7 @@ pub fn start<K: Kernel>(
     for k in 0..n {
         let quantile = (k as f64 + open_unit(stream.word())) / n as f64 * sum;
         let entry = cumulative.partition_point(|c| *c <= quantile).min(cumulative.len() - 1);
-        let (cell, state) = (entry / states.len(), entry % states.len());
+        let (cell, state) = (entry / states, entry % states);
         let x = (cell as f64 + open_unit(stream.word())) / cells as f64;
         walkers.position.push(Position::from_fraction(x));
         walkers.state.push(state as u16);

@@ -23,6 +23,10 @@ pub trait Field: fmt::Debug + Send + Sync {
     fn kinks(&self, _range: Interval) -> Vec<f64> {
         Vec::new()
     }
+    /// The value, if it is the same everywhere.
+    fn constant(&self) -> Option<f64> {
+        None
+    }
     /// How the field is written, for manifests and messages.
     fn describe(&self) -> String;
 }
@@ -40,6 +44,9 @@ impl Field for Uniform {
     }
     fn bounds(&self, _x: Interval) -> Interval {
         Interval::point(self.0)
+    }
+    fn constant(&self) -> Option<f64> {
+        Some(self.0)
     }
     fn describe(&self) -> String {
         format!("{}", self.0)
@@ -59,6 +66,9 @@ impl Field for Expression {
     }
     fn kinks(&self, range: Interval) -> Vec<f64> {
         Expression::kinks(self, 0, range)
+    }
+    fn constant(&self) -> Option<f64> {
+        Expression::constant(self)
     }
     fn describe(&self) -> String {
         self.source().to_owned()

@@ -6,12 +6,15 @@
 
 mod domain;
 mod field;
+mod motility;
 mod network;
 
 pub use domain::{Boundary, Domain};
 pub use field::{Field, Uniform};
-pub use network::{Channel, Edge, Network, NetworkError, State};
+pub use motility::Motility;
+pub use network::{Channel, Edge, Exchange, Network, NetworkError, RateLaw, State};
 
+use crate::expression::Interval;
 use std::sync::Arc;
 
 /// A particle with internal states in a temperature field, overdamped in x (Eqs 3-4 of the paper):
@@ -20,13 +23,25 @@ use std::sync::Arc;
 pub struct Model {
     /// Where the particle moves.
     pub domain: Domain,
-    /// `k_B T(x)` as an energy; positive on the whole domain.
+    /// `T(x)` in the unit of the file; positive on the whole domain.
     pub temperature: Arc<dyn Field>,
+    /// `k_B` in the file's unit of energy per unit of temperature; 1 in reduced units.
+    pub boltzmann: f64,
     /// Internal states and the edges between them.
     pub network: Network,
 }
 
 impl Model {
+    /// `k_B T(x)`, an energy.
+    pub fn thermal_energy(&self, x: f64) -> f64 {
+        self.boltzmann * self.temperature.value(x)
+    }
+
+    /// An interval that contains `k_B T` everywhere on `x`.
+    pub fn thermal_energy_bounds(&self, x: Interval) -> Interval {
+        Interval::point(self.boltzmann) * self.temperature.bounds(x)
+    }
+
     /// How long the slowest part of the system remembers its beginning, roughly:
     /// `L^2/(pi^2 min <D>) + sum_edges 1/(k_f + k_b)` at the place where each is slowest.
     ///
@@ -34,13 +49,12 @@ impl Model {
     /// they take to mix. An order of magnitude for burn-in and warnings, **not** a spectral gap.
     pub fn relaxation_time(&self) -> f64 {
         const SAMPLES: usize = 65;
-        let states = self.network.states();
         let (mut slowest_diffusion, mut slowest_mixing) = (f64::INFINITY, 0.0f64);
         for k in 0..SAMPLES {
             let x = self.domain.length * k as f64 / (SAMPLES - 1) as f64;
             let p = self.local_equilibrium(x);
             slowest_diffusion =
-                slowest_diffusion.min(p.iter().zip(states).map(|(p, s)| p * s.diffusivity).sum());
+                slowest_diffusion.min(p.iter().enumerate().map(|(i, p)| p * self.diffusivity(i, x)).sum());
             let rates: Vec<f64> = self.network.channels().map(|c| self.rate(c, x)).collect();
             let mixing =
                 rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();

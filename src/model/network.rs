@@ -1,30 +1,78 @@
 //! Internal states and the edges between them (Eqs 3, 8 of the paper).
 
-use super::Model;
+use super::{Field, Model, Motility, Uniform};
 use crate::expression::Interval;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// An internal state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// Its name, unique in the network.
     pub name: String,
-    /// Energy `E_i`.
+    /// Enthalpy `H_i`; the energy `E_i` where the state has no entropy.
     pub energy: f64,
-    /// Diffusivity `D_i >= 0`, length^2/time.
-    pub diffusivity: f64,
+    /// Entropy `s_i` in units of k_B: the state weighs in with the free energy `F_i = H_i - k_B T s_i`.
+    pub entropy: f64,
+    /// How it moves in x.
+    pub motility: Motility,
 }
 
-/// One reversible channel between two states. Several edges may join the same two states: their rates
-/// add, but counts, heat and work are kept per edge.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+impl State {
+    /// A state with an energy and a constant diffusivity.
+    pub fn new(name: impl Into<String>, energy: f64, diffusivity: f64) -> Self {
+        let motility = Motility::Diffusivity(Arc::new(Uniform(diffusivity)));
+        State { name: name.into(), energy, entropy: 0.0, motility }
+    }
+}
+
+/// How fast the two directions of an edge are.
+#[derive(Clone, Debug)]
+pub enum RateLaw {
+    /// Over a barrier, `k = nu exp(-(B - F_from -+ f/2)/(k_B T))` (Eq 8 with an affinity): detailed
+    /// balance for `f = 0`, work `f` per forward passage otherwise.
+    Activated {
+        /// Attempt rate `nu >= 0`, 1/time.
+        attempt_rate: f64,
+        /// Barrier `B` on the absolute energy scale.
+        barrier: f64,
+        /// Affinity `f`, an energy: forward times `exp(+f/2kT)`, backward times `exp(-f/2kT)`.
+        affinity: f64,
+    },
+    /// Given as functions of position, 1/time; a direction that is not given has rate zero.
+    Free {
+        /// `between[0] -> between[1]`.
+        forward: Option<Arc<dyn Field>>,
+        /// `between[1] -> between[0]`.
+        backward: Option<Arc<dyn Field>>,
+    },
+}
+
+/// One channel between two states. Several edges may join the same two states: their rates add, but
+/// counts, heat and work are kept per edge.
+#[derive(Clone, Debug)]
 pub struct Edge {
     /// The two states; forward is `between[0] -> between[1]`.
     pub between: [usize; 2],
-    /// Attempt rate `nu >= 0`, 1/time.
-    pub attempt_rate: f64,
-    /// Barrier `B` on the absolute energy scale.
-    pub barrier: f64,
+    /// Its rates.
+    pub law: RateLaw,
+}
+
+impl Edge {
+    /// A passive edge over a barrier.
+    pub fn new(between: [usize; 2], attempt_rate: f64, barrier: f64) -> Self {
+        Edge { between, law: RateLaw::Activated { attempt_rate, barrier, affinity: 0.0 } }
+    }
+
+    /// Whether each direction, forward and backward, can be taken at all.
+    pub fn open(&self) -> [bool; 2] {
+        match &self.law {
+            RateLaw::Activated { attempt_rate, .. } => [*attempt_rate > 0.0; 2],
+            RateLaw::Free { forward, backward } => {
+                [forward, backward].map(|f| f.as_ref().is_some_and(|f| f.constant() != Some(0.0)))
+            }
+        }
+    }
 }
 
 /// A directed edge: what a particle takes when it makes a transition. Channel `2 e` is edge `e`
@@ -69,16 +117,25 @@ pub enum NetworkError {
         /// What it must be.
         must: &'static str,
     },
-    /// The states fall into groups that no transition joins, so the stationary law is not unique.
-    #[error("state {state} cannot be reached from state 0")]
+    /// The states do not all lead to each other, so the stationary law is not unique or not positive.
+    #[error("there is no way {direction} state {state}")]
     Disconnected {
-        /// The first state out of reach.
+        /// The first state without one.
         state: usize,
+        /// `to` or `back from`: between the first state and this one.
+        direction: &'static str,
     },
 }
 
+impl Channel {
+    /// Whether it is the forward direction of its edge.
+    pub fn is_forward(self) -> bool {
+        self.index.is_multiple_of(2)
+    }
+}
+
 /// States and edges, checked once when the network is made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Network {
     states: Vec<State>,
     edges: Vec<Edge>,
@@ -88,61 +145,52 @@ impl Network {
     /// Checks and makes a network.
     ///
     /// # Errors
-    /// One [`NetworkError`] per violated condition: finite energies, finite positive diffusivities,
-    /// finite non-negative attempt rates, edges between two different existing states, and every
-    /// state reachable from the first along edges with a positive attempt rate.
+    /// One [`NetworkError`] per violated condition: finite energies and entropies, positive constant
+    /// diffusivities or frictions, finite parameters of edges between two different existing states, and
+    /// a way from every state to every other.
     pub fn new(states: Vec<State>, edges: Vec<Edge>) -> Result<Self, NetworkError> {
         if states.is_empty() {
             return Err(NetworkError::NoState);
         }
         for (state, s) in states.iter().enumerate() {
-            if !s.energy.is_finite() {
-                return Err(NetworkError::State { state, what: "energy", must: "finite", found: s.energy });
-            }
-            if !(s.diffusivity.is_finite() && s.diffusivity > 0.0) {
-                return Err(NetworkError::State {
-                    state,
-                    what: "diffusivity",
-                    must: "positive and finite",
-                    found: s.diffusivity,
-                });
+            let (what, field) = s.motility.parts();
+            let checks = [
+                ("energy", "finite", s.energy, s.energy.is_finite()),
+                ("entropy", "finite", s.entropy, s.entropy.is_finite()),
+                // Fields that vary are proven positive by whoever knows the domain.
+                (what, "positive and finite", field.constant().unwrap_or(1.0), {
+                    field.constant().is_none_or(|d| d > 0.0 && d.is_finite())
+                }),
+            ];
+            for (what, must, found, holds) in checks {
+                if !holds {
+                    return Err(NetworkError::State { state, what, must, found });
+                }
             }
         }
         for (edge, e) in edges.iter().enumerate() {
             if e.between[0] == e.between[1] || e.between.iter().any(|&s| s >= states.len()) {
-                return Err(NetworkError::Edge {
-                    edge,
-                    what: "between",
-                    must: "two different states of the model",
-                });
+                let must = "two different states of the model";
+                return Err(NetworkError::Edge { edge, what: "between", must });
             }
-            if !(e.attempt_rate.is_finite() && e.attempt_rate >= 0.0) {
-                return Err(NetworkError::Edge {
-                    edge,
-                    what: "attempt_rate",
-                    must: "finite and not negative",
-                });
-            }
-            if !e.barrier.is_finite() {
-                return Err(NetworkError::Edge { edge, what: "barrier", must: "finite" });
-            }
-        }
-        let mut reached = vec![false; states.len()];
-        let mut open = vec![0];
-        reached[0] = true;
-        while let Some(s) = open.pop() {
-            for e in edges.iter().filter(|e| e.attempt_rate > 0.0 && e.between.contains(&s)) {
-                let other = if e.between[0] == s { e.between[1] } else { e.between[0] };
-                if !reached[other] {
-                    reached[other] = true;
-                    open.push(other);
+            if let RateLaw::Activated { attempt_rate, barrier, affinity } = e.law {
+                if !(attempt_rate.is_finite() && attempt_rate >= 0.0) {
+                    let must = "finite and not negative";
+                    return Err(NetworkError::Edge { edge, what: "attempt_rate", must });
+                }
+                for (what, value) in [("barrier", barrier), ("affinity", affinity)] {
+                    if !value.is_finite() {
+                        return Err(NetworkError::Edge { edge, what, must: "finite" });
+                    }
                 }
             }
         }
-        match reached.iter().position(|r| !r) {
-            Some(state) => Err(NetworkError::Disconnected { state }),
-            None => Ok(Network { states, edges }),
+        for (direction, back) in [("to", false), ("back from", true)] {
+            if let Some(state) = unreached(states.len(), &edges, back) {
+                return Err(NetworkError::Disconnected { state, direction });
+            }
         }
+        Ok(Network { states, edges })
     }
 
     /// The states, in file order.
@@ -178,22 +226,74 @@ impl Network {
     }
 }
 
+/// The first state that cannot be reached from the first (or, `back`, from which it cannot be reached).
+fn unreached(states: usize, edges: &[Edge], back: bool) -> Option<usize> {
+    let mut reached = vec![false; states];
+    let mut open = vec![0];
+    reached[0] = true;
+    while let Some(s) = open.pop() {
+        for e in edges {
+            let [forward, backward] = e.open();
+            let ways = [(e.between, forward), ([e.between[1], e.between[0]], backward)];
+            for ([from, to], possible) in ways {
+                let (from, to) = if back { (to, from) } else { (from, to) };
+                if possible && from == s && !reached[to] {
+                    reached[to] = true;
+                    open.push(to);
+                }
+            }
+        }
+    }
+    reached.iter().position(|r| !r)
+}
+
+/// Heat and work of a passage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exchange {
+    /// Heat absorbed from the bath: energy gained less work.
+    pub heat: f64,
+    /// Work done on the particle.
+    pub work: f64,
+}
+
 impl Model {
-    /// Rate constant of a channel at `x`, `k = nu exp(-(B - E_from)/T(x))` (Eq 8), 1/time.
+    /// Rate constant of a channel at `x`, 1/time (Eq 8; see [`RateLaw`]).
     pub fn rate(&self, channel: Channel, x: f64) -> f64 {
-        let edge = &self.network.edges[channel.edge];
-        let height = edge.barrier - self.network.states[channel.from].energy;
-        edge.attempt_rate * libm::exp(-height / self.temperature.value(x))
+        match &self.network.edges[channel.edge].law {
+            RateLaw::Activated { attempt_rate, barrier, affinity } => {
+                let (height, factor) = self.activation(channel, *barrier, *affinity);
+                attempt_rate * factor * libm::exp(-height / self.thermal_energy(x))
+            }
+            RateLaw::Free { forward, backward } => {
+                let field = if channel.is_forward() { forward } else { backward };
+                field.as_ref().map_or(0.0, |f| f.value(x))
+            }
+        }
     }
 
     /// An interval that contains the rate constant of a channel everywhere on `x`.
     pub fn rate_bounds(&self, channel: Channel, x: Interval) -> Interval {
-        let edge = &self.network.edges[channel.edge];
-        let height = edge.barrier - self.network.states[channel.from].energy;
-        // The rate is monotone in T, so bounds on T give the tightest bounds on k; the division is
-        // done in interval arithmetic so that rounding is covered as well.
-        let exponent = -(Interval::point(height) / self.temperature.bounds(x));
-        Interval::point(edge.attempt_rate) * exponent.exp()
+        match &self.network.edges[channel.edge].law {
+            RateLaw::Activated { attempt_rate, barrier, affinity } => {
+                // The rate is monotone in T, so bounds on T give the tightest bounds on k; products and
+                // quotients are taken in interval arithmetic so that rounding is covered as well.
+                let (height, factor) = self.activation(channel, *barrier, *affinity);
+                let exponent = -(Interval::point(height) / self.thermal_energy_bounds(x));
+                Interval::point(*attempt_rate) * Interval::point(factor) * exponent.exp()
+            }
+            RateLaw::Free { forward, backward } => {
+                let field = if channel.is_forward() { forward } else { backward };
+                field.as_ref().map_or(Interval::point(0.0), |f| f.bounds(x))
+            }
+        }
+    }
+
+    /// Height above the enthalpy of the state left, less the share of the affinity, and the factor
+    /// `exp(-s_from)`: `exp(F_from/kT) = exp(H_from/kT) exp(-s_from)`.
+    fn activation(&self, channel: Channel, barrier: f64, affinity: f64) -> (f64, f64) {
+        let from = &self.network.states[channel.from];
+        let driven = if channel.is_forward() { 0.5 * affinity } else { -0.5 * affinity };
+        (barrier - from.energy - driven, libm::exp(-from.entropy))
     }
 
     /// Total rate of leaving `state` at `x`, 1/time.
@@ -201,22 +301,72 @@ impl Model {
         self.network.channels().filter(|c| c.from == state).map(|c| self.rate(c, x)).sum()
     }
 
-    /// Heat absorbed from the bath in one passage along a channel: the energy gained, `E_to - E_from`.
-    pub fn heat(&self, channel: Channel) -> f64 {
-        self.network.states[channel.to].energy - self.network.states[channel.from].energy
+    /// Heat and work of one passage along a channel at `x`; `None` for a free rate whose other direction
+    /// is not given, because nothing is then known about the heat.
+    ///
+    /// Over a barrier, work `+f` forward and `-f` backward; for free rates heat `-kT ln(k_f/k_b)`. The
+    /// rest of the enthalpy gained is the other of the two.
+    pub fn exchange(&self, channel: Channel, x: f64) -> Option<Exchange> {
+        let states = &self.network.states;
+        let gained = states[channel.to].energy - states[channel.from].energy;
+        match &self.network.edges[channel.edge].law {
+            RateLaw::Activated { affinity, .. } => {
+                let work = if channel.is_forward() { *affinity } else { -affinity };
+                Some(Exchange { heat: gained - work, work })
+            }
+            RateLaw::Free { forward: Some(f), backward: Some(b) } => {
+                let (f, b) = (f.value(x), b.value(x));
+                let ratio = if channel.is_forward() { f / b } else { b / f };
+                let heat = -self.thermal_energy(x) * libm::log(ratio);
+                heat.is_finite().then_some(Exchange { heat, work: gained - heat })
+            }
+            RateLaw::Free { .. } => None,
+        }
     }
 
-    /// Work done on the particle in one passage along a channel; zero for an edge that is not driven.
-    pub fn work(&self, _channel: Channel) -> f64 {
-        0.0
+    /// The same where it does not depend on x.
+    pub fn constant_exchange(&self, channel: Channel) -> Option<Exchange> {
+        match &self.network.edges[channel.edge].law {
+            RateLaw::Activated { .. } => self.exchange(channel, 0.0),
+            RateLaw::Free { .. } => None,
+        }
     }
 
-    /// Occupancies at local equilibrium, `p_i(x) = exp(-E_i/T(x)) / sum_j exp(-E_j/T(x))`.
+    /// Whether heat is defined on every edge.
+    pub fn has_heat(&self) -> bool {
+        self.network.edges.iter().all(|e| match &e.law {
+            RateLaw::Activated { .. } => true,
+            RateLaw::Free { forward, backward } => forward.is_some() && backward.is_some(),
+        })
+    }
+
+    /// Occupancies at which the transitions balance at `x` without motion: the null vector `p` of the
+    /// rate matrix, `K(x) p = 0`, normalised. With detailed balance these are the Boltzmann weights
+    /// `exp(-F_i/kT)`; in a driven network they are not.
     pub fn local_equilibrium(&self, x: f64) -> Vec<f64> {
-        let t = self.temperature.value(x);
-        let lowest = self.network.states.iter().map(|s| s.energy).fold(f64::INFINITY, f64::min);
-        let mut p: Vec<f64> =
-            self.network.states.iter().map(|s| libm::exp(-(s.energy - lowest) / t)).collect();
+        let n = self.network.states.len();
+        let mut rate = vec![vec![0.0; n]; n];
+        for channel in self.network.channels() {
+            rate[channel.from][channel.to] += self.rate(channel, x);
+        }
+        // Grassmann, Taksar & Heyman, Oper. Res. 33, 1107 (1985): elimination of states one by one
+        // without any subtraction, accurate to rounding whatever the spread of the rates.
+        for k in (1..n).rev() {
+            let exit: f64 = rate[k][..k].iter().sum();
+            for i in 0..k {
+                let share = if exit > 0.0 { rate[i][k] / exit } else { 0.0 };
+                rate[i][k] = share;
+                for j in 0..k {
+                    if j != i {
+                        rate[i][j] += share * rate[k][j];
+                    }
+                }
+            }
+        }
+        let mut p = vec![1.0; n];
+        for k in 1..n {
+            p[k] = (0..k).map(|i| p[i] * rate[i][k]).sum();
+        }
         let sum: f64 = p.iter().sum();
         p.iter_mut().for_each(|w| *w /= sum);
         p

@@ -41,7 +41,8 @@ impl FastLimit {
     /// [`TheoryError::Length`], [`TheoryError::Temperature`]; [`TheoryError::Driven`] if an edge
     /// does work, since the occupancies are not Boltzmann's then.
     pub fn new(model: &Model) -> Result<Self, TheoryError> {
-        let mut driven = model.network.channels().filter(|c| model.work(*c) != 0.0);
+        let mut driven =
+            model.network.channels().filter(|c| model.exchange(*c, 0.0).is_none_or(|e| e.work != 0.0));
         if let Some(channel) = driven.next() {
             return Err(TheoryError::Driven { edge: channel.edge });
         }
@@ -90,7 +91,7 @@ impl FastLimit {
     /// Mean diffusivity `<D>(x) = sum_i p_i D_i`, length^2/time.
     pub fn mean_diffusivity(&self, x: f64) -> f64 {
         let occupancy = self.model.local_equilibrium(x);
-        occupancy.iter().zip(self.model.network.states()).map(|(p, s)| p * s.diffusivity).sum()
+        occupancy.iter().enumerate().map(|(s, p)| p * self.model.diffusivity(s, x)).sum()
     }
 
     /// Densities `P_i = p_i C/<D>` (Eq 9), 1/length.
@@ -104,7 +105,8 @@ impl FastLimit {
         let (occupancy, states) = (self.model.local_equilibrium(x), self.model.network.states());
         let mean: f64 = occupancy.iter().zip(states).map(|(p, s)| p * s.energy).sum();
         let pairs = occupancy.iter().zip(states);
-        let covariance: f64 = pairs.map(|(p, s)| p * (s.energy - mean) * s.diffusivity).sum();
+        let terms = pairs.enumerate().map(|(i, (p, s))| p * (s.energy - mean) * self.model.diffusivity(i, x));
+        let covariance: f64 = terms.sum();
         let t = self.model.temperature.value(x);
         covariance / (self.mean_diffusivity(x) * t * t)
     }
@@ -141,8 +143,8 @@ impl FastLimit {
         let mut to = vec![vec![0.0; n]; n];
         for (edge, [forward, backward]) in self.model.network.edges().iter().zip(rates(&self.model, x)?) {
             let [a, b] = edge.between;
-            to[b][a] += forward / states[a].diffusivity;
-            to[a][b] += backward / states[b].diffusivity;
+            to[b][a] += forward / self.model.diffusivity(a, x);
+            to[a][b] += backward / self.model.diffusivity(b, x);
         }
         // Detailed balance makes K D^-1 similar to a symmetric matrix.
         let symmetric: Vec<Vec<f64>> = (0..n)
@@ -173,7 +175,8 @@ impl FastLimit {
     fn weights(&self, x: f64) -> (Vec<f64>, f64) {
         let states = self.model.network.states();
         let occupancy = self.model.local_equilibrium(x);
-        let mut weights: Vec<f64> = occupancy.iter().zip(states).map(|(p, s)| p * s.diffusivity).collect();
+        let mut weights: Vec<f64> =
+            occupancy.iter().enumerate().map(|(i, p)| p * self.model.diffusivity(i, x)).collect();
         let sum: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|w| *w /= sum);
         let mean = weights.iter().zip(states).map(|(w, s)| w * s.energy).sum();
@@ -218,11 +221,10 @@ impl Profile for FastLimit {
 
     /// Only the currents in x dissipate in the limit.
     fn entropy_production(&self) -> f64 {
-        let states = self.model.network.states();
         integrate(&self.vertices, 0.0, self.model.domain.length, |x| {
             let flows = self.current_at(x).into_iter().zip(self.density_at(x));
-            let terms = flows.zip(states).filter(|((_, p), _)| *p > 0.0);
-            terms.map(|((j, p), s)| j * j / (s.diffusivity * p)).sum()
+            let terms = flows.enumerate().filter(|(_, (_, p))| *p > 0.0);
+            terms.map(|(i, (j, p))| j * j / (self.model.diffusivity(i, x) * p)).sum()
         })
     }
 

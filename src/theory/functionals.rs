@@ -176,7 +176,7 @@ pub(super) fn integrate(vertices: &[f64], lo: f64, hi: f64, f: impl Fn(f64) -> f
 fn work(law: &impl Profile, lo: f64, hi: f64) -> Option<f64> {
     let model = law.model();
     let forward = model.network.channels().filter(|c| c.index % 2 == 0);
-    let driven: Vec<_> = forward.filter(|c| model.work(*c) != 0.0).collect();
+    let driven: Vec<_> = forward.filter(|c| model.exchange(*c, 0.0).is_none_or(|e| e.work != 0.0)).collect();
     if driven.is_empty() {
         return Some(0.0);
     }
@@ -187,8 +187,8 @@ fn work(law: &impl Profile, lo: f64, hi: f64) -> Option<f64> {
         let p = law.densities(x);
         let power = |c: &crate::model::Channel| {
             let back = model.network.channel(c.index + 1);
-            model.work(*c) * model.rate(*c, x) * p[c.from]
-                + model.work(back) * model.rate(back, x) * p[back.from]
+            model.exchange(*c, x).map_or(0.0, |e| e.work) * model.rate(*c, x) * p[c.from]
+                + model.exchange(back, x).map_or(0.0, |e| e.work) * model.rate(back, x) * p[back.from]
         };
         driven.iter().map(power).sum()
     }))

@@ -19,13 +19,13 @@
 //! use soret::theory::stationary::{self, Options};
 //! use std::sync::Arc;
 //!
-//! let state = |name: &str, energy, diffusivity| State { name: name.into(), energy, diffusivity };
 //! let model = Model {
 //!     domain: Domain { length: 1.0, walls: Boundary::Reflecting },
 //!     temperature: Arc::new(Uniform(1.0)),
+//!     boltzmann: 1.0,
 //!     network: Network::new(
-//!         vec![state("excited", 1.0, 1e-2), state("ground", 0.0, 1e-3)],
-//!         vec![Edge { between: [0, 1], attempt_rate: 1.0, barrier: 1.5 }],
+//!         vec![State::new("excited", 1.0, 1e-2), State::new("ground", 0.0, 1e-3)],
+//!         vec![Edge::new([0, 1], 1.0, 1.5)],
 //!     )?,
 //! };
 //! let solution = stationary::solve(&model, &Options::default())?;

@@ -261,8 +261,8 @@ fn thinnest_layer(model: &Model, x: f64) -> Result<f64, TheoryError> {
     let mut leaving = vec![0.0; states.len()];
     for (edge, [forward, backward]) in model.network.edges().iter().zip(rates(model, x)?) {
         let [a, b] = edge.between;
-        leaving[a] += forward / states[a].diffusivity;
-        leaving[b] += backward / states[b].diffusivity;
+        leaving[a] += forward / model.diffusivity(a, 0.0);
+        leaving[b] += backward / model.diffusivity(b, 0.0);
     }
     let largest = leaving.into_iter().fold(0.0, f64::max);
     let length = model.domain.length;
@@ -309,7 +309,8 @@ pub(super) struct Law {
 impl Law {
     /// Solves on a given mesh with a given polynomial degree.
     fn new(model: &Model, mesh: &[f64], reference: &Reference) -> Result<Self, TheoryError> {
-        let diffusivities: Vec<f64> = model.network.states().iter().map(|s| s.diffusivity).collect();
+        let diffusivities: Vec<f64> =
+            (0..model.network.states().len()).map(|s| model.diffusivity(s, 0.0)).collect();
         let pairs: Vec<[usize; 2]> = model.network.edges().iter().map(|e| e.between).collect();
         let couplings = mesh
             .windows(2)

@@ -1,0 +1,246 @@
+//! The natural scale and the clock of a state: what turns its motion into plain Brownian motion.
+//!
+//! A diffusion with generator `L f = D f'' + b f'` is, in its natural scale `y = s(x)` with
+//! `s' = exp(-int b/D)`, a Brownian motion run by the clock `ds = D s'^2 dt`. For an Ito diffusivity
+//! `s' = 1`; for a friction `s' = gamma`. In `y`, and counted by the clock, legs are those of a free
+//! particle with unit diffusivity, whatever `D(x)`: nothing is approximated.
+
+use super::KernelError;
+use crate::expression::Interval;
+use crate::model::{Field, Model, Motility};
+
+/// Map between `x/L` and `y/L`, `y(x) = int_0^x gamma / mean(gamma)`, both onto [0, 1].
+///
+/// Tabulated as cubic Hermite pieces with exact integrals and slopes at the nodes; nodes are doubled
+/// until the error in the middle of the pieces, measured against quadrature, is below 1e-12 of the domain.
+#[derive(Clone, Debug)]
+pub(super) struct NaturalScale {
+    /// Mean of the slope field over the domain.
+    pub mean: f64,
+    /// Nodes in x/L and y/L, and slope dy/dx right of each node and left of the next.
+    x: Vec<f64>,
+    y: Vec<f64>,
+    slope: Vec<[f64; 2]>,
+    /// First piece for each of equal parts of [0, 1], in x and in y.
+    guide_x: Vec<u32>,
+    guide_y: Vec<u32>,
+}
+
+/// Error of the map, as a fraction of the domain, at which refinement ends, and beyond which the map is
+/// refused.
+const FINE: f64 = 1e-12;
+const ROUGH: f64 = 1e-9;
+const FEWEST_PIECES: usize = 1024;
+const MOST_PIECES: usize = 1 << 16;
+
+impl NaturalScale {
+    /// The scale with slope proportional to `slope` on `[0, length]`.
+    pub fn new(slope: &dyn Field, length: f64, state: &str) -> Result<Self, KernelError> {
+        let kinks: Vec<f64> = slope.kinks(Interval::new(0.0, length)).iter().map(|x| x / length).collect();
+        let mut pieces = FEWEST_PIECES;
+        loop {
+            let (map, error) = Self::with_pieces(slope, length, &kinks, pieces);
+            if error <= FINE {
+                return Ok(map);
+            }
+            if pieces >= MOST_PIECES {
+                return if error <= ROUGH {
+                    Ok(map)
+                } else {
+                    Err(KernelError::RoughScale { state: state.into(), error })
+                };
+            }
+            pieces *= 4;
+        }
+    }
+
+    fn with_pieces(slope: &dyn Field, length: f64, kinks: &[f64], pieces: usize) -> (Self, f64) {
+        let mut x: Vec<f64> = (0..=pieces).map(|k| k as f64 / pieces as f64).collect();
+        x.extend(kinks.iter().filter(|k| **k > 0.0 && **k < 1.0));
+        x.sort_by(f64::total_cmp);
+        x.dedup_by(|a, b| *a - *b < 1e-15);
+        // One-sided values at kinks: evaluate a little inside each piece.
+        let inside = |a: f64, b: f64| (a + 1e-9 * (b - a)) * length;
+        let value = |fraction: f64| slope.value(fraction * length);
+        let integral = |a: f64, b: f64| gauss(&value, a, b);
+        let mut y = vec![0.0];
+        let mut slopes = Vec::with_capacity(x.len() - 1);
+        let mut sum = 0.0;
+        for w in x.windows(2) {
+            sum += integral(w[0], w[1]);
+            y.push(sum);
+            slopes.push([slope.value(inside(w[0], w[1])), slope.value(inside(w[1], w[0]))]);
+        }
+        y.iter_mut().for_each(|v| *v /= sum);
+        slopes.iter_mut().flatten().for_each(|s| *s /= sum);
+        let mut map = NaturalScale { mean: sum, guide_x: guide(&x), guide_y: guide(&y), x, y, slope: slopes };
+        // Pieces whose cubic would not be monotone become straight.
+        for (k, slopes) in map.slope.iter_mut().enumerate() {
+            let chord = (map.y[k + 1] - map.y[k]) / (map.x[k + 1] - map.x[k]);
+            if slopes.iter().any(|s| *s > 3.0 * chord) {
+                *slopes = [chord; 2];
+            }
+        }
+        let error = (0..map.slope.len())
+            .map(|k| {
+                let middle = 0.5 * (map.x[k] + map.x[k + 1]);
+                (map.piece(k, middle).0 - map.y[k] - integral(map.x[k], middle) / sum).abs()
+            })
+            .fold(0.0, f64::max);
+        (map, error)
+    }
+
+    /// Value and slope of piece `k` at `x`.
+    fn piece(&self, k: usize, x: f64) -> (f64, f64) {
+        let (width, rise) = (self.x[k + 1] - self.x[k], self.y[k + 1] - self.y[k]);
+        let t = (x - self.x[k]) / width;
+        let [a, b] = self.slope[k].map(|s| s * width);
+        // y0 + a t + (3 rise - 2a - b) t^2 + (a + b - 2 rise) t^3
+        let (c2, c3) = (3.0 * rise - 2.0 * a - b, a + b - 2.0 * rise);
+        (self.y[k] + t * (a + t * (c2 + t * c3)), (a + t * (2.0 * c2 + t * 3.0 * c3)) / width)
+    }
+
+    /// `y/L` at `x/L`.
+    pub fn forward(&self, x: f64) -> f64 {
+        self.piece(find(&self.x, &self.guide_x, x), x).0
+    }
+
+    /// `x/L` at `y/L`.
+    pub fn backward(&self, y: f64) -> f64 {
+        let k = find(&self.y, &self.guide_y, y);
+        let (low, high) = (self.x[k], self.x[k + 1]);
+        let rise = self.y[k + 1] - self.y[k];
+        let mut x = low + (high - low) * ((y - self.y[k]) / rise).clamp(0.0, 1.0);
+        // The pieces are nearly straight: Newton's method gains four digits or more a step.
+        for _ in 0..6 {
+            let (value, slope) = self.piece(k, x);
+            let next = (x - (value - y) / slope).clamp(low, high);
+            if next == x {
+                break;
+            }
+            x = next;
+        }
+        x
+    }
+}
+
+/// For each of as many equal parts as there are pieces, the piece that holds its lower end.
+fn guide(nodes: &[f64]) -> Vec<u32> {
+    let pieces = nodes.len() - 1;
+    let mut piece = 0;
+    (0..pieces)
+        .map(|k| {
+            let at = k as f64 / pieces as f64;
+            while piece + 1 < pieces && nodes[piece + 1] <= at {
+                piece += 1;
+            }
+            piece as u32
+        })
+        .collect()
+}
+
+/// The piece that holds `value`.
+fn find(nodes: &[f64], guide: &[u32], value: f64) -> usize {
+    let pieces = guide.len();
+    let part = ((value * pieces as f64) as usize).min(pieces - 1);
+    let mut piece = guide[part] as usize;
+    while piece + 1 < pieces && nodes[piece + 1] <= value {
+        piece += 1;
+    }
+    piece
+}
+
+/// Gauss-Legendre rule with five points on `[a, b]`.
+fn gauss(f: &dyn Fn(f64) -> f64, a: f64, b: f64) -> f64 {
+    const POINTS: [(f64, f64); 5] = [
+        (0.0, 0.568_888_888_888_888_9),
+        (0.538_469_310_105_683_1, 0.478_628_670_499_366_47),
+        (-0.538_469_310_105_683_1, 0.478_628_670_499_366_47),
+        (0.906_179_845_938_664, 0.236_926_885_056_189_08),
+        (-0.906_179_845_938_664, 0.236_926_885_056_189_08),
+    ];
+    let (middle, half) = (0.5 * (a + b), 0.5 * (b - a));
+    half * POINTS.iter().map(|(x, w)| w * f(middle + half * x)).sum::<f64>()
+}
+
+/// Scale and clock of every state of a model.
+#[derive(Clone, Debug)]
+pub(super) struct Clocks {
+    model: Model,
+    /// `None` where the scale is x itself.
+    pub scale: Vec<Option<NaturalScale>>,
+}
+
+impl Clocks {
+    pub fn new(model: &Model) -> Result<Self, KernelError> {
+        let states = model.network.states().iter().enumerate();
+        let scale = states.map(|(s, state)| {
+            let slope = model.scale_slope(s);
+            slope.map(|f| NaturalScale::new(f.as_ref(), model.domain.length, &state.name)).transpose()
+        });
+        Ok(Clocks { scale: scale.collect::<Result<_, _>>()?, model: model.clone() })
+    }
+
+    /// `D s'^2` of a state at `x`, length^2/time: how fast the clock runs.
+    pub fn rate(&self, state: usize, x: f64) -> f64 {
+        match &self.scale[state] {
+            None => self.model.diffusivity(state, x),
+            // s' = gamma/mean and D = kT/gamma.
+            Some(scale) => {
+                self.model.thermal_energy(x) * self.model.resistance(state, x) / (scale.mean * scale.mean)
+            }
+        }
+    }
+
+    /// An interval that contains it everywhere on `x`.
+    pub fn bounds(&self, state: usize, x: Interval) -> Interval {
+        match (&self.scale[state], &self.model.network.states()[state].motility) {
+            (Some(scale), Motility::Friction(friction)) => {
+                let mean = Interval::point(scale.mean);
+                self.model.thermal_energy_bounds(x) * friction.bounds(x) / (mean * mean)
+            }
+            _ => self.model.diffusivity_bounds(state, x),
+        }
+    }
+
+    /// Its value if it is the same everywhere and the scale is x itself.
+    pub fn constant(&self, state: usize) -> Option<f64> {
+        if self.scale[state].is_some() { None } else { self.model.constant_diffusivity(state) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expression::Expression;
+
+    #[test]
+    fn the_map_is_the_integral_and_its_own_inverse() {
+        // int_0^x (1 + 3 t^2) dt = x + x^3, over 2; and a friction that rises a hundredfold.
+        let slope = Expression::parse("1 + 3*x^2", &["x"], &[]).unwrap();
+        let map = NaturalScale::new(&slope, 1.0, "a").unwrap();
+        let steep = Expression::parse("exp(4.6*x)", &["x"], &[]).unwrap();
+        let long = NaturalScale::new(&steep, 1.0, "b").unwrap();
+        for k in 0..=1000 {
+            let x = f64::from(k) / 1000.0;
+            assert!((map.forward(x) - 0.5 * (x + x * x * x)).abs() < 1e-12, "{x}");
+            assert!((long.forward(x) - libm::expm1(4.6 * x) / libm::expm1(4.6)).abs() < 1e-12, "{x}");
+            assert!((map.backward(map.forward(x)) - x).abs() < 1e-13, "{x}");
+            assert!((long.backward(long.forward(x)) - x).abs() < 1e-13, "{x}");
+        }
+    }
+
+    #[test]
+    fn kinks_are_nodes() {
+        let slope = Expression::parse("1 + abs(x - 0.3) + step(x - 0.777)", &["x"], &[]).unwrap();
+        let map = NaturalScale::new(&slope, 1.0, "a").unwrap();
+        let integral = |x: f64| {
+            let bend = if x < 0.3 { 0.3 * x - 0.5 * x * x } else { 0.045 + 0.5 * (x - 0.3) * (x - 0.3) };
+            x + bend + (x - 0.777).max(0.0)
+        };
+        for k in 0..=777 {
+            let x = f64::from(k) / 777.0;
+            assert!((map.forward(x) - integral(x) / integral(1.0)).abs() < 1e-9, "{x}");
+        }
+    }
+}
