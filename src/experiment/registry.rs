@@ -17,5 +17,8 @@ pub fn runner(experiment: &Experiment, grid: &Grid) -> Result<Box<dyn GroupRunne
             let kernel = Exact::new(&model, grid).map_err(|e| Error::Numeric(e.to_string()))?;
             Ok(Box::new(Runner { kernel, model, grid: *grid }))
         }
+        Method::EulerMaruyama { .. } => {
+            Err(Error::Numeric("euler_maruyama can be read and checked, but not run".to_owned()))
+        }
     }
 }

@@ -117,8 +117,7 @@ mod tests {
 
     #[test]
     fn values_slopes_and_bounds_follow_the_temperature() {
-        let table =
-            Table::new(&[(0.0, 1.0), (0.3, 1.7), (1.0, 1.2)], Interpolation::MonotoneCubic).unwrap();
+        let table = Table::new(&[(0.0, 1.0), (0.3, 1.7), (1.0, 1.2)], Interpolation::MonotoneCubic).unwrap();
         let line = Expression::parse("1 + 0.8*x", &["x"], &[]).unwrap();
         let temperatures: [Arc<dyn Field>; 4] = [
             Arc::new(table),
@@ -148,7 +147,10 @@ mod tests {
 
     #[test]
     fn constants_are_known() {
-        assert_eq!(law("2*3", Arc::new(Steps::new(vec![0.5], vec![1.0, 2.0]).unwrap())).constant(), Some(6.0));
+        assert_eq!(
+            law("2*3", Arc::new(Steps::new(vec![0.5], vec![1.0, 2.0]).unwrap())).constant(),
+            Some(6.0)
+        );
         assert_eq!(law("2*T", Arc::new(Uniform(1.5))).constant(), Some(3.0));
         assert_eq!(law("2*T + x", Arc::new(Uniform(1.5))).constant(), None);
     }

@@ -69,9 +69,10 @@ mod tests {
     #[test]
     fn jumps_belong_to_the_right() {
         let steps = Steps::new(vec![0.25, 0.5], vec![1.0, 3.0, 2.0]).unwrap();
-        assert_eq!([0.0, 0.25_f64.next_down(), 0.25, 0.5, 1.0].map(|x| steps.value(x)), [
-            1.0, 1.0, 3.0, 2.0, 2.0
-        ]);
+        assert_eq!(
+            [0.0, 0.25_f64.next_down(), 0.25, 0.5, 1.0].map(|x| steps.value(x)),
+            [1.0, 1.0, 3.0, 2.0, 2.0]
+        );
         assert_eq!(steps.bounds(Interval::new(0.0, 0.2)), Interval::point(1.0));
         assert_eq!(steps.bounds(Interval::new(0.0, 0.25)), Interval::new(1.0, 3.0));
         assert_eq!(steps.bounds(Interval::new(0.5, 9.0)), Interval::point(2.0));

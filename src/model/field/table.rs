@@ -175,7 +175,8 @@ impl Field for Table {
         let margin = ROUNDING * ends.into_iter().fold(range.magnitude(), f64::max);
         // No value lies outside those at the points around.
         let points = self.y[first..=last + 1].iter();
-        let (least, most) = points.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(*y), b.max(*y)));
+        let (least, most) =
+            points.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(*y), b.max(*y)));
         Interval::new((range.lo - margin).max(least), (range.hi + margin).min(most))
     }
 
