@@ -10,11 +10,13 @@ mod diagnostics;
 mod reader;
 pub mod registry;
 mod schema;
+mod setting;
 mod source;
 mod temperature;
 mod warning;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
+pub use setting::Setting;
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use warning::Warning;
 
@@ -145,13 +147,21 @@ impl Experiment {
     /// [`Error::Input`] with all mistakes of the text. A text cannot name further files, because it stands
     /// in no folder.
     pub fn from_str(name: &str, file: &str, text: &str) -> Result<Self, Error> {
-        Self::from_text(name, file, text, None)
+        Self::from_text(name, file, text, None, &[])
     }
 
-    /// The same, with the folder in which files are that it names; without one it can name none.
-    fn from_text(name: &str, file: &str, text: &str, folder: Option<&Path>) -> Result<Self, Error> {
-        let reports = reader::Reports::new(text);
-        let tree = match source::parse(text) {
+    /// The same with settings put in, and with the folder in which files are that it names; without one it
+    /// can name none.
+    fn from_text(
+        name: &str,
+        file: &str,
+        text: &str,
+        folder: Option<&Path>,
+        settings: &[Setting],
+    ) -> Result<Self, Error> {
+        let changed = setting::apply(text, settings)?;
+        let reports = reader::Reports::new(&changed.text);
+        let tree = match source::parse(&changed.text) {
             Ok(tree) => tree,
             Err(mistake) => return Err(one_mistake(file, text, *mistake)),
         };
@@ -160,7 +170,7 @@ impl Experiment {
         let experiment = parts.and_then(|parts| build::build(name, parts, &root, &reports));
         match (reports.into_diagnostics(file), experiment) {
             (None, Some(experiment)) => Ok(experiment),
-            (Some(diagnostics), _) => Err(Error::Input(diagnostics)),
+            (Some(diagnostics), _) => Err(Error::Input(changed.trace(diagnostics))),
             (None, None) => Err(Error::Numeric(format!(
                 "{file}: the experiment could not be read, and no mistake was found in it"
             ))),
@@ -173,6 +183,14 @@ impl Experiment {
     /// [`Error::Io`] when the file cannot be read, [`Error::Input`] with all mistakes in it. A file
     /// larger than [`MAX_BYTES`] is refused before it is read.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::read_with(path, &[])
+    }
+
+    /// Reads an experiment file with settings put in, one after the other.
+    ///
+    /// # Errors
+    /// As [`Experiment::read`], and [`Error::Usage`] where the path of a setting leads nowhere.
+    pub fn read_with(path: &Path, settings: &[Setting]) -> Result<Self, Error> {
         let io = |source| Error::Io { path: path.to_owned(), source };
         let (name, label, bytes) = if path == Path::new("-") {
             let bytes = read_some(std::io::stdin().lock()).map_err(io)?;
@@ -190,7 +208,7 @@ impl Experiment {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         match String::from_utf8(bytes) {
-            Ok(text) => Self::from_text(&name, &label, &text, Some(folder)),
+            Ok(text) => Self::from_text(&name, &label, &text, Some(folder), settings),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let text = String::from_utf8_lossy(error.as_bytes());
