@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::estimator::{self, Context, Measured};
 use crate::experiment::{Experiment, registry};
 use crate::grid::Grid;
-use crate::kernel::Span;
+use crate::kernel::{Caution, Span};
 use crate::observable::Observable;
 use crate::report::summary::{
     FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, TheorySummary, Warning,
@@ -89,7 +89,7 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
         .flat_map(|e| estimator::measure(e.as_ref(), &context, ensemble.groups()))
         .collect();
     let comparison = compare(measured, &grid, ALPHA, &|o| solution.reference(o, &grid));
-    Ok(summarise(experiment, &context, &plan, &ensemble, &solution, comparison))
+    Ok(summarise(experiment, &context, &plan, &ensemble, &solution, comparison, runner.cautions()))
 }
 
 /// The continuum theory of an experiment alone, in the same form: every estimate is null.
@@ -197,6 +197,7 @@ fn summarise(
     ensemble: &Ensemble<'_>,
     solution: &Stationary,
     comparison: Comparison,
+    cautions: Vec<Caution>,
 ) -> Summary {
     let groups = ensemble.groups();
     let channels = 0..2 * context.model.network.edges().len();
@@ -223,6 +224,10 @@ fn summarise(
             meaning: "estimates may still remember where the particles began".into(),
             remedy: format!("leave burn_in out, or set it to {:.0}", (BURN_IN * relaxation).ceil()),
         });
+    }
+    for caution in cautions {
+        let Caution { seen, meaning, remedy } = caution;
+        warnings.push(Warning { seen, meaning, remedy });
     }
     if !solution.is_converged() {
         warnings.push(Warning {
