@@ -5,6 +5,7 @@
 //! answers with the same [`Observable`] and numbers from a deterministic solution; the comparison
 //! joins the two by equality. Neither side needs to know the other.
 
+use crate::model::Units;
 use serde::{Deserialize, Serialize};
 
 /// A measurable quantity. Formulas as in `docs/physics.md`; `P` is normalised to one particle.
@@ -133,5 +134,34 @@ impl Observable {
             LocalSoret | Soret | SoretWall => "1/temperature",
             MeanTemperature => "temperature",
         }
+    }
+
+    /// The dimension with the names of units where they are known: `1/K`, `kJ/mol per time`.
+    pub fn dimension_in(self, units: Units) -> String {
+        let dimension = self.dimension();
+        let Units::Kelvin(_) = units else {
+            return dimension.to_owned();
+        };
+        match dimension.split_once('/') {
+            Some(("energy", per)) => format!("{} per {per}", units.energy()),
+            _ => dimension.replace("temperature", units.temperature()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EnergyUnit;
+
+    #[test]
+    fn units_take_the_place_of_dimensions() {
+        let kelvin = Units::Kelvin(EnergyUnit::KilojoulePerMole);
+        let named = |o: Observable| [Units::Reduced, kelvin].map(|u| o.dimension_in(u));
+        assert_eq!(named(Observable::Soret), ["1/temperature", "1/K"]);
+        assert_eq!(named(Observable::MeanTemperature), ["temperature", "K"]);
+        assert_eq!(named(Observable::HeatCurrent), ["energy/time", "kJ/mol per time"]);
+        assert_eq!(named(Observable::HeatAbsorbed), ["energy/(time length)", "kJ/mol per (time length)"]);
+        assert_eq!(named(Observable::Density), ["1/length", "1/length"]);
     }
 }

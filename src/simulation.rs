@@ -7,6 +7,7 @@ use crate::estimator::{self, Context, Measured};
 use crate::experiment::{Experiment, registry};
 use crate::grid::Grid;
 use crate::kernel::{Caution, Span};
+use crate::model::Motility;
 use crate::observable::Observable;
 use crate::report::summary::{
     FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, TheorySummary, Warning,
@@ -223,7 +224,7 @@ fn summarise(
         .into_iter()
         .map(|c| Invariant { name: c.name.into(), holds: c.holds, detail: c.detail })
         .collect();
-    let mut warnings = Vec::new();
+    let mut warnings = experiment.warnings().to_vec();
     let relaxation = relaxation(experiment, context);
     if plan.burn_in < SHORT_BURN_IN * relaxation {
         let unit = if context.timed { "time units" } else { "legs" };
@@ -283,11 +284,13 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         title: experiment.title.clone(),
         claim: experiment.claim.clone(),
         conventions: vec![
-            "reduced units, k_B = 1: temperatures are energies, S_T is per unit of temperature".into(),
+            experiment.units.convention(),
             "currents and heat fluxes are positive towards larger x, for a density normalised to one particle"
                 .into(),
-            "diffusivities are Ito: J_i = -d_x(D_i P_i)".into(),
-        ],
+        ]
+        .into_iter()
+        .chain(motility_conventions(experiment))
+        .collect(),
         run,
         length: experiment.model.domain.length,
         bins: experiment.measure.bins,
@@ -296,8 +299,25 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         theory: None,
         comparison: None,
         invariants: Vec::new(),
-        warnings: Vec::new(),
+        warnings: experiment.warnings().to_vec(),
     }
+}
+
+/// In which sense particles move: of diffusivities, of frictions, or of both where states differ.
+fn motility_conventions(experiment: &Experiment) -> Vec<String> {
+    let states = experiment.model.network.states();
+    let frictions = states.iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
+    let mut conventions = Vec::new();
+    if frictions < states.len() {
+        conventions.push("diffusivities are Ito: J_i = -d_x(D_i P_i)".into());
+    }
+    if frictions > 0 {
+        conventions.push(
+            "frictions are kinetic, the overdamped limit of Kramers' equation: J_i = -(1/gamma_i) d_x(kT P_i)"
+                .into(),
+        );
+    }
+    conventions
 }
 
 fn run_summary(
@@ -366,7 +386,7 @@ fn quantity(experiment: &Experiment, observable: Observable, rows: Vec<Row>) -> 
         observable,
         name: observable.name().into(),
         of: label(experiment, observable),
-        unit: observable.dimension().into(),
+        unit: observable.dimension_in(experiment.units),
         rows,
     }
 }

@@ -8,6 +8,7 @@ use soret::error::Error;
 use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion};
 use soret::kernel::Span;
 use soret::kernel::start::Start;
+use soret::model::{Motility, RateLaw, Units};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,9 +34,18 @@ fn read(text: &str) -> Result<Experiment, Diagnostics> {
     }
 }
 
-/// What a bad file's mistakes have against its expectations; nothing when all is as expected.
-fn complaint(text: &str, expected: &str) -> Option<String> {
-    let Err(diagnostics) = read(text) else {
+/// The same for a file, which may name others beside it.
+fn read_file(path: &Path) -> Result<Experiment, Diagnostics> {
+    match Experiment::read(path) {
+        Ok(experiment) => Ok(experiment),
+        Err(Error::Input(diagnostics)) => Err(diagnostics),
+        Err(other) => panic!("{}: not a mistake of the file: {other}", path.display()),
+    }
+}
+
+/// What mistakes have against what is expected; nothing when all is as expected.
+fn complaint(answer: Result<Experiment, Diagnostics>, expected: &str) -> Option<String> {
+    let Err(diagnostics) = answer else {
         return Some("the file is accepted".to_owned());
     };
     let said: Vec<String> = diagnostics.lines().collect();
@@ -44,7 +54,7 @@ fn complaint(text: &str, expected: &str) -> Option<String> {
         && said.iter().zip(&expected).all(|(said, expected)| {
             let (place, fragments) =
                 expected.split_once(": ").expect("an expectation is `line:column: fragments`");
-            said.starts_with(&format!("test.json:{place}: "))
+            said.starts_with(&format!("{}:{place}: ", diagnostics.file))
                 && fragments.split(" | ").all(|fragment| said.contains(fragment.trim()))
         });
     (!fits).then(|| format!("expected\n  {}\nbut said\n  {}", expected.join("\n  "), said.join("\n  ")))
@@ -53,13 +63,12 @@ fn complaint(text: &str, expected: &str) -> Option<String> {
 #[test]
 fn bad_files_are_told_what_is_wrong() {
     let files = folder("bad");
-    assert!(files.len() >= 60, "only {} bad files", files.len());
+    assert!(files.len() >= 130, "only {} bad files", files.len());
     let mut failures = Vec::new();
     for path in files {
         let expected = fs::read_to_string(path.with_extension("expected"))
             .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let text = fs::read_to_string(&path).unwrap();
-        if let Some(complaint) = complaint(&text, &expected) {
+        if let Some(complaint) = complaint(read_file(&path), &expected) {
             failures.push(format!("{}: {complaint}", path.display()));
         }
     }
@@ -69,7 +78,7 @@ fn bad_files_are_told_what_is_wrong() {
 #[test]
 fn good_files_are_read() {
     let files = folder("good");
-    assert!(files.len() >= 8, "only {} good files", files.len());
+    assert!(files.len() >= 20, "only {} good files", files.len());
     let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let ours = fs::read_dir(experiments)
         .unwrap()
@@ -87,8 +96,30 @@ fn good_files_are_read() {
         let again = read(&serde_json::to_string_pretty(&canonical).unwrap());
         let again = again.unwrap_or_else(|d| panic!("{}:\n{}", path.display(), d.render(false)));
         assert_eq!(again.canonical(), canonical, "{}", path.display());
-        assert_eq!(again.model.network, experiment.model.network);
+        same_equations(&again, &experiment);
         assert_eq!(again.run, experiment.run);
+    }
+}
+
+/// Both files mean the same functions of position.
+fn same_equations(a: &Experiment, b: &Experiment) {
+    assert_eq!(a.model.domain, b.model.domain);
+    let (states, channels) = (a.model.network.states().len(), 2 * a.model.network.edges().len());
+    assert_eq!(states, b.model.network.states().len());
+    assert_eq!(channels, 2 * b.model.network.edges().len());
+    for i in 0..=64 {
+        let x = a.model.domain.length * f64::from(i) / 64.0;
+        assert_eq!(a.model.thermal_energy(x), b.model.thermal_energy(x));
+        for s in 0..states {
+            assert_eq!(a.model.diffusivity(s, x), b.model.diffusivity(s, x));
+            assert_eq!(a.model.resistance(s, x), b.model.resistance(s, x));
+        }
+        for c in 0..channels {
+            let rate = |e: &Experiment| e.model.rate(e.model.network.channel(c), x);
+            let heat = |e: &Experiment| e.model.exchange(e.model.network.channel(c), x);
+            assert_eq!(rate(a), rate(b));
+            assert_eq!(heat(a), heat(b));
+        }
     }
 }
 
@@ -96,17 +127,23 @@ fn good_files_are_read() {
 fn the_walkers_notice_when_something_is_wrong() {
     // Negative control: a good file among the bad ones, a wrong place, a wrong word, and a mistake
     // too many are all noticed.
-    let good = fs::read_to_string(&folder("good")[0]).unwrap();
-    assert!(complaint(&good, "1:1: anything").is_some());
+    assert!(complaint(read_file(&folder("good")[0]), "1:1: anything").is_some());
     let bad = &folder("bad")[0];
     let expected = fs::read_to_string(bad.with_extension("expected")).unwrap();
-    let bad = fs::read_to_string(bad).unwrap();
-    assert_eq!(complaint(&bad, &expected), None);
-    assert!(complaint(&bad, &format!("9{expected}")).is_some());
-    assert!(complaint(&bad, &format!("{} | zebra", expected.trim())).is_some());
-    assert!(complaint(&bad, &format!("{}\n1:1: more", expected.trim())).is_some());
-    assert!(complaint(&bad, "").is_some());
-    assert!(read(&bad).is_err());
+    let against = |expected: &str| complaint(read_file(bad), expected);
+    assert_eq!(against(&expected), None);
+    assert!(against(&format!("9{expected}")).is_some());
+    assert!(against(&format!("{} | zebra", expected.trim())).is_some());
+    assert!(against(&format!("{}\n1:1: more", expected.trim())).is_some());
+    assert!(against("").is_some());
+}
+
+/// The diffusivity of a state, where it is given as a constant one.
+fn diffusivity(e: &Experiment, state: usize) -> Option<f64> {
+    match &e.model.network.states()[state].motility {
+        Motility::Diffusivity(field) => field.constant(),
+        Motility::Friction(_) => None,
+    }
 }
 
 #[test]
@@ -118,7 +155,8 @@ fn defaults_and_values_are_what_the_file_says() {
     assert_eq!(e.model.domain.length, 2.0);
     assert_eq!(e.model.temperature.value(0.5), 1.5);
     assert_eq!(e.model.network.states().len(), 1);
-    assert_eq!(e.model.network.states()[0].diffusivity, 3.0);
+    assert_eq!(diffusivity(&e, 0), Some(3.0));
+    assert_eq!((e.units, e.model.boltzmann), (Units::Reduced, 1.0));
     assert!(e.model.network.edges().is_empty() && e.transitions.is_empty());
     assert_eq!((e.motion, e.method), (Motion::Overdamped, Method::Exact {}));
     assert_eq!((e.run.particles, e.run.groups, e.run.rounds), (100_000, 64, 20));
@@ -142,10 +180,12 @@ fn defaults_and_values_are_what_the_file_says() {
     assert_eq!(e.parameters, [("a".to_owned(), 2.0), ("b".to_owned(), 4.0)]);
     assert_eq!(e.model.domain.length, 4.0);
     let states = e.model.network.states();
-    assert_eq!((states[0].energy, states[0].diffusivity), (-2.0, 0.25));
-    assert_eq!((states[1].energy, states[1].diffusivity), (0.0, 2.0));
+    assert_eq!((states[0].energy, states[0].entropy, diffusivity(&e, 0)), (-2.0, 0.0, Some(0.25)));
+    assert_eq!((states[1].energy, states[1].entropy, diffusivity(&e, 1)), (0.0, 0.0, Some(2.0)));
     let edge = &e.model.network.edges()[0];
-    assert_eq!((edge.between, edge.attempt_rate, edge.barrier), ([0, 1], 4.0, 6.0));
+    assert_eq!(edge.between, [0, 1]);
+    let RateLaw::Activated { attempt_rate, barrier, affinity } = edge.law else { panic!("{edge:?}") };
+    assert_eq!((attempt_rate, barrier, affinity), (4.0, 6.0, 0.0));
     let names: Vec<&str> = e.transitions.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["hop", "B-A", "B-A (2)"]);
     assert_eq!((e.run.particles, e.run.groups, e.run.rounds), (40, 40, 3));

@@ -11,14 +11,17 @@ mod reader;
 pub mod registry;
 mod schema;
 mod source;
+mod temperature;
+mod warning;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use source::{MAX_BYTES, MAX_DEPTH};
+pub use warning::Warning;
 
 use crate::error::Error;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
-use crate::model::{Model, RateLaw};
+use crate::model::{Field, Model, RateLaw, Units};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -61,8 +64,13 @@ pub struct Experiment {
     pub measure: MeasurePlan,
     /// Named parameters with their values, in file order.
     pub parameters: Vec<(String, f64)>,
-    /// The temperature as written in the file: a number or an expression in a string.
+    /// The temperature as written in the file, with parameters evaluated and tables read in: a number, an
+    /// expression in a string, or a table or steps.
     pub temperature: Value,
+    /// The units of temperature and energy.
+    pub units: Units,
+    /// What a reader should know about the equations.
+    pub warnings: Vec<Warning>,
 }
 
 /// What a file says about an edge beyond its equation.
@@ -86,6 +94,11 @@ pub enum Motion {
 pub enum Method {
     /// Exact displacements between candidate transitions; no time step.
     Exact {},
+    /// Transitions at frozen position, then a displacement by the local diffusivity, step by step.
+    EulerMaruyama {
+        /// The time step, positive.
+        dt: f64,
+    },
 }
 
 impl Method {
@@ -93,6 +106,7 @@ impl Method {
     pub fn name(&self) -> &'static str {
         match self {
             Method::Exact {} => "exact",
+            Method::EulerMaruyama { .. } => "euler_maruyama",
         }
     }
 }
@@ -128,15 +142,22 @@ impl Experiment {
     /// file.
     ///
     /// # Errors
-    /// [`Error::Input`] with all mistakes of the text.
+    /// [`Error::Input`] with all mistakes of the text. A text cannot name further files, because it stands
+    /// in no folder.
     pub fn from_str(name: &str, file: &str, text: &str) -> Result<Self, Error> {
+        Self::from_text(name, file, text, None)
+    }
+
+    /// The same, with the folder in which files are that it names; without one it can name none.
+    fn from_text(name: &str, file: &str, text: &str, folder: Option<&Path>) -> Result<Self, Error> {
         let reports = reader::Reports::new(text);
         let tree = match source::parse(text) {
             Ok(tree) => tree,
             Err(mistake) => return Err(one_mistake(file, text, *mistake)),
         };
         let root = reader::Cursor::root(&tree, &reports);
-        let experiment = schema::read(&root).and_then(|parts| build::build(name, parts, &root, &reports));
+        let parts = schema::read(&root, folder);
+        let experiment = parts.and_then(|parts| build::build(name, parts, &root, &reports));
         match (reports.into_diagnostics(file), experiment) {
             (None, Some(experiment)) => Ok(experiment),
             (Some(diagnostics), _) => Err(Error::Input(diagnostics)),
@@ -167,8 +188,9 @@ impl Experiment {
                 Diagnostic::new(0..0, "the file is too large").expected(format!("at most {MAX_BYTES} bytes"));
             return Err(one_mistake(&label, "", mistake));
         }
+        let folder = path.parent().unwrap_or(Path::new(""));
         match String::from_utf8(bytes) {
-            Ok(text) => Self::from_str(&name, &label, &text),
+            Ok(text) => Self::from_text(&name, &label, &text, Some(folder)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let text = String::from_utf8_lossy(error.as_bytes());
@@ -198,14 +220,23 @@ impl Experiment {
                 let mut map = Map::new();
                 map.insert("name".into(), transition.name.clone().into());
                 map.insert("between".into(), json!(edge.between.map(|i| states[i].name.as_str())));
-                if let RateLaw::Activated { attempt_rate, barrier, .. } = edge.law {
-                    map.insert("attempt_rate".into(), attempt_rate.into());
-                    map.insert("barrier".into(), barrier.into());
+                match &edge.law {
+                    RateLaw::Activated { attempt_rate, barrier, affinity } => {
+                        map.insert("attempt_rate".into(), number(attempt_rate));
+                        map.insert("barrier".into(), number(barrier));
+                        map.insert("affinity".into(), number(affinity));
+                    }
+                    RateLaw::Free { forward, backward } => {
+                        let given = [("forward", forward), ("backward", backward)].into_iter();
+                        let rates =
+                            given.filter_map(|(key, f)| Some((key.to_owned(), law(f.as_ref()?.as_ref()))));
+                        map.insert("rate".into(), Value::Object(rates.collect()));
+                    }
                 }
                 Value::Object(map)
             })
             .collect();
-        json!({
+        let mut canonical = json!({
             "format_version": FORMAT_VERSION,
             "title": self.title,
             "claim": self.claim,
@@ -216,7 +247,7 @@ impl Experiment {
                 .iter()
                 .map(|s| {
                     let (key, field) = s.motility.parts();
-                    json!({ "name": s.name, "energy": s.energy, key: field.constant() })
+                    json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy, key: law(field.as_ref()) })
                 })
                 .collect::<Vec<_>>(),
             "transitions": transitions,
@@ -224,7 +255,16 @@ impl Experiment {
             "method": self.method,
             "run": self.run.canonical(),
             "measure": self.measure,
-        })
+        });
+        if let Units::Kelvin(energy) = self.units {
+            canonical["units"] = json!({ "temperature": "K", "energy": energy });
+        }
+        canonical
+    }
+
+    /// What a reader should know about the equations; what concerns a run is said by the run.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 }
 
@@ -243,6 +283,11 @@ impl RunPlan {
         map.insert("seed".into(), self.seed.into());
         Value::Object(map)
     }
+}
+
+/// A diffusivity, friction or rate as it can stand in a file.
+fn law(field: &dyn Field) -> Value {
+    field.constant().map_or_else(|| field.describe().into(), Value::from)
 }
 
 /// At most one byte more than a file may have, so that too large a file is known as such.

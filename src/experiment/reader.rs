@@ -79,6 +79,16 @@ impl Must {
     pub const POSITIVE: Must = Must { words: "a positive number", holds: |v| v > 0.0 && v.is_finite() };
     pub const NOT_NEGATIVE: Must =
         Must { words: "a number that is not negative", holds: |v| v >= 0.0 && v.is_finite() };
+
+    /// The condition in words.
+    pub fn words(self) -> &'static str {
+        self.words
+    }
+
+    /// Whether a number obeys it.
+    pub fn holds(self, value: f64) -> bool {
+        (self.holds)(value)
+    }
 }
 
 /// The named parameters of the file, in order.
@@ -266,7 +276,12 @@ impl<'a> Cursor<'a> {
         }
         let expression = self.expression(&[], parameters)?;
         let value = expression.constant().unwrap_or_else(|| expression.eval(&[]));
-        if (must.holds)(value) {
+        self.evaluated(&expression, value, must)
+    }
+
+    /// The value of an expression here, if it is what it must be.
+    pub fn evaluated(&self, expression: &Expression, value: f64, must: Must) -> Option<f64> {
+        if must.holds(value) {
             return Some(value);
         }
         let found = format!("{}, which is {}", quote(expression.source()), brief(value));
@@ -325,6 +340,11 @@ impl<'a> Cursor<'a> {
     /// Whether the value is written as a string.
     pub fn is_string(&self) -> bool {
         matches!(self.node.kind, Kind::String(_))
+    }
+
+    /// Whether the value is written as an object.
+    pub fn is_object(&self) -> bool {
+        matches!(self.node.kind, Kind::Object(_))
     }
 
     /// Notes that the value is neither number nor expression, or whatever else was `expected`.
@@ -412,6 +432,11 @@ impl<'a> Cursor<'a> {
         &self.path
     }
 
+    /// The place of the key, or the first character where the value has none.
+    pub fn name_span(&self) -> Range<usize> {
+        self.name_span.clone()
+    }
+
     /// The place of the value.
     pub fn span(&self) -> Range<usize> {
         self.node.span.clone()
@@ -475,13 +500,17 @@ impl<'a> Object<'a> {
     pub fn required(&mut self, key: &'a str) -> Option<Cursor<'a>> {
         let value = self.optional(key);
         if value.is_none() {
-            let missing =
-                Diagnostic::new(self.whole.name_span.clone(), format!("the key \"{key}\" is missing"))
-                    .at(join(&self.whole.path, key))
-                    .expected(format!("\"{key}\" in this object"));
-            self.missing(&[key], missing);
+            self.missing_key(key);
         }
         value
+    }
+
+    /// Notes that a key is missing, unless it turns out to be mistyped.
+    pub fn missing_key(&mut self, key: &'a str) {
+        let missing = Diagnostic::new(self.whole.name_span.clone(), format!("the key \"{key}\" is missing"))
+            .at(join(&self.whole.path, key))
+            .expected(format!("\"{key}\" in this object"));
+        self.missing(&[key], missing);
     }
 
     /// Notes that none of these keys is there, unless one of them turns out to be mistyped: then the
@@ -517,8 +546,10 @@ impl<'a> Object<'a> {
         entries
     }
 
-    /// Ends the reading: keys that nobody asked for are mistakes, and so are those that are missing.
-    pub fn finish(mut self) {
+    /// Ends the reading: keys that nobody asked for are mistakes, and so are those that are missing. Whether
+    /// there was none of either is the answer.
+    pub fn finish(mut self) -> bool {
+        let mut clean = self.missing.is_empty();
         let known: HashSet<&str> = self.asked.iter().copied().collect();
         let keys: Vec<&str> = self.asked.iter().copied().filter(|k| *k != NOTES).collect();
         let expected = match keys[..] {
@@ -526,7 +557,11 @@ impl<'a> Object<'a> {
             _ => format!("one of {}", list(keys.into_iter().chain([NOTES]))),
         };
         for member in self.members {
-            if known.contains(member.key.as_str()) || self.whole.reports.only_counted() {
+            if known.contains(member.key.as_str()) {
+                continue;
+            }
+            clean = false;
+            if self.whole.reports.only_counted() {
                 continue;
             }
             let free = self.asked.iter().copied();
@@ -547,6 +582,12 @@ impl<'a> Object<'a> {
         for (_, mistake) in self.missing {
             self.whole.push(mistake);
         }
+        clean
+    }
+
+    /// The object as a value.
+    pub fn whole(&self) -> Cursor<'a> {
+        self.whole.clone()
     }
 
     /// A mistake of the object as a whole.

@@ -1,16 +1,18 @@
 //! The experiment file, key by key: what each may hold, and what stands in for it when it is absent.
 //!
-//! One function reads one object. Checks that need more than one object are in `build`.
+//! One function reads one object, and `temperature` the kinds of temperature. Checks that need more than one object are in `build`.
 
 use super::diagnostics::Diagnostic;
 use super::reader::{Cursor, Must, Object, Parameters};
 use super::source::quote;
+use super::temperature;
 use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan};
 use crate::expression::Expression;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
-use crate::model::{Boundary, Domain, Field, Uniform};
+use crate::model::{Boundary, Domain, EnergyUnit, Field, InTemperature, Uniform, Units};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 const MOST_PARAMETERS: usize = 1000;
@@ -25,6 +27,9 @@ const DEFAULT_GROUPS: u64 = 64;
 const DEFAULT_ROUNDS: u64 = 20;
 const DEFAULT_BINS: u64 = 50;
 
+/// The variables of diffusivities, frictions and rates.
+const POSITION_AND_TEMPERATURE: [&str; 2] = ["x", "T"];
+
 /// Fewest groups: below that, intervals from groups are wide and their coverage is poor.
 pub(super) const FEWEST_GROUPS: u64 = 32;
 
@@ -36,12 +41,13 @@ pub(super) struct ExperimentFile<'a> {
     pub notes: String,
     pub parameters: Parameters,
     pub domain: Option<Domain>,
+    pub units: Option<Units>,
     pub temperature: Option<TemperaturePart<'a>>,
     pub states: Option<Vec<StatePart<'a>>>,
     pub transitions: Option<Vec<TransitionPart<'a>>>,
     pub motion: Option<Motion>,
     pub method: Option<Method>,
-    pub run: Option<RunPlan>,
+    pub run: Option<RunPart<'a>>,
     pub measure: Option<MeasurePlan>,
 }
 
@@ -59,9 +65,41 @@ pub(super) struct TemperaturePart<'a> {
 pub(super) struct StatePart<'a> {
     pub name: Option<String>,
     pub energy: Option<f64>,
-    pub diffusivity: Option<f64>,
+    pub entropy: Option<f64>,
+    pub motility: Option<MotilityPart<'a>>,
     /// The name, or the entry where it has none.
     pub at: Cursor<'a>,
+}
+
+/// How a state moves.
+#[derive(Debug)]
+pub(super) enum MotilityPart<'a> {
+    Diffusivity(LawPart<'a>),
+    Friction(LawPart<'a>),
+}
+
+/// A number, or an expression in `x` and `T`, with its place.
+#[derive(Debug)]
+pub(super) struct LawPart<'a> {
+    pub law: Law,
+    pub at: Cursor<'a>,
+}
+
+/// A function of position and temperature, before the temperature is known.
+#[derive(Clone, Debug)]
+pub(super) enum Law {
+    Number(f64),
+    Expression(Expression),
+}
+
+impl Law {
+    /// The function of position that it is at this temperature.
+    pub fn field(&self, temperature: &Arc<dyn Field>) -> Arc<dyn Field> {
+        match self {
+            Law::Number(value) => Arc::new(Uniform(*value)),
+            Law::Expression(law) => Arc::new(InTemperature::new(law.clone(), temperature.clone())),
+        }
+    }
 }
 
 /// One transition with its places.
@@ -69,13 +107,26 @@ pub(super) struct StatePart<'a> {
 pub(super) struct TransitionPart<'a> {
     pub name: Option<(String, Cursor<'a>)>,
     pub between: Option<[(String, Cursor<'a>); 2]>,
-    pub attempt_rate: Option<f64>,
-    pub barrier: Option<f64>,
+    pub rates: Option<RatePart<'a>>,
     pub at: Cursor<'a>,
 }
 
-/// Reads the whole file.
-pub(super) fn read<'a>(root: &Cursor<'a>) -> Option<ExperimentFile<'a>> {
+/// How fast the two directions of a transition are.
+#[derive(Debug)]
+pub(super) enum RatePart<'a> {
+    Activated { attempt_rate: f64, barrier: f64, affinity: f64 },
+    Free { forward: Option<LawPart<'a>>, backward: Option<LawPart<'a>> },
+}
+
+/// The plan of the run, with the place of its length.
+#[derive(Debug)]
+pub(super) struct RunPart<'a> {
+    pub plan: RunPlan,
+    pub length: Cursor<'a>,
+}
+
+/// Reads the whole file. `folder` is where the files are that it names, if it may name any.
+pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<ExperimentFile<'a>> {
     let mut file = root.object()?;
     let notes = file.notes.clone();
     if let Some(at) = file.required("format_version") {
@@ -88,7 +139,10 @@ pub(super) fn read<'a>(root: &Cursor<'a>) -> Option<ExperimentFile<'a>> {
         None => Parameters::default(),
     };
     let domain = file.required("domain").and_then(|c| domain(&c, &parameters));
-    let temperature = file.required("temperature").and_then(|c| temperature(&c, &parameters));
+    let units = file.or("units", Units::Reduced, |c| units(&c));
+    let length = domain.map(|d| d.length);
+    let temperature =
+        file.required("temperature").and_then(|c| temperature::read(&c, &parameters, length, folder));
     let states = states(&mut file, &parameters);
     let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
     let motion = file.or("motion", Motion::Overdamped, |c| motion(&c));
@@ -105,6 +159,7 @@ pub(super) fn read<'a>(root: &Cursor<'a>) -> Option<ExperimentFile<'a>> {
         notes,
         parameters,
         domain,
+        units,
         temperature,
         states,
         transitions,
@@ -200,50 +255,47 @@ fn domain(at: &Cursor<'_>, parameters: &Parameters) -> Option<Domain> {
     Some(Domain { length: length?, walls: walls? })
 }
 
-/// A number, or an expression in `x`. That it is positive is proven in `build`, on the domain.
-fn temperature<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<TemperaturePart<'a>> {
-    let (field, written): (Arc<dyn Field>, _) = if at.is_number() {
-        let value = at.number(Must::POSITIVE)?;
-        (Arc::new(Uniform(value)), value.into())
-    } else if at.is_string() {
-        let expression = at.expression(&["x"], parameters)?;
-        let written = expression.source().to_owned().into();
-        match expression.constant() {
-            Some(value) => (Arc::new(Uniform(value)), written),
-            None => (Arc::new(expression), written),
-        }
-    } else {
-        return at.refuse("a positive number, or an expression in x in quotes");
-    };
-    Some(TemperaturePart { field, written, at: at.clone() })
+/// Temperatures in kelvin and energies in one of the units that go with it.
+fn units(at: &Cursor<'_>) -> Option<Units> {
+    let mut object = at.object()?;
+    let temperature = object.required("temperature").and_then(|c| c.word(&[("K", ())]));
+    let energies = EnergyUnit::ALL.map(|unit| (unit.name(), unit));
+    let energy = object.required("energy").and_then(|c| c.word(&energies));
+    object.finish();
+    temperature?;
+    Some(Units::Kelvin(energy?))
 }
 
 /// The states; where there are none, the one state of a particle without internal states, whose
-/// diffusivity then stands at the top of the file.
+/// diffusivity or friction then stands at the top of the file.
 fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<StatePart<'a>>> {
-    let states = file.optional("states");
-    let alone = file.optional("diffusivity");
-    let Some(at) = states else {
-        let Some(alone) = alone else {
-            let mistake = file
-                .mistake("the file says nothing about diffusion")
-                .expected("\"states\", or \"diffusivity\" for a particle without internal states");
-            file.missing(&["states", "diffusivity"], mistake);
+    let Some(at) = file.optional("states") else {
+        let alone = Motilities::of(file);
+        if alone.is_none() {
+            let mistake = file.mistake("the file says nothing about diffusion").expected(
+                "\"states\", or \"diffusivity\" or \"friction\" for a particle without internal states",
+            );
+            file.missing(&["states", "diffusivity", "friction"], mistake);
             return None;
-        };
+        }
+        let at = alone.any().unwrap_or_else(|| file.whole());
         return Some(vec![StatePart {
             name: Some("particle".to_owned()),
             energy: Some(0.0),
-            diffusivity: alone.scalar(parameters, Must::POSITIVE),
-            at: alone,
+            entropy: Some(0.0),
+            motility: alone.read(parameters),
+            at,
         }]);
     };
-    if let Some(alone) = alone {
-        alone.push(
-            alone
-                .mistake("`diffusivity` stands beside `states`")
-                .hint("every state has its own \"diffusivity\"; remove this one"),
-        );
+    let alone = Motilities::of(file);
+    for (name, place) in [("diffusivity", alone.diffusivity), ("friction", alone.friction)] {
+        if let Some(place) = place {
+            place.push(
+                place
+                    .mistake(format!("`{name}` stands beside `states`"))
+                    .hint(format!("every state has its own \"{name}\"; remove this one")),
+            );
+        }
     }
     let entries = at.array(MOST_STATES)?;
     if entries.is_empty() {
@@ -259,17 +311,83 @@ fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<Stat
 
 fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
     let Some(mut object) = at.object() else {
-        return StatePart { name: None, energy: None, diffusivity: None, at: at.clone() };
+        return StatePart { name: None, energy: None, entropy: None, motility: None, at: at.clone() };
     };
     let name = object.required("name");
-    let part = StatePart {
-        name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
-        energy: object.or("energy", 0.0, |c| c.scalar(parameters, Must::FINITE)),
-        diffusivity: object.required("diffusivity").and_then(|c| c.scalar(parameters, Must::POSITIVE)),
-        at: name.unwrap_or_else(|| at.clone()),
-    };
+    let energy = object.or("energy", 0.0, |c| c.scalar(parameters, Must::FINITE));
+    let entropy = object.or("entropy", 0.0, |c| c.scalar(parameters, Must::FINITE));
+    let motilities = Motilities::of(&mut object);
+    if motilities.is_none() {
+        let mistake = object
+            .mistake("the state has neither \"diffusivity\" nor \"friction\"")
+            .expected("one of the two in this object");
+        object.missing(&["diffusivity", "friction"], mistake);
+    }
     object.finish();
-    part
+    StatePart {
+        name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
+        energy,
+        entropy,
+        motility: motilities.read(parameters),
+        at: name.unwrap_or_else(|| at.clone()),
+    }
+}
+
+/// `diffusivity` and `friction`, of which an object has exactly one.
+struct Motilities<'a> {
+    diffusivity: Option<Cursor<'a>>,
+    friction: Option<Cursor<'a>>,
+}
+
+impl<'a> Motilities<'a> {
+    fn of(object: &mut Object<'a>) -> Self {
+        Motilities { diffusivity: object.optional("diffusivity"), friction: object.optional("friction") }
+    }
+
+    fn is_none(&self) -> bool {
+        self.diffusivity.is_none() && self.friction.is_none()
+    }
+
+    fn any(&self) -> Option<Cursor<'a>> {
+        self.diffusivity.as_ref().or(self.friction.as_ref()).cloned()
+    }
+
+    fn read(self, parameters: &Parameters) -> Option<MotilityPart<'a>> {
+        let law = |at: Cursor<'a>| law(at, parameters, Must::POSITIVE);
+        match (self.diffusivity, self.friction) {
+            (Some(at), None) => law(at).map(MotilityPart::Diffusivity),
+            (None, Some(at)) => law(at).map(MotilityPart::Friction),
+            (None, None) => None,
+            (Some(diffusivity), Some(friction)) => {
+                friction.push(
+                    friction
+                        .mistake("both `diffusivity` and `friction` are given")
+                        .expected("one of the two")
+                        .related(diffusivity.span(), "the other one")
+                        .hint(
+                            "a diffusivity is Ito, J = -d_x(D P); a friction means J = -(1/gamma) d_x(kT P)",
+                        ),
+                );
+                None
+            }
+        }
+    }
+}
+
+/// A number, or an expression in `x` and `T`. What it must be on the whole domain is proven in `build`.
+fn law<'a>(at: Cursor<'a>, parameters: &Parameters, must: Must) -> Option<LawPart<'a>> {
+    let law = if at.is_string() {
+        let expression = at.expression(&POSITION_AND_TEMPERATURE, parameters)?;
+        match expression.constant() {
+            Some(value) => Law::Number(at.evaluated(&expression, value, must)?),
+            None => Law::Expression(expression),
+        }
+    } else if at.is_number() {
+        Law::Number(at.number(must)?)
+    } else {
+        return at.refuse(&format!("{}, or an expression in x and T in quotes", must.words()));
+    };
+    Some(LawPart { law, at })
 }
 
 fn transitions<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<Vec<TransitionPart<'a>>> {
@@ -283,12 +401,72 @@ fn transition<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<Transition
     let part = TransitionPart {
         name: object.optional("name").and_then(|c| Some((c.name(LONGEST_TRANSITION)?, c.clone()))),
         between: object.required("between").and_then(|c| between(&c)),
-        attempt_rate: object.required("attempt_rate").and_then(|c| c.scalar(parameters, Must::NOT_NEGATIVE)),
-        barrier: object.required("barrier").and_then(|c| c.scalar(parameters, Must::FINITE)),
+        rates: rates(&mut object, parameters),
         at: at.clone(),
     };
     object.finish();
     Some(part)
+}
+
+/// Rates over a barrier, or free ones; the keys of the two do not mix.
+fn rates<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<RatePart<'a>> {
+    let free = object.optional("rate");
+    let attempt_rate = object.optional("attempt_rate");
+    let barrier = object.optional("barrier");
+    let affinity = object.optional("affinity");
+    if let Some(free) = free {
+        let mut mixed = false;
+        let activated = [("attempt_rate", attempt_rate), ("barrier", barrier), ("affinity", affinity)];
+        for (name, other) in activated.into_iter().filter_map(|(name, c)| Some((name, c?))) {
+            mixed = true;
+            other.push(
+                other
+                    .mistake(format!("`{name}` stands beside `rate`"))
+                    .expected("either \"rate\", or \"attempt_rate\", \"barrier\" and \"affinity\"")
+                    .related(free.name_span(), "the rates are given here")
+                    .hint(format!("remove \"{name}\", or \"rate\"")),
+            );
+        }
+        let free = free_rates(&free, parameters)?;
+        return (!mixed).then_some(free);
+    }
+    if attempt_rate.is_none() && barrier.is_none() {
+        let mistake = object
+            .mistake("the transition has no rates")
+            .expected("\"attempt_rate\" and \"barrier\", or \"rate\"");
+        object.missing(&["attempt_rate", "barrier", "rate"], mistake);
+    } else {
+        for (key, value) in [("attempt_rate", &attempt_rate), ("barrier", &barrier)] {
+            if value.is_none() {
+                object.missing_key(key);
+            }
+        }
+    }
+    let attempt_rate = attempt_rate.and_then(|c| c.scalar(parameters, Must::NOT_NEGATIVE));
+    let barrier = barrier.and_then(|c| c.scalar(parameters, Must::FINITE));
+    let affinity = affinity.map_or(Some(0.0), |c| c.scalar(parameters, Must::FINITE));
+    Some(RatePart::Activated { attempt_rate: attempt_rate?, barrier: barrier?, affinity: affinity? })
+}
+
+fn free_rates<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<RatePart<'a>> {
+    let mut object = at.object()?;
+    let forward = object.optional("forward");
+    let backward = object.optional("backward");
+    if forward.is_none() && backward.is_none() {
+        let mistake = object
+            .mistake("`rate` has no direction")
+            .expected("\"forward\", \"backward\" or both in this object");
+        object.missing(&["forward", "backward"], mistake);
+    }
+    // A direction that is mistyped is not one that is closed.
+    let clean = object.finish();
+    let read = |c: Option<Cursor<'a>>| match c {
+        None => Some(None),
+        Some(c) => law(c, parameters, Must::NOT_NEGATIVE).map(Some),
+    };
+    let (forward, backward) = (read(forward), read(backward));
+    let rates = RatePart::Free { forward: forward?, backward: backward? };
+    clean.then_some(rates)
 }
 
 fn between<'a>(at: &Cursor<'a>) -> Option<[(String, Cursor<'a>); 2]> {
@@ -314,13 +492,20 @@ fn motion(at: &Cursor<'_>) -> Option<Motion> {
 }
 
 fn method(at: &Cursor<'_>) -> Option<Method> {
-    at.choice(&[("exact", &|options| {
-        options.finish();
-        Some(Method::Exact {})
-    })])
+    at.choice(&[
+        ("exact", &|options| {
+            options.finish();
+            Some(Method::Exact {})
+        }),
+        ("euler_maruyama", &|mut options| {
+            let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
+            options.finish();
+            Some(Method::EulerMaruyama { dt: dt? })
+        }),
+    ])
 }
 
-fn run(at: &Cursor<'_>) -> Option<RunPlan> {
+fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
     let mut object = at.object()?;
     let particles_at = object.required("particles");
     let particles = particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES));
@@ -387,7 +572,7 @@ fn run(at: &Cursor<'_>) -> Option<RunPlan> {
             );
         }
     }
-    Some(RunPlan {
+    let plan = RunPlan {
         particles: particles?,
         groups: usize::try_from(groups?).ok()?,
         rounds: rounds?,
@@ -395,11 +580,12 @@ fn run(at: &Cursor<'_>) -> Option<RunPlan> {
         burn_in: burn_in?,
         start: start?,
         seed: seed?,
-    })
+    };
+    Some(RunPart { plan, length: legs_at.or(duration_at).unwrap_or_else(|| at.clone()) })
 }
 
 /// Most legs of a run in all, and most rounds: far beyond any run, far below what overflows.
-const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
+pub(super) const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
 const MOST_ROUNDS: u64 = 1_000_000;
 
 /// Exactly one of `legs` and `duration`.

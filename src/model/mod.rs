@@ -8,11 +8,13 @@ mod domain;
 mod field;
 mod motility;
 mod network;
+mod units;
 
 pub use domain::{Boundary, Domain};
-pub use field::{Field, Uniform};
+pub use field::{Field, Function, InTemperature, Interpolation, KnotError, Steps, Table, Uniform};
 pub use motility::Motility;
 pub use network::{Channel, Edge, Exchange, Network, NetworkError, RateLaw, State};
+pub use units::{EnergyUnit, Units};
 
 use crate::expression::Interval;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use crate::observable::Observable;
 use crate::stats::Outcome;
 use serde::Serialize;
 
-pub use crate::experiment::FORMAT_VERSION;
+pub use crate::experiment::{FORMAT_VERSION, Warning};
 
 /// The whole result of a run: a function of the experiment file and the seed alone (times, machine and
 /// paths stand in the manifest).
@@ -166,15 +166,4 @@ pub struct Invariant {
     pub holds: bool,
     /// Numbers.
     pub detail: String,
-}
-
-/// Something a reader should know.
-#[derive(Clone, Debug, Serialize)]
-pub struct Warning {
-    /// What was seen.
-    pub seen: String,
-    /// What it may mean.
-    pub meaning: String,
-    /// What to do about it.
-    pub remedy: String,
 }

@@ -1,0 +1,14 @@
+//! What a reader should know although nothing is wrong, as plain data.
+
+use serde::Serialize;
+
+/// Something a reader should know.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Warning {
+    /// What was seen.
+    pub seen: String,
+    /// What it may mean.
+    pub meaning: String,
+    /// What to do about it.
+    pub remedy: String,
+}
