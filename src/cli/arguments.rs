@@ -69,7 +69,7 @@ pub struct Run {
     /// Experiment file, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Run folder [default: runs/<name of the file>]
+    /// Run folder [default: runs/NAME, after the file NAME.json]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write into a folder that holds another run
