@@ -9,7 +9,7 @@
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::kernel::start::{Start, start};
-use crate::kernel::{Kernel, KernelError, LegLaw, Span};
+use crate::kernel::{Caution, Kernel, KernelError, LegLaw, Span};
 use crate::model::Model;
 use crate::rng::{Purpose, Stream, stream};
 use rayon::prelude::*;
@@ -84,6 +84,8 @@ pub trait GroupRunner: Send + Sync {
     fn dwell(&self) -> Vec<Vec<f64>>;
     /// The law of a leg per state, as [`Kernel::leg_law`].
     fn leg_law(&self) -> Vec<Option<LegLaw>>;
+    /// What a user should know about the method, as [`Kernel::cautions`].
+    fn cautions(&self) -> Vec<Caution>;
 }
 
 /// The [`GroupRunner`] of a kernel that moves particles with internal states.
@@ -127,8 +129,8 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
         self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut group.profile)?;
         group.profile.flush();
-        if let Span::Duration(duration) = span {
-            group.clock += duration * group.walkers.len() as f64;
+        if let Some(time) = self.kernel.elapsed(span) {
+            group.clock += time * group.walkers.len() as f64;
         }
         Ok(())
     }
@@ -141,6 +143,10 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
 
     fn leg_law(&self) -> Vec<Option<LegLaw>> {
         (0..self.kernel.states()).map(|s| self.kernel.leg_law(s)).collect()
+    }
+
+    fn cautions(&self) -> Vec<Caution> {
+        self.kernel.cautions()
     }
 }
 

@@ -28,7 +28,8 @@ impl Position {
         Position(((fraction * UNITS) as u64).min((1 << 63) - 1))
     }
 
-    /// The position displaced by a whole number of units, reflected at the walls as often as needed.
+    /// The position displaced by a whole number of units along the circle, reflected at the walls as often
+    /// as needed. The sign of the displacement has no meaning in x: see [`Position::moved`].
     #[inline]
     pub fn displaced(self, units: u64) -> Self {
         Position(self.0.wrapping_add(units))
@@ -38,6 +39,14 @@ impl Position {
     #[inline]
     pub fn folded(self) -> u64 {
         self.0 ^ ((self.0 as i64 >> 63) as u64)
+    }
+
+    /// The position displaced towards larger x by a multiple of the length of the domain, reflected at the
+    /// walls. Lengths of more than a thousand domains are cut.
+    #[inline]
+    pub fn moved(self, lengths: f64) -> Self {
+        // On the mirror half of the circle forwards is backwards: fold first, or a drift cancels itself.
+        Position(self.folded()).displaced(((lengths * (1u64 << 51) as f64) as i64 as u64) << 12)
     }
 
     /// `x/L`, in `[0, 1]`.
@@ -146,7 +155,7 @@ pub trait Tally {
     /// Scores a block of moves.
     #[inline]
     fn moves(&mut self, _moves: &Moves<'_>) {}
-    /// Scores a block of transitions, which follow the moves of the same block.
+    /// Scores a block of transitions.
     #[inline]
     fn transitions(&mut self, _transitions: &Transitions<'_>) {}
     /// Scores a block of kicks.
@@ -289,7 +298,11 @@ impl Tally for Profile {
 
     #[inline]
     fn transitions(&mut self, t: &Transitions<'_>) {
-        // At most one transition per move, so the room left for moves is enough for these.
+        let n = t.cell.len() as u32;
+        if self.room < n {
+            self.flush();
+        }
+        self.room -= n;
         for ((&channel, &cell), (&heat, &work)) in t.channel.iter().zip(t.cell).zip(t.heat.iter().zip(t.work))
         {
             self.hot_passages[usize::from(channel) * self.cells + cell as usize] += 1;
@@ -318,6 +331,13 @@ mod tests {
                 assert!((moved.fraction() - fold(start + step)).abs() < 1e-11, "{start} {step}");
             }
         }
+    }
+
+    #[test]
+    fn a_drift_keeps_its_direction_after_a_reflection() {
+        let reflected = Position::from_fraction(0.9).moved(0.3);
+        assert!((reflected.fraction() - 0.8).abs() < 1e-12);
+        assert!((reflected.moved(0.1).fraction() - 0.9).abs() < 1e-12);
     }
 
     #[test]

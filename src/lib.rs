@@ -1,5 +1,55 @@
 #![forbid(unsafe_code)]
-//! Stochastic particle engine for thermophoresis.
+//! Stochastic particle engine for thermophoresis: why particles with internal states gather on the cold
+//! or the hot side of a temperature gradient, with which hidden currents, and at what cost in heat.
+//!
+//! An experiment file is simulated without a time step, and the continuum theory of the same file is
+//! solved beside it; every number comes with a standard error, every comparison with a deviate.
+//!
+//! ```
+//! use soret::experiment::Experiment;
+//! use soret::observable::Observable;
+//! use soret::simulation;
+//!
+//! let file = r#"{
+//!     "format_version": 1,
+//!     "domain": { "length": 1 },
+//!     "temperature": "1 + 0.8*x",
+//!     "states": [ { "name": "excited", "energy": 1, "diffusivity": 0.1 },
+//!                 { "name": "ground", "energy": 0, "diffusivity": 0.01 } ],
+//!     "transitions": [ { "between": ["excited", "ground"], "attempt_rate": 10, "barrier": 1 } ],
+//!     "run": { "particles": 2048, "legs": 200 }
+//! }"#;
+//! let experiment = Experiment::from_str("two_states", "two_states.json", file)?;
+//! let summary = simulation::run(&experiment, &())?;
+//! let soret = summary.quantities.iter().find(|q| q.observable == Observable::Soret).unwrap();
+//! let (estimate, theory) = (soret.rows[0].estimate.estimate().unwrap(), soret.rows[0].theory.unwrap());
+//! println!("soret {} ± {}, theory {theory}", estimate.value, estimate.std_error);
+//! assert!(summary.comparison.unwrap().agrees);
+//! # assert!((estimate.value - theory).abs() < 6.0 * estimate.std_error);
+//! # Ok::<(), soret::error::Error>(())
+//! ```
+//!
+//! # A tour
+//! A house of rooms; doors open one way, from the top of this list to the bottom.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`simulation`] | from an experiment to a summary: the one place where simulation and theory meet |
+//! | [`report`] | from a summary to a page, JSON, CSV, plots, a run folder |
+//! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
+//! | [`comparison`] | measured against theory, entry by entry and jointly |
+//! | [`estimator`] | from tallies to values with standard errors |
+//! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
+//! | [`kernel`] | how a group advances; so far by exact legs, [`kernel::Exact`] |
+//! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
+//! | [`theory`] | the deterministic reference, which never sees a random number |
+//! | [`observable`], [`grid`] | what can be measured, and where: shared by both sides |
+//! | [`model`] | the equations: domain, temperature, states and transitions |
+//! | [`expression`] | the small language of the file, with derivatives and proven bounds |
+//! | [`rng`], [`stats`] | streams and laws of random numbers; group statistics |
+//!
+//! To score something new, write a [`Tally`](event::Tally); to advance walkers in a new way, write a
+//! [`Kernel`](kernel::Kernel); to measure something new, write an [`Estimator`](estimator::Estimator).
 
 pub mod comparison;
 pub mod ensemble;

@@ -3,12 +3,11 @@
 
 mod cli;
 
-use clap::Parser as _;
 use cli::{Arguments, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::from_command_line();
     let terminal = cli::Terminal::new(arguments.color);
     let result = match &arguments.command {
         Command::Run(run) => cli::run(run, &terminal),

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::estimator::{self, Context, Measured};
 use crate::experiment::{Experiment, registry};
 use crate::grid::Grid;
-use crate::kernel::Span;
+use crate::kernel::{Caution, Span};
 use crate::model::Motility;
 use crate::observable::Observable;
 use crate::report::summary::{
@@ -14,7 +14,7 @@ use crate::report::summary::{
 };
 use crate::report::verdict;
 use crate::stats::Outcome;
-use crate::theory::{self, Stationary};
+use crate::theory::{self, FastLimit, Stationary};
 
 /// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
 /// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
@@ -61,7 +61,7 @@ impl Observer for () {
 /// [`Error::Numeric`] if a kernel finds its bounds violated or the theory has no solution.
 pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<Summary, Error> {
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
-    let solution = solve(experiment)?;
+    let (solution, fast) = solve(experiment)?;
     let runner = registry::runner(experiment, &grid)?;
     let context = Context {
         model: experiment.model.clone(),
@@ -90,7 +90,15 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
         .flat_map(|e| estimator::measure(e.as_ref(), &context, ensemble.groups()))
         .collect();
     let comparison = compare(measured, &grid, ALPHA, &|o| solution.reference(o, &grid));
-    Ok(summarise(experiment, &context, &plan, &ensemble, &solution, comparison))
+    Ok(summarise(
+        experiment,
+        &context,
+        &plan,
+        &ensemble,
+        (&solution, fast.as_ref()),
+        comparison,
+        runner.cautions(),
+    ))
 }
 
 /// The continuum theory of an experiment alone, in the same form: every estimate is null.
@@ -99,17 +107,18 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
 /// [`Error::Numeric`] if the theory has no solution.
 pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
-    let solution = solve(experiment)?;
+    let (solution, fast) = solve(experiment)?;
     let quantities = observables(experiment)
         .into_iter()
         .map(|observable| {
             let entries = observable.support().entries(&grid);
             let theory = solution.reference(observable, &grid).unwrap_or_else(|| vec![None; entries]);
-            let rows = theory
-                .into_iter()
-                .enumerate()
-                .map(|(k, theory)| row(observable, &grid, k, Outcome::null("theory only"), theory, None));
-            quantity(experiment, observable, rows.collect())
+            let limit = fast_limit(fast.as_ref(), observable, &grid);
+            let row = |(k, (theory, fast_limit))| {
+                let estimate = Outcome::null("theory only");
+                Row { theory, fast_limit, ..row(observable, &grid, k, estimate) }
+            };
+            quantity(experiment, observable, theory.into_iter().zip(limit).enumerate().map(row).collect())
         })
         .collect();
     let plan = Plan {
@@ -123,7 +132,7 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
     };
     Ok(Summary {
         quantities,
-        theory: Some(theory_summary(&solution)),
+        theory: Some(theory_summary(&solution, fast.as_ref())),
         ..blank(experiment, run_summary(experiment, &plan, 0, 0, 0, 0.0))
     })
 }
@@ -139,8 +148,11 @@ fn numeric(error: impl std::fmt::Display) -> Error {
     Error::Numeric(error.to_string())
 }
 
-fn solve(experiment: &Experiment) -> Result<Stationary, Error> {
-    theory::stationary::solve(&experiment.model, &theory::Options::default()).map_err(numeric)
+/// The stationary law, and its closed form for infinitely fast transitions where that exists.
+fn solve(experiment: &Experiment) -> Result<(Stationary, Option<FastLimit>), Error> {
+    let model = &experiment.model;
+    let solution = theory::stationary::solve(model, &theory::Options::default()).map_err(numeric)?;
+    Ok((solution, FastLimit::new(model).ok()))
 }
 
 /// Everything that an experiment with internal states measures, in the order of the report.
@@ -196,8 +208,9 @@ fn summarise(
     context: &Context,
     plan: &Plan,
     ensemble: &Ensemble<'_>,
-    solution: &Stationary,
+    (solution, fast): (&Stationary, Option<&FastLimit>),
     comparison: Comparison,
+    cautions: Vec<Caution>,
 ) -> Summary {
     let groups = ensemble.groups();
     let channels = 0..2 * context.model.network.edges().len();
@@ -225,6 +238,10 @@ fn summarise(
             remedy: format!("leave burn_in out, or set it to {:.0}", (BURN_IN * relaxation).ceil()),
         });
     }
+    for caution in cautions {
+        let Caution { seen, meaning, remedy } = caution;
+        warnings.push(Warning { seen, meaning, remedy });
+    }
     if !solution.is_converged() {
         warnings.push(Warning {
             seen: format!("the continuum solution is known to {:.0e} only", solution.error_estimate()),
@@ -238,15 +255,20 @@ fn summarise(
         .compared
         .iter()
         .map(|c| {
-            let rows = (0..c.theory.len()).map(|k| {
-                row(c.measured.observable, &context.grid, k, c.measured.outcome(k), c.theory[k], c.z[k])
-            });
-            quantity(experiment, c.measured.observable, rows.collect())
+            let observable = c.measured.observable;
+            let limit = fast_limit(fast, observable, &context.grid);
+            let row = |(k, fast_limit)| Row {
+                theory: c.theory[k],
+                fast_limit,
+                z: c.z[k],
+                ..row(observable, &context.grid, k, c.measured.outcome(k))
+            };
+            quantity(experiment, observable, limit.into_iter().enumerate().map(row).collect())
         })
         .collect();
     Summary {
         quantities,
-        theory: Some(theory_summary(solution)),
+        theory: Some(theory_summary(solution, fast)),
         comparison: Some(verdict),
         invariants,
         warnings,
@@ -328,25 +350,35 @@ fn run_summary(
     }
 }
 
-fn theory_summary(solution: &Stationary) -> TheorySummary {
+fn theory_summary(solution: &Stationary, fast: Option<&FastLimit>) -> TheorySummary {
+    let layer = |x: f64| fast?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
+    let length = solution.model().domain.length;
     TheorySummary {
         equation: "stationary reaction-diffusion, (D_i P_i)'' + sum_j (k_ij P_j - k_ji P_i) = 0, no flux at the walls"
             .into(),
         error_estimate: solution.error_estimate(),
         resolution: format!("{} elements", solution.vertices().len().saturating_sub(1)),
+        wall_layers: layer(0.0).zip(layer(length)).map(|(left, right)| [left, right]),
     }
 }
 
-fn row(
-    observable: Observable,
-    grid: &Grid,
-    k: usize,
-    estimate: Outcome,
-    theory: Option<f64>,
-    z: Option<f64>,
-) -> Row {
+/// The closed form for infinitely fast transitions, entry by entry.
+fn fast_limit(fast: Option<&FastLimit>, observable: Observable, grid: &Grid) -> Vec<Option<f64>> {
+    let entries = observable.support().entries(grid);
+    fast.and_then(|f| f.reference(observable, grid)).unwrap_or_else(|| vec![None; entries])
+}
+
+/// A row with nothing beside the estimate.
+fn row(observable: Observable, grid: &Grid, k: usize, estimate: Outcome) -> Row {
     let ends = observable.support().ends(grid, k);
-    Row { x_lo: ends.map(|e| e.0), x_hi: ends.map(|e| e.1), estimate, theory, z }
+    Row {
+        x_lo: ends.map(|e| e.0),
+        x_hi: ends.map(|e| e.1),
+        estimate,
+        theory: None,
+        fast_limit: None,
+        z: None,
+    }
 }
 
 fn quantity(experiment: &Experiment, observable: Observable, rows: Vec<Row>) -> Quantity {

@@ -97,6 +97,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
                         },
                         theory: (kind != Kind::Measured).then_some(theory),
                         z: (kind == Kind::Compared).then_some(deviate),
+                        fast_limit: (kind != Kind::Measured).then_some(1.02 * theory),
                     }
                 })
                 .collect();
@@ -163,6 +164,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
             equation: "stationary reaction-diffusion with reflecting walls".into(),
             error_estimate: 3e-11,
             resolution: "160 elements of degree 8".into(),
+            wall_layers: Some([0.05, 0.06]),
         }),
         comparison: (kind == Kind::Compared).then(|| ComparisonSummary {
             alpha: 0.01,
@@ -335,7 +337,9 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
         [(csv::profiles(&summary).expect("finite"), false), (csv::currents(&summary).expect("finite"), true)];
     let mut read = 0;
     for (text, currents) in tables {
-        assert!(text.starts_with("x_lo,x_hi,x_mid,state,quantity,value,std_err,ci_low,ci_high,theory,z\n"));
+        assert!(text.starts_with(
+            "x_lo,x_hi,x_mid,state,quantity,value,std_err,ci_low,ci_high,theory,z,fast_limit\n"
+        ));
         let mut lines = text.lines().skip(1);
         for quantity in &summary.quantities {
             let window = matches!(quantity.observable, Observable::WindowCurrent(_));

@@ -2,7 +2,7 @@
 
 use soret::expression::Interval;
 use soret::grid::Grid;
-use soret::model::{Boundary, Domain, Edge, Field, Model, Network, State, Uniform};
+use soret::model::{Boundary, Domain, Edge, Field, Model, Motility, Network, RateLaw, State, Uniform};
 use soret::observable::Observable;
 use soret::theory::stationary::{self, Options, Stationary};
 use soret::theory::{FastLimit, TheoryError};
@@ -50,22 +50,18 @@ fn linear(rise: f64) -> Arc<dyn Field> {
 
 /// `(E_i, D_i)` of each state and `(from, to, nu, B)` of each edge, on `[0, 1]`.
 fn model(temperature: Arc<dyn Field>, states: &[(f64, f64)], edges: &[(usize, usize, f64, f64)]) -> Model {
-    let state = |(i, (energy, diffusivity)): (usize, &(f64, f64))| State {
-        name: format!("s{i}"),
-        energy: *energy,
-        diffusivity: *diffusivity,
-    };
-    let edge = |(a, b, attempt_rate, barrier): &(usize, usize, f64, f64)| Edge {
-        between: [*a, *b],
-        attempt_rate: *attempt_rate,
-        barrier: *barrier,
-    };
-    let network =
-        Network::new(states.iter().enumerate().map(state).collect(), edges.iter().map(edge).collect());
+    let state = |(i, (energy, d)): (usize, &(f64, f64))| State::new(format!("s{i}"), *energy, *d);
+    let edge = |(a, b, nu, barrier): &(usize, usize, f64, f64)| Edge::new([*a, *b], *nu, *barrier);
+    build(temperature, states.iter().enumerate().map(state).collect(), edges.iter().map(edge).collect())
+}
+
+/// Any network on `[0, 1]` with `k_B = 1`.
+fn build(temperature: Arc<dyn Field>, states: Vec<State>, edges: Vec<Edge>) -> Model {
     Model {
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature,
-        network: network.expect("a valid network"),
+        boltzmann: 1.0,
+        network: Network::new(states, edges).expect("a valid network"),
     }
 }
 
@@ -264,10 +260,14 @@ fn oracle_differences(law: &Stationary, case: &str) -> Vec<(String, f64)> {
             "soret_wall" => Some(Observable::SoretWall),
             "mean_temperature" => Some(Observable::MeanTemperature),
             "entropy_production" => Some(Observable::EntropyProduction),
+            "quadratic_entropy_production" => None,
             other => panic!("the oracle's {other} is not an observable"),
         };
         let found = match observable {
             Some(o) => law.reference(o, &grid).expect("known")[place].expect("defined"),
+            None if name == "quadratic_entropy_production" => {
+                law.quadratic_entropy_production().expect("defined")
+            }
             None if name == "point_density" => law.density_at(place as f64 / 40.0)[index],
             None => law.current_at(place as f64 / 40.0)[index],
         };
@@ -495,7 +495,7 @@ fn the_fast_limit_is_reached_with_the_first_power_of_the_rate() {
             let global = whole(law.reference(Observable::Soret, &grid));
             let of_limit = whole(limit.reference(Observable::Soret, &grid));
             [
-                (soret / limit.soret_at(x) - 1.0).abs(),
+                (soret / limit.soret_at(x).expect("T varies") - 1.0).abs(),
                 (heat / expected - 1.0).abs(),
                 (global / of_limit - 1.0).abs(),
             ]
@@ -520,7 +520,9 @@ fn fast_limit_of_two_states_in_closed_form() {
     let mean = 1e-2 * p + 1e-3 * (1.0 - p);
     assert_close(limit.mean_diffusivity(x), mean, 1e-14);
     // Covariance of a variable with two values: p (1 - p) dE dD.
-    assert_close(limit.soret_at(x), p * (1.0 - p) * 9e-3 / (mean * t * t), 1e-13);
+    let covariance = p * (1.0 - p) * 9e-3 / (mean * t * t);
+    assert_close(limit.soret_at(x).expect("T varies"), covariance, 1e-13);
+    assert_close(limit.covariance_soret_at(x), covariance, 1e-13);
     let k = 3.0 * ((-0.5 / t).exp() + (-1.5 / t).exp());
     let layers = limit.layer_lengths(x).expect("finite rates");
     assert_eq!(layers.len(), 1);
@@ -630,34 +632,5 @@ fn bad_input_is_refused_with_its_place() {
     ] {
         let refused = stationary::solve(&two_states(linear(0.1), 1.0), &bad);
         assert!(matches!(refused, Err(TheoryError::Option { .. })));
-    }
-}
-
-/// Not an assertion: what a solution costs. Run with `--ignored --nocapture`.
-#[test]
-#[ignore = "prints timings"]
-#[allow(clippy::print_stdout)]
-fn timings() {
-    let states = |n: usize| -> Vec<(f64, f64)> {
-        (0..n).map(|i| ((i % 5) as f64 * 0.3, 1e-3 * (1 + i % 7) as f64)).collect()
-    };
-    let ring = |n: usize, nu: f64| -> Vec<(usize, usize, f64, f64)> {
-        (0..n).map(|i| (i, (i + 1) % n, nu, 1.5)).collect()
-    };
-    for n in [2, 3, 5, 8, 16] {
-        for nu in [1e-6, 1.0, 1e3, 1e6, 1e8] {
-            let m = model(linear(0.8), &states(n), &ring(n, nu));
-            let start = std::time::Instant::now();
-            let law = stationary::solve(&m, &Options::default());
-            let time = start.elapsed();
-            match law {
-                Ok(law) => println!(
-                    "n = {n:2}, nu = {nu:e}: {time:9.2?}, {:4} elements, estimate {:.1e}",
-                    law.vertices().len() - 1,
-                    law.error_estimate()
-                ),
-                Err(error) => println!("n = {n:2}, nu = {nu:e}: {time:9.2?}, {error}"),
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! What may stand on the command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ContextKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Stochastic particles in a temperature gradient: profiles, hidden currents, heat fluxes and Soret
@@ -20,6 +21,22 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// Those of this process. Ends it with help, version or an error, as the arguments deserve.
+    pub fn from_command_line() -> Self {
+        Arguments::try_parse().unwrap_or_else(|error| {
+            let word = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+            match word {
+                // The first thing that people try is the file alone.
+                Some(file) if file.ends_with(".json") => Arguments::command()
+                    .error(error.kind(), format!("no command before {file}; did you mean `mc run {file}`?"))
+                    .exit(),
+                _ => error.exit(),
+            }
+        })
+    }
 }
 
 /// When to print in colour.
@@ -52,7 +69,7 @@ pub struct Run {
     /// Experiment file, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Run folder [default: runs/<name of the file>]
+    /// Run folder [default: runs/NAME, after the file NAME.json]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write into a folder that holds another run
@@ -67,7 +84,7 @@ pub struct Run {
     /// Print the summary as JSON, and nothing else, on standard output
     #[arg(long)]
     pub json: bool,
-    /// No progress
+    /// No progress and no closing line on standard error
     #[arg(short, long)]
     pub quiet: bool,
 }

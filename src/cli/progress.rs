@@ -9,8 +9,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Units of the bar in a whole run.
-const WHOLE: f64 = 1e6;
+/// Units of the bar in a whole run: so many that the share of one group in one round is many units.
+const WHOLE: f64 = 1e12;
 
 /// Plain lines come at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(2);

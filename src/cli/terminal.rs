@@ -32,10 +32,11 @@ impl Terminal {
         }
     }
 
-    /// Width of the page in columns.
+    /// Width of the page in columns: that of the terminal, COLUMNS where there is none, or 100.
     pub fn width(&self) -> usize {
-        let asked = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100);
-        usize::clamp(asked, 60, 120)
+        let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+        let asked = || std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        terminal.filter(|&w| w > 0).or_else(asked).unwrap_or(100).clamp(60, 120)
     }
 
     /// Prints a result. A closed pipe is not an error of ours.

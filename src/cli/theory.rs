@@ -13,9 +13,15 @@ pub fn theory(arguments: &Theory, out: &Terminal) -> Result<Status, Failure> {
     let experiment = Experiment::read(&arguments.file)?;
     let summary = simulation::theory_only(&experiment)?;
     if let Some(path) = &arguments.out {
+        let mut configuration = experiment.canonical();
+        // Theory does not depend on how an experiment would be run; and a folder that holds the run must
+        // not be taken for one that holds the theory.
+        if let Some(parts) = configuration.as_object_mut() {
+            parts.retain(|part, _| part != "run" && part != "method");
+        }
         let circumstances = Circumstances {
             git_commit: option_env!("SORET_GIT_COMMIT").map(str::to_owned),
-            configuration: experiment.canonical(),
+            configuration,
             generator: soret::rng::GENERATOR.into(),
             threads: 1,
             command_line: std::env::args().collect(),

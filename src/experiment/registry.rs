@@ -4,7 +4,7 @@ use super::{Experiment, Method};
 use crate::ensemble::{GroupRunner, Runner};
 use crate::error::Error;
 use crate::grid::Grid;
-use crate::kernel::Exact;
+use crate::kernel::{EulerMaruyama, Exact, KernelError};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
 ///
@@ -14,11 +14,16 @@ pub fn runner(experiment: &Experiment, grid: &Grid) -> Result<Box<dyn GroupRunne
     let model = experiment.model.clone();
     match experiment.method {
         Method::Exact {} => {
-            let kernel = Exact::new(&model, grid).map_err(|e| Error::Numeric(e.to_string()))?;
+            let kernel = Exact::new(&model, grid).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid }))
         }
-        Method::EulerMaruyama { .. } => {
-            Err(Error::Numeric("euler_maruyama can be read and checked, but not run".to_owned()))
+        Method::EulerMaruyama { dt } => {
+            let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
+            Ok(Box::new(Runner { kernel, model, grid: *grid }))
         }
     }
+}
+
+fn numeric(error: KernelError) -> Error {
+    Error::Numeric(error.to_string())
 }

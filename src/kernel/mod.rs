@@ -1,11 +1,13 @@
 //! How a group of walkers advances, one method a file.
 
 mod bounds;
+mod euler_maruyama;
 mod exact;
 mod scale;
 pub mod start;
 
 pub use bounds::CandidateRates;
+pub use euler_maruyama::EulerMaruyama;
 pub use exact::Exact;
 
 use crate::event::{Tally, Walkers};
@@ -95,6 +97,17 @@ pub struct LegLaw {
     pub weight: [f64; 2],
 }
 
+/// Something about the settings of a method that its user should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caution {
+    /// What was seen.
+    pub seen: String,
+    /// What it means.
+    pub meaning: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
 /// A Markov transition of a group of walkers.
 ///
 /// A kernel owns its inner loop over the columns of a group and is generic in the tally, so that the
@@ -108,9 +121,23 @@ pub trait Kernel: Sync {
     /// between two candidate transitions for exact legs, the step for a stepped method.
     fn dwell(&self, state: usize, cell: usize) -> f64;
 
+    /// Physical time that `span` takes every walker, where that is known: a stepped method does whole
+    /// steps, untimed legs do not know.
+    fn elapsed(&self, span: Span) -> Option<f64> {
+        match span {
+            Span::Legs(_) => None,
+            Span::Duration(duration) => Some(duration),
+        }
+    }
+
     /// The law of a leg in `state`, if legs are exact; point densities can then be had without a bin.
     fn leg_law(&self, _state: usize) -> Option<LegLaw> {
         None
+    }
+
+    /// What a user should know about the bias of this method at these settings.
+    fn cautions(&self) -> Vec<Caution> {
+        Vec::new()
     }
 
     /// Advances every walker by `span`, drawing from `stream`, and scores every event.

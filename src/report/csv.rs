@@ -11,8 +11,20 @@ use crate::observable::{Observable, Support};
 use crate::stats::Outcome;
 
 /// The columns of both tables.
-pub const HEADER: [&str; 11] =
-    ["x_lo", "x_hi", "x_mid", "state", "quantity", "value", "std_err", "ci_low", "ci_high", "theory", "z"];
+pub const HEADER: [&str; 12] = [
+    "x_lo",
+    "x_hi",
+    "x_mid",
+    "state",
+    "quantity",
+    "value",
+    "std_err",
+    "ci_low",
+    "ci_high",
+    "theory",
+    "z",
+    "fast_limit",
+];
 
 /// `profiles.csv`: every quantity that lives on bins, windowed currents apart.
 pub fn profiles(summary: &Summary) -> Result<String, ReportError> {
@@ -66,6 +78,7 @@ fn record(quantity: &Quantity, row: &Row) -> [String; HEADER.len()] {
         number(estimate.map(|e| e.high)),
         number(row.theory),
         number(row.z),
+        number(row.fast_limit),
     ]
 }
 

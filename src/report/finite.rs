@@ -29,8 +29,11 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
     for quantity in quantities {
         check_quantity(quantity)?;
     }
-    if let Some(TheorySummary { equation: _, error_estimate, resolution: _ }) = theory {
+    if let Some(TheorySummary { equation: _, error_estimate, resolution: _, wall_layers }) = theory {
         number(*error_estimate, || "theory: error_estimate".into())?;
+        for layer in wall_layers.iter().flatten() {
+            number(*layer, || "theory: wall_layers".into())?;
+        }
     }
     comparison.as_ref().map_or(Ok(()), check_comparison)
 }
@@ -66,7 +69,7 @@ fn check_quantity(quantity: &Quantity) -> Result<(), ReportError> {
                 _ => format!("{label}, row {index}: {field}"),
             }
         };
-        let Row { x_lo, x_hi, estimate, theory, z } = row;
+        let Row { x_lo, x_hi, estimate, theory, fast_limit, z } = row;
         optional(*x_lo, || place("x_lo"))?;
         optional(*x_hi, || place("x_hi"))?;
         match estimate {
@@ -79,6 +82,7 @@ fn check_quantity(quantity: &Quantity) -> Result<(), ReportError> {
             Outcome::Null { value, reason: _ } => optional(*value, || place("value"))?,
         }
         optional(*theory, || place("theory"))?;
+        optional(*fast_limit, || place("fast_limit"))?;
         optional(*z, || place("z"))?;
     }
     Ok(())

@@ -119,13 +119,11 @@ fn inspect(path: &Path, identity: &Identity, force: bool) -> Result<(Target, Opt
 }
 
 fn difference(found: &Identity, wanted: &Identity) -> String {
-    let seeds = format!("seed {} instead of {}", found.seed, wanted.seed);
-    if found.configuration_sha256 == wanted.configuration_sha256 {
-        seeds
-    } else if found.seed == wanted.seed {
+    // A configuration holds the seed: with another seed its hash says nothing more.
+    if found.seed == wanted.seed {
         "another configuration".into()
     } else {
-        format!("another configuration, {seeds}")
+        format!("seed {} instead of {}", found.seed, wanted.seed)
     }
 }
 

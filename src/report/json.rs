@@ -3,7 +3,7 @@
 //! It holds every quantity with one value for the whole domain, the theory beside it, the verdict, the
 //! invariants and the warnings. Profiles stand in `profiles.csv` and `currents.csv` only: a table is the
 //! better home for them, and no number stands in two files. The words are those of the tables (`value`,
-//! `std_err`, `ci_low`, `ci_high`, `theory`, `z`); where there is no value, `reason` says why. Keys come
+//! `std_err`, `ci_low`, `ci_high`, `theory`, `z`, `fast_limit`); where there is no value, `reason` says why. Keys come
 //! in a fixed order, floats in the shortest form that reads back to the same bits; the text is a
 //! function of the summary alone.
 
@@ -60,6 +60,7 @@ struct Number<'a> {
     ci_high: Option<f64>,
     theory: Option<f64>,
     z: Option<f64>,
+    fast_limit: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
@@ -84,6 +85,7 @@ impl<'a> Document<'a> {
                     ci_high: estimate.map(|e| e.high),
                     theory: row.theory,
                     z: row.z,
+                    fast_limit: row.fast_limit,
                     reason,
                 }
             })

@@ -34,6 +34,8 @@ pub struct Rendered {
 const NEUTRAL: &str = "#222222";
 /// Theory lines.
 const THEORY: &str = "#000000";
+/// The closed form for infinitely fast transitions.
+const FAST_LIMIT: &str = "#CC79A7";
 /// Help lines.
 const FAINT: &str = "#888888";
 /// Colours and markers of states.
@@ -133,7 +135,10 @@ fn local_soret(summary: &Summary) -> Panel {
     let mut panel = Panel::new("(c) local Soret coefficient", "S_T  (1/temperature)");
     for quantity in &summary.quantities {
         match quantity.observable {
-            Observable::LocalSoret => panel.quantity(quantity, Mark::TOTAL, "local"),
+            Observable::LocalSoret => {
+                panel.quantity(quantity, Mark::TOTAL, "local");
+                panel.fast_limit(quantity);
+            }
             Observable::Soret => {
                 if let Some(row) = quantity.rows.first() {
                     panel.soret(row);
@@ -281,6 +286,23 @@ impl Panel {
             .with_color(if alone { mark.color } else { THEORY })
             .with_stroke_width(if alone { 2.0 } else { 1.1 });
         self.lines.push(Plot::Line(line));
+    }
+
+    /// The closed form for infinitely fast transitions, where there is one.
+    fn fast_limit(&mut self, quantity: &Quantity) {
+        const DASHES: &str = "2 4";
+        let line: Vec<(f64, f64)> =
+            quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.fast_limit?))).collect();
+        if line.is_empty() {
+            return;
+        }
+        for &(x, y) in &line {
+            self.occupy(x, y);
+        }
+        let plot =
+            LinePlot::new().with_data(line).with_color(FAST_LIMIT).with_stroke_width(1.3).with_dotted();
+        self.lines.push(Plot::Line(plot));
+        self.entry("fast-reaction limit", FAST_LIMIT, LegendShape::Line, Some(DASHES));
     }
 
     fn points(&mut self, points: &[(f64, f64)], mark: Mark, name: &str) {

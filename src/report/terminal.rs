@@ -18,6 +18,9 @@ const WARNINGS: usize = 2;
 /// Sentences of the verdict that are told on a page.
 const SENTENCES: usize = 10;
 
+/// Lines for the invariants.
+const INVARIANT_LINES: usize = 2;
+
 /// The result of a run on at most [`LINES`] lines of `width` columns (at least [`MIN_WIDTH`]); escape
 /// sequences only if `color`.
 pub fn page(summary: &Summary, width: usize, color: bool) -> String {
@@ -269,12 +272,12 @@ impl Page {
             }
         }
         if simulated && !summary.invariants.is_empty() {
-            lines.push(self.invariants(summary));
+            lines.extend(self.invariants(summary));
         }
         lines
     }
 
-    fn invariants(&self, summary: &Summary) -> String {
+    fn invariants(&self, summary: &Summary) -> Vec<String> {
         let broken: Vec<String> = summary
             .invariants
             .iter()
@@ -283,10 +286,12 @@ impl Page {
             .collect();
         if broken.is_empty() {
             let names: Vec<&str> = summary.invariants.iter().map(|i| i.name.as_str()).collect();
-            clip(&format!("invariants: all hold ({})", names.join("; ")), self.width)
+            let text = format!("invariants: all hold ({})", names.join("; "));
+            wrap(&text, self.width, "", "  ").into_iter().take(INVARIANT_LINES).collect()
         } else {
             let text = format!("invariants: BROKEN: {}", broken.join("; "));
-            self.ink(Ink::Bad, &clip(&text, self.width))
+            let lines = wrap(&text, self.width, "", "  ").into_iter().take(INVARIANT_LINES);
+            lines.map(|line| self.ink(Ink::Bad, &line)).collect()
         }
     }
 
@@ -398,27 +403,47 @@ fn blocks(series: &[f64], low: f64, high: f64) -> String {
         .collect()
 }
 
-/// The text on lines of at most `width` columns, the first after `first`, the others after `rest`.
+/// The text on lines of at most `width` columns, the first after `first`, the others after `rest`. A
+/// relation such as `z = 1.2` is not torn apart.
 fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;
-    for word in text.split_whitespace() {
+    for phrase in phrases(text) {
         let gap = usize::from(!empty);
-        if !empty && columns(&line) + gap + columns(word) > width {
+        if !empty && columns(&line) + gap + columns(&phrase) > width {
             lines.push(std::mem::replace(&mut line, rest.to_owned()));
             empty = true;
         }
         if !empty {
             line.push(' ');
         }
-        line.push_str(&clip(word, width.saturating_sub(columns(&line))));
+        line.push_str(&clip(&phrase, width.saturating_sub(columns(&line))));
         empty = false;
     }
     if !empty {
         lines.push(line);
     }
     lines
+}
+
+/// The words of a text, those on both sides of a relation sign joined unless that gets long.
+fn phrases(text: &str) -> Vec<String> {
+    const LONGEST: usize = 24;
+    let relation = |word: &str| matches!(word, "=" | "<" | ">");
+    let mut phrases: Vec<String> = Vec::new();
+    let mut open = false;
+    for word in text.split_whitespace() {
+        match phrases.last_mut() {
+            Some(last) if (open || relation(word)) && columns(last) + 1 + columns(word) <= LONGEST => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => phrases.push(word.to_owned()),
+        }
+        open = relation(word);
+    }
+    phrases
 }
 
 /// Cut to `width` columns, the cut marked by an ellipsis. Line breaks and control characters become

@@ -34,7 +34,7 @@ pub fn summarise(comparison: &Comparison, experiment: &Experiment, grid: &Grid) 
         .collect();
     let mut sentences: Vec<String> =
         comparison.compared.iter().filter_map(|c| headline(c, experiment, comparison.critical_z)).collect();
-    sentences.push(profiles(comparison, worst.as_ref(), &contrasts));
+    sentences.push(profiles(comparison, &place, &contrasts));
     ComparisonSummary {
         alpha: comparison.alpha,
         comparisons: comparison.entries + comparison.joint.len(),
@@ -114,22 +114,21 @@ fn agreement(z: Option<f64>, critical_z: f64) -> String {
     }
 }
 
-fn profiles(comparison: &Comparison, worst: Option<&(String, f64)>, contrasts: &[Contrast]) -> String {
-    let Some((place, z)) = worst else {
-        return "nothing could be compared".into();
+/// Everything that lives on bins and faces, and the joint tests.
+fn profiles(
+    comparison: &Comparison,
+    place: &dyn Fn(&Compared, usize) -> String,
+    contrasts: &[Contrast],
+) -> String {
+    let local = comparison.compared.iter().filter(|c| c.measured.observable.support() != Support::Whole);
+    let deviates: Vec<(&Compared, usize, f64)> = local
+        .flat_map(|c| c.z.iter().enumerate().filter_map(move |(k, z)| z.map(|z| (c, k, z.abs()))))
+        .collect();
+    let Some(&(worst, k, largest)) = deviates.iter().max_by(|a, b| a.2.total_cmp(&b.2)) else {
+        return "no bin and no face could be compared".into();
     };
-    let entries: usize = comparison
-        .compared
-        .iter()
-        .filter(|c| c.measured.observable.support() != Support::Whole)
-        .map(|c| c.z.iter().flatten().count())
-        .sum();
-    let beyond = comparison
-        .compared
-        .iter()
-        .flat_map(|c| c.z.iter().flatten())
-        .filter(|z| z.abs() > comparison.critical_z)
-        .count();
+    let entries = deviates.len();
+    let beyond = deviates.iter().filter(|d| d.2 > comparison.critical_z).count();
     let failed: Vec<&str> = contrasts.iter().filter(|c| !c.agrees).map(|c| c.name.as_str()).collect();
     let singles = if beyond == 0 {
         format!("all {entries} bins and faces agree")
@@ -141,8 +140,8 @@ fn profiles(comparison: &Comparison, worst: Option<&(String, f64)>, contrasts: &
         failed => format!("joint tests DISAGREE: {}", failed.join("; ")),
     };
     format!(
-        "{singles}: largest |z| = {:.1} ({place}), limit {:.1}; {joint} (family-wise alpha {:.0e})",
-        z.abs(),
+        "{singles}: largest |z| = {largest:.1} ({}), limit {:.1}; {joint} (family-wise alpha {:.0e})",
+        place(worst, k),
         comparison.critical_z,
         comparison.alpha
     )

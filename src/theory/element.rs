@@ -27,14 +27,6 @@ pub(super) fn series(coefficients: &[f64], s: f64) -> f64 {
     sum
 }
 
-/// `int_{-1}^{s}` of a Legendre series, from `int P_l = (P_{l+1} - P_{l-1})/(2l+1)`.
-pub(super) fn series_integral(coefficients: &[f64], s: f64) -> f64 {
-    let p = legendre(coefficients.len(), s);
-    let first = coefficients[0] * (s + 1.0);
-    let rest = coefficients.iter().enumerate().skip(1);
-    first + rest.map(|(l, c)| c * (p[l + 1] - p[l - 1]) / (2 * l + 1) as f64).sum::<f64>()
-}
-
 /// The Legendre coefficients of the derivative of a Legendre series (one fewer).
 pub(super) fn series_derivative(coefficients: &[f64]) -> Vec<f64> {
     let degree = coefficients.len() - 1;
@@ -131,8 +123,6 @@ pub(super) struct Reference {
     pub(super) basis: Vec<Vec<f64>>,
     /// `slope[q][a]`: its derivative.
     pub(super) slope: Vec<Vec<f64>>,
-    /// `stiffness[a][b] = int phi_a' phi_b' ds`.
-    pub(super) stiffness: Vec<Vec<f64>>,
     /// `transform[l][a]`: from nodal values to Legendre coefficients.
     pub(super) transform: Vec<Vec<f64>>,
     /// `projection[l][q]`: from values at the Gauss points to Legendre coefficients.
@@ -158,15 +148,6 @@ impl Reference {
             rule.points.iter().map(|&s| of.iter().map(|c| series(c, s)).collect()).collect()
         };
         let (basis, slope) = (table(&columns), table(&derivatives));
-        let stiffness = (0..=degree)
-            .map(|a| {
-                let entry = |b: usize| -> f64 {
-                    let pairs = rule.weights.iter().zip(&slope);
-                    pairs.map(|(w, d)| w * d[a] * d[b]).sum()
-                };
-                (0..=degree).map(entry).collect()
-            })
-            .collect();
         let at_points: Vec<_> = rule.points.iter().map(|&s| legendre(rule.points.len() - 1, s)).collect();
         let projection = (0..rule.points.len())
             .map(|l| {
@@ -175,7 +156,7 @@ impl Reference {
                 pairs.map(|(w, p)| norm * w * p[l]).collect()
             })
             .collect();
-        Reference { degree, rule, basis, slope, stiffness, transform, projection }
+        Reference { degree, rule, basis, slope, transform, projection }
     }
 }
 
@@ -205,7 +186,6 @@ mod tests {
         for s in [-1.0, -0.3, 0.0, 0.7, 1.0] {
             assert!((series(&cubic, s) - s * s * s).abs() < 1e-15);
             assert!((series(&slope, s) - 3.0 * s * s).abs() < 1e-15);
-            assert!((series_integral(&cubic, s) - (s.powi(4) - 1.0) / 4.0).abs() < 1e-15);
         }
     }
 

@@ -1,76 +1,135 @@
 //! Closed forms for transitions much faster than diffusion (Eqs 9-13 of the paper).
 //!
 //! # Equations
-//! With Boltzmann occupancies `p_i(x) ~ exp(-E_i/T(x))`, `<D> = sum_i p_i D_i`, and averages
-//! `<.>_D` with the weights `w_i = p_i D_i/<D>`,
+//! With the occupancies `p_i(x)` at which transitions balance on the spot (the null vector of the rate
+//! matrix; Boltzmann's without driving), `y_i = w_i p_i`, and `w_i`, `g_i` of
+//! [`Motility`](crate::model::Motility),
 //! ```text
-//! P_tot = C/<D>,                           C = 1/int dx/<D>,
-//! S_T   = d_T ln<D> = Cov(E, D)/(<D> T^2),
-//! J_i   = -C d_x w_i = -C w_i (E_i - <E>_D) T'/T^2,
-//! J_E   = -(T'/T^2) P_tot <D> Var_D(E) .
+//! P_i = p_i P_tot,     d_x ln P_tot = -(sum_i y_i'/g_i)/(sum_i y_i/g_i),                 (1)
+//! J_i = -(1/g_i) d_x(y_i P_tot),     sum_i J_i = 0,     J_E = sum_i H_i J_i .
 //! ```
-//! (With temperatures in kelvin there is one factor `k_B` in the denominator of `S_T`, not `k_B^2`
-//! as in B6.)
+//! Where all `g_i` have one shape, `g_i = gamma_i f(x)`, which holds for diffusivities (`g = 1`),
+//! ```text
+//! P_tot = C/sum_i(y_i/gamma_i),     which is C/<D> for diffusivities, <D> = sum_i p_i D_i,  (2)
+//! S_T   = d_T ln<D> .                                                                     (3)
+//! ```
+//! For detailed balance and diffusivities that do not vary, with averages `<.>_D` by the weights
+//! `q_i = p_i D_i/<D>`, this is (Eqs 10-13; with temperatures in kelvin there is one factor `k_B` in the
+//! denominator of `S_T`, not `k_B^2` as in B6)
+//! ```text
+//! S_T   = Cov(H, D)/(<D> k_B T^2),                                                        (4)
+//! J_i   = -C q_i (H_i - <H>_D) T'/(k_B T^2),     J_E = -(T'/(k_B T^2)) P_tot <D> Var_D(H) .
+//! ```
+//! In a driven network (4) is wrong, even in sign; (3) holds. Diffusivities `D_i = d_i T` add `1/T` to (4).
 //!
 //! # When not to use it
 //! Within a few layer lengths of a wall, a kink or a jump of `T(x)`: there currents bend to zero (or
 //! across the kink) for every finite rate. [`FastLimit::layer_lengths`] says how far that reaches.
-//! Networks that do work have other occupancies and are refused.
 
 use super::element::Rule;
-use super::functionals::{POINTS, Profile, integrate, reference};
+use super::functionals::{POINTS, Profile, integrate, jumps, reference, working_edges};
 use super::linear::symmetric_eigenvalues;
-use super::{TheoryError, breakpoints, rates, temperature};
+use super::{TheoryError, breakpoints, motilities, one_sided, rates, temperature};
 use crate::grid::Grid;
-use crate::model::Model;
+use crate::model::{Model, Motility, RateLaw};
 use crate::observable::Observable;
+
+/// Pieces beyond which nothing is bisected.
+const MOST_PIECES: usize = 20_000;
 
 /// The fast-reaction limit of a model.
 #[derive(Clone, Debug)]
 pub struct FastLimit {
     model: Model,
     vertices: Vec<f64>,
-    /// `C = sum_i D_i P_i`.
+    breakpoints: Vec<f64>,
+    shape: Shape,
+    /// Factor that normalises the density.
     constant: f64,
+}
+
+/// How `g_i` depend on x.
+#[derive(Clone, Debug)]
+enum Shape {
+    /// `g_i = gamma_i f(x)`; the `gamma_i`.
+    Common(Vec<f64>),
+    /// `ln P_tot`, up to a constant, at the left end of every piece.
+    Different(Vec<f64>),
+}
+
+/// `y_i` and their derivatives, and `g_i`, at a point.
+struct Local {
+    transported: Vec<f64>,
+    slope: Vec<f64>,
+    resistance: Vec<f64>,
+}
+
+impl Local {
+    /// `sum_i y_i/g_i`.
+    fn diffusivity(&self) -> f64 {
+        self.transported.iter().zip(&self.resistance).map(|(y, g)| y / g).sum()
+    }
+
+    /// `-d_x ln P_tot` (1).
+    fn fall(&self) -> f64 {
+        let slope: f64 = self.slope.iter().zip(&self.resistance).map(|(y, g)| y / g).sum();
+        slope / self.diffusivity()
+    }
 }
 
 impl FastLimit {
     /// The limit for this model.
     ///
     /// # Errors
-    /// [`TheoryError::Length`], [`TheoryError::Temperature`]; [`TheoryError::Driven`] if an edge
-    /// does work, since the occupancies are not Boltzmann's then.
+    /// [`TheoryError::Length`], [`TheoryError::Temperature`], [`TheoryError::Motility`],
+    /// [`TheoryError::Rate`]; [`TheoryError::Jump`] where no closed form exists across a jump.
     pub fn new(model: &Model) -> Result<Self, TheoryError> {
-        let mut driven =
-            model.network.channels().filter(|c| model.exchange(*c, 0.0).is_none_or(|e| e.work != 0.0));
-        if let Some(channel) = driven.next() {
-            return Err(TheoryError::Driven { edge: channel.edge });
-        }
-        let mut limit = FastLimit { model: model.clone(), vertices: breakpoints(model)?, constant: 1.0 };
-        limit.refine()?;
+        let breakpoints = breakpoints(model)?;
         let length = model.domain.length;
-        let norm = integrate(&limit.vertices, 0.0, length, |x| 1.0 / limit.mean_diffusivity(x));
+        let mut limit = FastLimit {
+            model: model.clone(),
+            vertices: breakpoints.clone(),
+            breakpoints,
+            shape: Shape::Different(Vec::new()),
+            constant: 1.0,
+        };
+        let at_reference: Vec<f64> =
+            motilities(model, 0.4321 * length)?.into_iter().map(|[_, g]| g).collect();
+        let common = limit.refine(&at_reference)?;
+        limit.shape = if common { Shape::Common(at_reference) } else { limit.integrate_fall()? };
+        let norm = integrate(&limit.vertices, 0.0, length, |x| limit.total_density_at(x));
         limit.constant = 1.0 / norm;
         Ok(limit)
     }
 
-    /// Bisects pieces until Gauss quadrature of `T`, `1/<D>` and every occupancy has converged.
-    fn refine(&mut self) -> Result<(), TheoryError> {
+    /// Bisects pieces until Gauss quadrature of `T`, `<D>`, `w_i`, every occupancy and (1) has
+    /// converged. Whether all `g_i` have one shape.
+    fn refine(&mut self, at_reference: &[f64]) -> Result<bool, TheoryError> {
         let rule = Rule::gauss(POINTS);
         let length = self.model.domain.length;
-        let integrals = |a: f64, b: f64| -> Result<Vec<f64>, TheoryError> {
-            let mut sums = vec![0.0; self.model.network.states().len() + 2];
+        let mut common = true;
+        let mut integrals = |a: f64, b: f64| -> Result<Vec<f64>, TheoryError> {
+            let mut sums = vec![0.0; 3 + 3 * at_reference.len()];
             for (x, w) in rule.on(a, b) {
-                sums[0] += w * temperature(&self.model, x)?;
-                sums[1] += w / self.mean_diffusivity(x);
-                let occupancy = self.model.local_equilibrium(x);
-                sums[2..].iter_mut().zip(occupancy).for_each(|(s, p)| *s += w * p);
+                rates(&self.model, x)?;
+                let motility = motilities(&self.model, x)?;
+                let shape = |i: usize| motility[i][1] / at_reference[i];
+                common &= (1..motility.len()).all(|i| (shape(i) - shape(0)).abs() <= 1e-13 * shape(0));
+                let local = self.local(x);
+                let mean = local.diffusivity();
+                // Where the terms of (1) cancel, their sum need not be better than they are.
+                let terms = local.slope.iter().zip(&local.resistance);
+                let size = terms.map(|(slope, g)| (slope / g).abs()).sum::<f64>() / mean + 1.0 / length;
+                let mut values = vec![temperature(&self.model, x)?, 1.0 / mean, local.fall() + 2.0 * size];
+                values.extend(self.model.local_equilibrium(x));
+                values.extend(motility.iter().flat_map(|[weight, resistance]| [1.0 / weight, *resistance]));
+                sums.iter_mut().zip(values).for_each(|(s, v)| *s += w * v);
             }
             Ok(sums)
         };
         let mut vertices = vec![0.0];
         let mut open: Vec<(f64, f64)> =
-            self.vertices.windows(2).rev().map(|ends| (ends[0], ends[1])).collect();
+            self.breakpoints.windows(2).rev().map(|ends| (ends[0], ends[1])).collect();
         while let Some((a, b)) = open.pop() {
             let middle = 0.5 * (a + b);
             let (left, right) = (integrals(a, middle)?, integrals(middle, b)?);
@@ -78,14 +137,67 @@ impl FastLimit {
                 .iter()
                 .zip(left.iter().zip(&right))
                 .all(|(w, (l, r))| (w - l - r).abs() <= 1e-14 * (w.abs() + (l + r).abs() * length / (b - a)));
-            if converged || b - a < 1e-9 * length {
+            if converged || b - a < 1e-9 * length || vertices.len() > MOST_PIECES {
                 vertices.push(b);
             } else {
                 open.extend([(middle, b), (a, middle)]);
             }
         }
         self.vertices = vertices;
-        Ok(())
+        Ok(common)
+    }
+
+    /// `ln P_tot` at the left end of every piece: (1) between breakpoints. Across a jump of occupancies
+    /// `sum_i u_i/g_i` is conserved if the `g_i` keep their ratios there.
+    fn integrate_fall(&self) -> Result<Shape, TheoryError> {
+        let mut logarithms = vec![0.0];
+        let mut last = 0.0;
+        for ends in self.vertices.windows(2) {
+            let [a, b] = [ends[0], ends[1]];
+            last -= integrate(&self.vertices, a, b, |x| self.local(x).fall());
+            if self.breakpoints[1..self.breakpoints.len() - 1].contains(&b) {
+                let side = |inner: f64, value: &dyn Fn(&Local, usize) -> f64| -> Vec<f64> {
+                    let of_state = |i| one_sided(&self.breakpoints, b, inner, |x| value(&self.local(x), i));
+                    (0..self.model.network.states().len()).map(of_state).collect()
+                };
+                let (before, after) = (0.5 * (a + b), b + 0.5 * (b - a));
+                let (y, z) = (side(before, &|l, i| l.transported[i]), side(after, &|l, i| l.transported[i]));
+                let sum = |y: &[f64], g: &[f64]| y.iter().zip(g).map(|(y, g)| y / g).sum::<f64>();
+                let step = |inner: f64| {
+                    let g = side(inner, &|l, i| l.resistance[i]);
+                    sum(&y, &g) / sum(&z, &g)
+                };
+                let (left, right) = (step(before), step(after));
+                if (left - right).abs() > 1e-9 * left.abs() {
+                    return Err(TheoryError::Jump { x: b });
+                }
+                last += libm::log(left);
+            }
+            logarithms.push(last);
+        }
+        Ok(Shape::Different(logarithms))
+    }
+
+    /// `y_i`, `y_i'` and `g_i`.
+    fn local(&self, x: f64) -> Local {
+        let model = &self.model;
+        let (occupancy, change) = equilibrium_and_slope(model, x);
+        let states = model.network.states().iter().enumerate();
+        let weights: Vec<[f64; 2]> = states
+            .map(|(i, s)| {
+                let slope = match &s.motility {
+                    Motility::Diffusivity(d) => d.slope(x),
+                    Motility::Friction(_) => model.boltzmann * model.temperature.slope(x),
+                };
+                [model.weight(i, x), slope]
+            })
+            .collect();
+        let pairs = || weights.iter().zip(occupancy.iter().zip(&change));
+        Local {
+            transported: pairs().map(|([w, _], (p, _))| w * p).collect(),
+            slope: pairs().map(|([w, d], (p, q))| w * q + d * p).collect(),
+            resistance: (0..weights.len()).map(|i| model.resistance(i, x)).collect(),
+        }
     }
 
     /// Mean diffusivity `<D>(x) = sum_i p_i D_i`, length^2/time.
@@ -94,40 +206,72 @@ impl FastLimit {
         occupancy.iter().enumerate().map(|(s, p)| p * self.model.diffusivity(s, x)).sum()
     }
 
-    /// Densities `P_i = p_i C/<D>` (Eq 9), 1/length.
+    /// `sum_i y_i/gamma_i` of (2).
+    fn inverse_density(&self, gammas: &[f64], x: f64) -> f64 {
+        let occupancy = self.model.local_equilibrium(x);
+        let terms = occupancy.iter().zip(gammas).enumerate();
+        terms.map(|(i, (p, gamma))| p * self.model.weight(i, x) / gamma).sum()
+    }
+
+    /// Total density `P_tot(x)`, 1/length (Eq 9).
+    pub fn total_density_at(&self, x: f64) -> f64 {
+        match &self.shape {
+            Shape::Common(gammas) => self.constant / self.inverse_density(gammas, x),
+            Shape::Different(logarithms) => {
+                let x = x.clamp(0.0, self.model.domain.length);
+                let piece = self.vertices.partition_point(|v| *v <= x).clamp(1, self.vertices.len() - 1) - 1;
+                let fallen = if x > self.vertices[piece] {
+                    integrate(&self.vertices, self.vertices[piece], x, |x| self.local(x).fall())
+                } else {
+                    0.0
+                };
+                self.constant * libm::exp(logarithms[piece] - fallen)
+            }
+        }
+    }
+
+    /// Densities `P_i = p_i P_tot` (Eq 9), 1/length.
     pub fn density_at(&self, x: f64) -> Vec<f64> {
-        let total = self.constant / self.mean_diffusivity(x);
+        let total = self.total_density_at(x);
         self.model.local_equilibrium(x).iter().map(|p| p * total).collect()
     }
 
-    /// Local Soret coefficient `S_T(x) = Cov(E, D)/(<D> T^2)` (Eq 10), 1/temperature.
-    pub fn soret_at(&self, x: f64) -> f64 {
+    /// Local Soret coefficient `S_T(x) = -d_x ln P_tot/d_x T` (3), 1/temperature; `None` where `T` does
+    /// not vary.
+    pub fn soret_at(&self, x: f64) -> Option<f64> {
+        let slope = self.model.temperature.slope(x);
+        (slope != 0.0).then(|| self.local(x).fall() / slope).filter(|s| s.is_finite())
+    }
+
+    /// The covariance form (4) of Eq 10, `Cov(H, D)/(<D> k_B T^2)`, 1/temperature. It is the Soret
+    /// coefficient for detailed balance and diffusivities that do not vary; see (3) and
+    /// [`FastLimit::soret_at`] for anything else.
+    pub fn covariance_soret_at(&self, x: f64) -> f64 {
         let (occupancy, states) = (self.model.local_equilibrium(x), self.model.network.states());
         let mean: f64 = occupancy.iter().zip(states).map(|(p, s)| p * s.energy).sum();
         let pairs = occupancy.iter().zip(states);
         let terms = pairs.enumerate().map(|(i, (p, s))| p * (s.energy - mean) * self.model.diffusivity(i, x));
         let covariance: f64 = terms.sum();
         let t = self.model.temperature.value(x);
-        covariance / (self.mean_diffusivity(x) * t * t)
+        covariance / (self.mean_diffusivity(x) * self.model.boltzmann * t * t)
     }
 
-    /// Currents `J_i = -C w_i (E_i - <E>_D) T'/T^2` away from walls and kinks, 1/time.
+    /// Currents `J_i = -(1/g_i) d_x(y_i P_tot)` away from walls and kinks, 1/time.
     pub fn current_at(&self, x: f64) -> Vec<f64> {
-        let (weights, mean) = self.weights(x);
-        let t = self.model.temperature.value(x);
-        let drive = -self.constant * self.model.temperature.slope(x) / (t * t);
-        let pairs = weights.iter().zip(self.model.network.states());
-        pairs.map(|(w, s)| drive * w * (s.energy - mean)).collect()
+        let (local, total) = (self.local(x), self.total_density_at(x));
+        let fall = local.fall();
+        let pairs = local.transported.iter().zip(&local.slope).zip(&local.resistance);
+        pairs.map(|((y, slope), g)| -total * (slope - y * fall) / g).collect()
     }
 
-    /// Heat flux `J_E = -(T'/T^2) P_tot <D> Var_D(E)` (Eqs 12-13) away from walls and kinks,
-    /// energy/time.
+    /// Heat flux `J_E = sum_i H_i J_i` (Eqs 12-13) away from walls and kinks, energy/time.
     pub fn heat_current_at(&self, x: f64) -> f64 {
-        let (weights, mean) = self.weights(x);
-        let pairs = weights.iter().zip(self.model.network.states());
-        let variance: f64 = pairs.map(|(w, s)| w * (s.energy - mean) * (s.energy - mean)).sum();
-        let t = self.model.temperature.value(x);
-        -self.model.temperature.slope(x) / (t * t) * self.constant * variance
+        let states = self.model.network.states();
+        let local = self.local(x);
+        // Any zero of energy will do; this one keeps the digits.
+        let shares = local.transported.iter().zip(&local.resistance).zip(states);
+        let mean = shares.map(|((y, g), s)| y / g * s.energy).sum::<f64>() / local.diffusivity();
+        self.current_at(x).iter().zip(states).map(|(j, s)| (s.energy - mean) * j).sum()
     }
 
     /// Thicknesses of the `n - 1` layers at `x`, the thickest first, length: `1/l^2` are the
@@ -136,23 +280,33 @@ impl FastLimit {
     /// infinite.
     ///
     /// # Errors
-    /// [`TheoryError::Temperature`], [`TheoryError::Rate`].
+    /// [`TheoryError::Temperature`], [`TheoryError::Rate`], [`TheoryError::Motility`];
+    /// [`TheoryError::Driven`] where fluxes run in circles: their layers may oscillate.
     pub fn layer_lengths(&self, x: f64) -> Result<Vec<f64>, TheoryError> {
-        let states = self.model.network.states();
-        let n = states.len();
+        let n = self.model.network.states().len();
+        let diffusivity: Vec<f64> = motilities(&self.model, x)?.into_iter().map(|[w, g]| w / g).collect();
+        let occupancy = self.model.local_equilibrium(x);
         let mut to = vec![vec![0.0; n]; n];
         for (edge, [forward, backward]) in self.model.network.edges().iter().zip(rates(&self.model, x)?) {
             let [a, b] = edge.between;
-            to[b][a] += forward / self.model.diffusivity(a, x);
-            to[a][b] += backward / self.model.diffusivity(b, x);
+            to[b][a] += forward;
+            to[a][b] += backward;
         }
+        for (edge, e) in self.model.network.edges().iter().enumerate() {
+            let [a, b] = e.between;
+            let (forward, backward) = (to[b][a] * occupancy[a], to[a][b] * occupancy[b]);
+            if (forward - backward).abs() > 1e-9 * (forward + backward) {
+                return Err(TheoryError::Driven { edge });
+            }
+        }
+        let to = |i: usize, j: usize| to[i][j] / diffusivity[j];
         // Detailed balance makes K D^-1 similar to a symmetric matrix.
         let symmetric: Vec<Vec<f64>> = (0..n)
             .map(|i| {
                 (0..n)
                     .map(|j| match i == j {
-                        true => (0..n).map(|k| to[k][i]).sum(),
-                        false => -libm::sqrt(to[i][j]) * libm::sqrt(to[j][i]),
+                        true => (0..n).map(|k| to(k, i)).sum(),
+                        false => -libm::sqrt(to(i, j)) * libm::sqrt(to(j, i)),
                     })
                     .collect()
             })
@@ -166,22 +320,64 @@ impl FastLimit {
 
     /// The values of an observable in the limit, on the same grid and by the same definitions as
     /// [`Stationary::reference`](super::Stationary::reference); currents are those of the interior,
-    /// and zero at the walls themselves. `None` also for transition rates, which grow without bound.
+    /// and zero at the walls themselves. `None` also for transition rates, which grow without bound, and
+    /// for heat and entropy production where a transition may do work or `T` jumps.
     pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
         reference(self, observable, grid)
     }
+}
 
-    /// `w_i = p_i D_i/<D>` and `<E>_D`.
-    fn weights(&self, x: f64) -> (Vec<f64>, f64) {
-        let states = self.model.network.states();
-        let occupancy = self.model.local_equilibrium(x);
-        let mut weights: Vec<f64> =
-            occupancy.iter().enumerate().map(|(i, p)| p * self.model.diffusivity(i, x)).collect();
-        let sum: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|w| *w /= sum);
-        let mean = weights.iter().zip(states).map(|(w, s)| w * s.energy).sum();
-        (weights, mean)
+/// `d_x` of the rate constants: `k (B - H_from -+ f/2) (kT)'/(kT)^2` over a barrier.
+fn rate_slope(model: &Model, index: usize, x: f64) -> f64 {
+    let channel = model.network.channel(index);
+    match &model.network.edges()[channel.edge].law {
+        RateLaw::Activated { barrier, affinity, .. } => {
+            let driven = if channel.is_forward() { 0.5 * affinity } else { -0.5 * affinity };
+            let height = barrier - model.network.states()[channel.from].energy - driven;
+            let kt = model.thermal_energy(x);
+            model.rate(channel, x) * height / kt * (model.boltzmann * model.temperature.slope(x) / kt)
+        }
+        RateLaw::Free { forward, backward } => {
+            let field = if channel.is_forward() { forward } else { backward };
+            field.as_ref().map_or(0.0, |f| f.slope(x))
+        }
     }
+}
+
+/// The null vector of the rate matrix and its derivative in x: the elimination of
+/// [`Model::local_equilibrium`], differentiated step by step.
+fn equilibrium_and_slope(model: &Model, x: f64) -> (Vec<f64>, Vec<f64>) {
+    let n = model.network.states().len();
+    let mut rate = vec![vec![[0.0f64; 2]; n]; n];
+    for channel in model.network.channels() {
+        let entry = &mut rate[channel.from][channel.to];
+        entry[0] += model.rate(channel, x);
+        entry[1] += rate_slope(model, channel.index, x);
+    }
+    for k in (1..n).rev() {
+        let exit = rate[k][..k].iter().fold([0.0, 0.0], |sum, r| [sum[0] + r[0], sum[1] + r[1]]);
+        for i in 0..k {
+            let [r, slope] = rate[i][k];
+            let share = if exit[0] > 0.0 { r / exit[0] } else { 0.0 };
+            let change = if exit[0] > 0.0 { (slope - share * exit[1]) / exit[0] } else { 0.0 };
+            rate[i][k] = [share, change];
+            for j in (0..k).filter(|j| *j != i) {
+                let [r, slope] = rate[k][j];
+                rate[i][j][0] += share * r;
+                rate[i][j][1] += change * r + share * slope;
+            }
+        }
+    }
+    let mut p = vec![[1.0, 0.0]; n];
+    for k in 1..n {
+        p[k] = (0..k).fold([0.0, 0.0], |sum, i| {
+            let ([q, change], [share, slope]) = (p[i], rate[i][k]);
+            [sum[0] + q * share, sum[1] + change * share + q * slope]
+        });
+    }
+    let sum: f64 = p.iter().map(|q| q[0]).sum();
+    let change: f64 = p.iter().map(|q| q[1]).sum::<f64>() / sum;
+    (p.iter().map(|q| q[0] / sum).collect(), p.iter().map(|q| (q[1] - q[0] * change) / sum).collect())
 }
 
 impl Profile for FastLimit {
@@ -193,18 +389,28 @@ impl Profile for FastLimit {
         &self.vertices
     }
 
+    fn breakpoints(&self) -> &[f64] {
+        &self.breakpoints
+    }
+
     fn densities(&self, x: f64) -> Vec<f64> {
         self.density_at(x)
     }
 
-    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64> {
-        let of_state = |i: usize| integrate(&self.vertices, lo, hi, |x| self.density_at(x)[i]);
-        (0..self.model.network.states().len()).map(|i| of_state(i) / (hi - lo)).collect()
-    }
-
     fn rise(&self, lo: f64, hi: f64) -> f64 {
-        let (before, after) = (self.mean_diffusivity(lo), self.mean_diffusivity(hi));
-        self.constant * (before - after) / (before * after)
+        let middle = 0.5 * (lo + hi);
+        let at = |x: f64, f: &dyn Fn(f64) -> f64| one_sided(&self.breakpoints, x, middle, f);
+        match &self.shape {
+            Shape::Common(gammas) => {
+                let inverse = |x: f64| at(x, &|x| self.inverse_density(gammas, x));
+                let (before, after) = (inverse(lo), inverse(hi));
+                self.constant * (before - after) / (before * after)
+            }
+            Shape::Different(_) => {
+                let total = |x: f64| at(x, &|x| self.total_density_at(x));
+                total(hi) - total(lo)
+            }
+        }
     }
 
     fn currents(&self, x: f64) -> Vec<f64> {
@@ -219,13 +425,23 @@ impl Profile for FastLimit {
         if x > 0.0 && x < self.model.domain.length { self.heat_current_at(x) } else { 0.0 }
     }
 
-    /// Only the currents in x dissipate in the limit.
-    fn entropy_production(&self) -> f64 {
-        integrate(&self.vertices, 0.0, self.model.domain.length, |x| {
-            let flows = self.current_at(x).into_iter().zip(self.density_at(x));
-            let terms = flows.enumerate().filter(|(_, (_, p))| *p > 0.0);
-            terms.map(|(i, (j, p))| j * j / (self.model.diffusivity(i, x) * p)).sum()
-        })
+    fn work(&self, _lo: f64, _hi: f64, _weight: &dyn Fn(f64) -> f64) -> Option<f64> {
+        working_edges(&self.model).is_empty().then_some(0.0)
+    }
+
+    /// `-int J_E (kT)'/(kT)^2 dx`: without work the heat absorbed is `J_E'`.
+    fn entropy_production(&self) -> Option<f64> {
+        let model = &self.model;
+        let jump = |three: &[f64]| jumps(model, &self.breakpoints, three);
+        if !working_edges(model).is_empty() || self.breakpoints.windows(3).any(jump) {
+            return None;
+        }
+        let cooling = |x: f64| {
+            let kt = model.thermal_energy(x);
+            -model.boltzmann * model.temperature.slope(x) / (kt * kt)
+        };
+        let length = model.domain.length;
+        Some(integrate(&self.vertices, 0.0, length, |x| self.heat_current_at(x) * cooling(x)))
     }
 
     fn has_transitions(&self) -> bool {

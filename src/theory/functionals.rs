@@ -1,10 +1,11 @@
 //! Every [`Observable`] evaluated on a continuum law, on the same bins and faces as a simulation and
 //! by the same definition, so that the two may be compared digit by digit.
 
-use super::element::{Rule, series, series_integral};
+use super::element::{Rule, series, series_derivative};
+use super::one_sided;
 use super::stationary::Stationary;
 use crate::grid::Grid;
-use crate::model::Model;
+use crate::model::{Exchange, Model, Motility, RateLaw};
 use crate::observable::{Observable, Support};
 
 /// Points of the Gauss rule on every piece of an element.
@@ -16,21 +17,34 @@ pub(super) trait Profile {
     fn model(&self) -> &Model;
     /// Positions between which everything is smooth, from wall to wall.
     fn vertices(&self) -> &[f64];
+    /// Those among them where a function of position has a kink or jumps, and the walls.
+    fn breakpoints(&self) -> &[f64];
     /// Densities `P_i(x)`.
     fn densities(&self, x: f64) -> Vec<f64>;
-    /// Densities averaged over `[lo, hi]`.
-    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64>;
-    /// `P_tot(hi) - P_tot(lo)`, without the rounding of a difference of two nearly equal numbers
-    /// where that is possible.
+    /// `P_tot(hi) - P_tot(lo)`, one-sided from within `[lo, hi]` where the density jumps, and without
+    /// the rounding of a difference of two nearly equal numbers where that is possible.
     fn rise(&self, lo: f64, hi: f64) -> f64;
     /// Currents `J_i(x)`; zero at the walls.
     fn currents(&self, x: f64) -> Vec<f64>;
     /// Heat flux `J_E(x)`; zero at the walls.
     fn heat_current(&self, x: f64) -> f64;
-    /// Entropy production.
-    fn entropy_production(&self) -> f64;
+    /// Work done on the particle in `[lo, hi]` per unit time, each passage weighted with `weight` at its
+    /// place; `None` if it is not known.
+    fn work(&self, lo: f64, hi: f64, weight: &dyn Fn(f64) -> f64) -> Option<f64>;
+    /// Entropy production; `None` if it is not known.
+    fn entropy_production(&self) -> Option<f64>;
     /// Whether numbers of transitions are finite and known.
     fn has_transitions(&self) -> bool;
+
+    /// Densities averaged over `[lo, hi]`.
+    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64> {
+        let mut sums = vec![0.0; self.model().network.states().len()];
+        quadrature(self.vertices(), lo, hi, |x, w| {
+            sums.iter_mut().zip(self.densities(x)).for_each(|(sum, p)| *sum += w * p);
+        });
+        sums.iter_mut().for_each(|sum| *sum /= hi - lo);
+        sums
+    }
 }
 
 impl Stationary {
@@ -39,17 +53,104 @@ impl Stationary {
     /// [`Observable`]; integrals over bins are exact for the piecewise polynomials, and by Gauss
     /// quadrature on every piece where a rate or `T(x)` enters.
     ///
-    /// - `HeatAbsorbed` of a bin is `[J_E(hi) - J_E(lo)]/h` minus the work done on the particle
-    ///   there per time and length.
-    /// - `EntropyProduction` is the quadratic form
-    ///   `sigma = int [ sum_i J_i^2/(D_i P_i) + sum_edges net ln(forward flux/backward flux) ] dx`,
-    ///   so its equality with `-int J_E T'/T^2 dx` (no driving) tests the law.
+    /// - `HeatAbsorbed` is the sum over edges of `net_e` times the heat of a forward passage (see
+    ///   [`Model::exchange`]). With (1) and heat = enthalpy gained - work it is evaluated as
+    ///   `[J_E(hi) - J_E(lo)]/h` less the work done on the particle there per time and length.
+    /// - `EntropyProduction` is the functional that trajectories estimate, the entropy that the bath
+    ///   gains, `-int sum_e net_e heat_e/kT dx`; see also
+    ///   [`Stationary::quadratic_entropy_production`].
+    /// - `LocalSoret` takes densities and temperatures at the ends of a bin as limits from inside it.
     ///
     /// The outer `None`: no such state or channel, or a grid of another length. An inner `None`: the
-    /// quantity is not defined there, that is a Soret coefficient where `T` does not vary.
+    /// quantity is not defined there, that is a Soret coefficient where `T` does not vary, or heat and
+    /// entropy production with a free rate whose other direction is not given.
     pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
         reference(self, observable, grid)
     }
+
+    /// Entropy production of transitions and motion along x together, as the quadratic form
+    /// ```text
+    /// sigma_q = int [ sum_i J_i^2/(D_i P_i) + sum_e net_e ln(k_f P_from/(k_b P_to)) ] dx >= 0,   (4)
+    /// ```
+    /// in units of k_B per unit time. Integration by parts with (1) gives its distance from the
+    /// entropy that the bath gains, for rates with detailed balance up to the work that a passage does:
+    /// ```text
+    /// sigma_q - sigma = sum_i int J_i' ln w_i dx .                                              (5)
+    /// ```
+    /// It vanishes for diffusivities `D_i = d_i f(x)` and for frictions, by (3). For diffusivities of
+    /// different shapes it does not: they are not the limit of any dynamics in contact with a bath.
+    ///
+    /// `None` if a passage has no reverse. Occupancies that are not resolved (below about 1e-28)
+    /// contribute nothing.
+    pub fn quadratic_entropy_production(&self) -> Option<f64> {
+        let (law, model) = (&self.law, &self.model);
+        let rule = Rule::gauss(POINTS);
+        let mut sum = 0.0;
+        for (e, ends) in law.mesh.windows(2).enumerate() {
+            for ((x, w), s) in rule.on(ends[0], ends[1]).zip(&rule.points) {
+                let density: Vec<f64> =
+                    (0..self.states()).map(|i| law.transported(e, i, *s) / self.capacity(i, x)).collect();
+                for (i, (p, current)) in density.iter().zip(&law.current[e]).enumerate() {
+                    let j = series(current, *s);
+                    if *p > 0.0 {
+                        sum += w * j * j / (model.diffusivity(i, x) * p);
+                    }
+                }
+                for (k, edge) in model.network.edges().iter().enumerate() {
+                    let rate = |index: usize| model.rate(model.network.channel(index), x);
+                    let (up, down) = (rate(2 * k), rate(2 * k + 1));
+                    if (up > 0.0) != (down > 0.0) {
+                        return None;
+                    }
+                    let [a, b] = edge.between;
+                    let (forward, backward) = (up * density[a], down * density[b]);
+                    if forward > 0.0 && backward > 0.0 {
+                        let net = series(&law.net[e][k], *s);
+                        let ratio = net / backward;
+                        let logarithm = if ratio.abs() < 0.5 {
+                            libm::log1p(ratio)
+                        } else {
+                            libm::log(forward) - libm::log(backward)
+                        };
+                        sum += w * net * logarithm;
+                    }
+                }
+            }
+        }
+        Some(sum).filter(|s| s.is_finite())
+    }
+
+    /// Entropy that the velocities of a particle with friction produce beside
+    /// [`Observable::EntropyProduction`], in units of k_B per unit time: its kinetic energy carries
+    /// heat from hot to cold even where no state has a current (the entropic anomaly),
+    /// ```text
+    /// sigma_kin = int sum_i P_i (kT')^2/(2 gamma_i kT) dx .                                     (6)
+    /// ```
+    /// `None` unless every state has a friction, and where `T` jumps: the integral diverges there.
+    pub fn kinetic_entropy_production(&self) -> Option<f64> {
+        let model = &self.model;
+        let friction = |m: &Motility| matches!(m, Motility::Friction(_));
+        if !model.network.states().iter().all(|s| friction(&s.motility)) {
+            return None;
+        }
+        if self.law.breakpoints.windows(3).any(|three| jumps(model, &self.law.breakpoints, three)) {
+            return None;
+        }
+        let density = |x: f64| {
+            let slope = model.boltzmann * model.temperature.slope(x);
+            let each = self.density_at(x).into_iter().enumerate();
+            let mobile: f64 = each.map(|(i, p)| p / model.resistance(i, x)).sum();
+            mobile * slope * slope / (2.0 * model.thermal_energy(x))
+        };
+        Some(integrate(self.vertices(), 0.0, model.domain.length, density)).filter(|s| s.is_finite())
+    }
+}
+
+/// Whether `T` jumps at the middle one of three neighbouring breakpoints.
+pub(super) fn jumps(model: &Model, breakpoints: &[f64], three: &[f64]) -> bool {
+    let side = |inner: f64| one_sided(breakpoints, three[1], inner, |x| model.temperature.value(x));
+    let (left, right) = (side(three[0]), side(three[2]));
+    (left - right).abs() > 1e-10 * left.abs().max(right.abs())
 }
 
 /// See [`Stationary::reference`].
@@ -104,7 +205,7 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             bins(&|b| {
                 let (lo, hi) = bin(b);
                 let carried = (at(b + 1) - at(b)) / grid.bin_width();
-                Some(carried - work(law, lo, hi)? / grid.bin_width())
+                Some(carried - law.work(lo, hi, &|_| 1.0)? / grid.bin_width())
             })
         }
         Observable::TransitionRate(c) => {
@@ -117,7 +218,9 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
         }
         Observable::LocalSoret => bins(&|b| {
             let (lo, hi) = bin(b);
-            let (cold, hot) = (model.temperature.value(lo), model.temperature.value(hi));
+            let from_inside =
+                |x: f64| one_sided(law.breakpoints(), x, 0.5 * (lo + hi), |x| model.temperature.value(x));
+            let (cold, hot) = (from_inside(lo), from_inside(hi));
             let mean: f64 = law.mean_densities(lo, hi).iter().sum();
             varies(cold, hot).then(|| -law.rise(lo, hi) / ((hot - cold) * mean))
         }),
@@ -132,7 +235,7 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             let (mean, excess, _) = temperature_moments(law);
             whole(Some(mean + excess))
         }
-        Observable::EntropyProduction => whole(Some(law.entropy_production())),
+        Observable::EntropyProduction => whole(law.entropy_production()),
     };
     debug_assert_eq!(
         values.len(),
@@ -160,38 +263,31 @@ fn trapezoid(cells: std::ops::RangeInclusive<usize>, grid: &Grid, value: impl Fn
     cells.map(|k| weight(k) * at(k)).sum::<f64>() / (last - first) as f64
 }
 
-/// `int_lo^hi f dx`, piece by piece between vertices.
-pub(super) fn integrate(vertices: &[f64], lo: f64, hi: f64, f: impl Fn(f64) -> f64) -> f64 {
+/// The points and weights of Gauss' rule on `[lo, hi]`, piece by piece between vertices.
+pub(super) fn quadrature(vertices: &[f64], lo: f64, hi: f64, mut each: impl FnMut(f64, f64)) {
     let rule = Rule::gauss(POINTS);
     let first = vertices.partition_point(|v| *v <= lo).max(1);
-    let mut sum = 0.0;
     for pair in vertices[first - 1..].windows(2).take_while(|pair| pair[0] < hi) {
         let (a, b) = (pair[0].max(lo), pair[1].min(hi));
-        sum += rule.on(a, b).map(|(x, w)| w * f(x)).sum::<f64>();
+        rule.on(a, b).for_each(|(x, w)| each(x, w));
     }
+}
+
+/// `int_lo^hi f dx`, piece by piece between vertices.
+pub(super) fn integrate(vertices: &[f64], lo: f64, hi: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let mut sum = 0.0;
+    quadrature(vertices, lo, hi, |x, w| sum += w * f(x));
     sum
 }
 
-/// Work done on the particle in `[lo, hi]` per unit time; `None` if it is not known.
-fn work(law: &impl Profile, lo: f64, hi: f64) -> Option<f64> {
-    let model = law.model();
-    let forward = model.network.channels().filter(|c| c.index % 2 == 0);
-    let driven: Vec<_> = forward.filter(|c| model.exchange(*c, 0.0).is_none_or(|e| e.work != 0.0)).collect();
-    if driven.is_empty() {
-        return Some(0.0);
-    }
-    if !law.has_transitions() {
-        return None;
-    }
-    Some(integrate(law.vertices(), lo, hi, |x| {
-        let p = law.densities(x);
-        let power = |c: &crate::model::Channel| {
-            let back = model.network.channel(c.index + 1);
-            model.exchange(*c, x).map_or(0.0, |e| e.work) * model.rate(*c, x) * p[c.from]
-                + model.exchange(back, x).map_or(0.0, |e| e.work) * model.rate(back, x) * p[back.from]
-        };
-        driven.iter().map(power).sum()
-    }))
+/// Edges whose passages may do work.
+pub(super) fn working_edges(model: &Model) -> Vec<usize> {
+    let works = |law: &RateLaw| match law {
+        RateLaw::Activated { affinity, .. } => *affinity != 0.0,
+        RateLaw::Free { .. } => true,
+    };
+    let edges = model.network.edges().iter().enumerate();
+    edges.filter(|(_, edge)| works(&edge.law)).map(|(k, _)| k).collect()
 }
 
 /// Mean of `T` over the domain, its excess `int (T - mean) P_tot dx`, and a quadrature of the domain
@@ -287,30 +383,26 @@ impl Profile for Stationary {
         &self.law.mesh
     }
 
-    fn densities(&self, x: f64) -> Vec<f64> {
-        self.density_at(x)
+    fn breakpoints(&self) -> &[f64] {
+        &self.law.breakpoints
     }
 
-    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64> {
-        let law = &self.law;
-        let integral = |i: usize, x: f64| -> f64 {
-            let (e, s) = law.locate(x);
-            let half = 0.5 * (law.mesh[e + 1] - law.mesh[e]);
-            law.integral[e][i] + half * series_integral(&law.deviation[e][i], s)
-        };
-        (0..self.states())
-            .map(|i| {
-                let deviation = (integral(i, hi) - integral(i, lo)) / (hi - lo);
-                (law.base[i] + deviation) / law.diffusivities[i]
-            })
-            .collect()
+    fn densities(&self, x: f64) -> Vec<f64> {
+        self.density_at(x)
     }
 
     fn rise(&self, lo: f64, hi: f64) -> f64 {
         let law = &self.law;
         let ((e, s), (f, t)) = (law.locate(lo), law.locate(hi));
-        let of_state = |i: usize| series(&law.deviation[f][i], t) - series(&law.deviation[e][i], s);
-        (0..self.states()).map(|i| of_state(i) / law.diffusivities[i]).sum()
+        let middle = 0.5 * (lo + hi);
+        let of_state = |i: usize| {
+            let at = |x: f64| one_sided(&law.breakpoints, x, middle, |x| self.capacity(i, x));
+            let (before, after) = (at(lo), at(hi));
+            // v_hi/h_hi - v_lo/h_lo with differences of v and of h each formed first.
+            let risen = series(&law.deviation[f][i], t) - series(&law.deviation[e][i], s);
+            (risen - law.transported(e, i, s) * ((after - before) / before)) / after
+        };
+        (0..self.states()).map(of_state).sum()
     }
 
     fn currents(&self, x: f64) -> Vec<f64> {
@@ -321,48 +413,70 @@ impl Profile for Stationary {
         self.heat_current_at(x)
     }
 
-    /// Occupancies that are not resolved (below about 1e-28) contribute nothing.
-    fn entropy_production(&self) -> f64 {
+    fn work(&self, lo: f64, hi: f64, weight: &dyn Fn(f64) -> f64) -> Option<f64> {
         let (law, model) = (&self.law, &self.model);
-        let rule = Rule::gauss(POINTS);
-        let edges = model.network.edges();
-        let mut sum = 0.0;
-        for (e, ends) in law.mesh.windows(2).enumerate() {
-            let points = rule.on(ends[0], ends[1]).zip(&rule.points);
-            for ((x, w), s) in points {
-                let transported: Vec<f64> = (0..self.states()).map(|i| law.transported(e, i, *s)).collect();
-                for (u, current) in transported.iter().zip(&law.current[e]) {
-                    let j = series(current, *s);
-                    if *u > 0.0 {
-                        sum += w * j * j / u;
-                    }
-                }
-                for (k, edge) in edges.iter().enumerate() {
-                    let flux = |state: usize, index: usize| {
-                        let density = transported[state] / law.diffusivities[state];
-                        model.rate(model.network.channel(index), x) * density
-                    };
-                    let [a, b] = edge.between;
-                    let (forward, backward) = (flux(a, 2 * k), flux(b, 2 * k + 1));
-                    let net = forward - backward;
-                    if forward > 0.0 && backward > 0.0 {
-                        let ratio = net / backward;
-                        let logarithm = if ratio.abs() < 0.5 {
-                            libm::log1p(ratio)
-                        } else {
-                            libm::log(forward) - libm::log(backward)
-                        };
-                        sum += w * net * logarithm;
-                    }
-                }
-            }
+        let working = working_edges(model);
+        if working.is_empty() {
+            return Some(0.0);
         }
+        let mut sum = Some(0.0);
+        quadrature(&law.mesh, lo, hi, |x, w| {
+            let (e, s) = law.locate(x);
+            for &k in &working {
+                let done = work_per_passage(model, k, x).map(|work| work * series(&law.net[e][k], s));
+                sum = sum.zip(done).map(|(sum, done)| sum + w * weight(x) * done);
+            }
+        });
         sum
+    }
+
+    /// `sigma = -int (J_E' - work)/kT dx`: the enthalpy part of all heats is `J_E'` by (1), which is far
+    /// more accurate at fast rates than a sum over edges. Elements end with slightly different
+    /// currents; as part of the distribution `J_E'` these steps make its integral vanish.
+    fn entropy_production(&self) -> Option<f64> {
+        let (law, model) = (&self.law, &self.model);
+        let length = model.domain.length;
+        let coldness = |x: f64| 1.0 / model.thermal_energy(x);
+        let work = self.work(0.0, length, &coldness)?;
+        // J_E' integrates to zero, so any constant may be taken from 1/kT.
+        let middle = coldness(0.5 * length);
+        let rule = Rule::gauss(POINTS);
+        let mut heat = 0.0;
+        let mut before = 0.0;
+        for (e, ends) in law.mesh.windows(2).enumerate() {
+            let half = 0.5 * (ends[1] - ends[0]);
+            let degree = law.current[e][0].len();
+            let mut flux = vec![0.0; degree];
+            for (energy, current) in law.energies.iter().zip(&law.current[e]) {
+                flux.iter_mut().zip(current).for_each(|(sum, c)| *sum += energy * c);
+            }
+            heat += (series(&flux, -1.0) - before) * (coldness(ends[0]) - middle);
+            let gained = series_derivative(&flux);
+            let points = rule.on(ends[0], ends[1]).zip(&rule.points);
+            heat += points
+                .map(|((x, w), s)| w * series(&gained, *s) / half * (coldness(x) - middle))
+                .sum::<f64>();
+            before = series(&flux, 1.0);
+        }
+        heat -= before * (coldness(length) - middle);
+        Some(work - heat)
     }
 
     fn has_transitions(&self) -> bool {
         true
     }
+}
+
+/// Work of a forward passage along an edge; zero where there is none in either direction.
+fn work_per_passage(model: &Model, edge: usize, x: f64) -> Option<f64> {
+    let channel = model.network.channel(2 * edge);
+    if let Some(Exchange { work, .. }) = model.exchange(channel, x) {
+        return Some(work);
+    }
+    let both_given =
+        matches!(&model.network.edges()[edge].law, RateLaw::Free { forward: Some(_), backward: Some(_) });
+    let closed = [0, 1].iter().all(|way| model.rate(model.network.channel(2 * edge + way), x) == 0.0);
+    (both_given && closed).then_some(0.0)
 }
 
 #[cfg(test)]

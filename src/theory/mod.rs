@@ -3,10 +3,10 @@
 //! Nothing here sees a random number, a kernel or an estimator; the only things shared with a
 //! simulation are the [`Model`] and the vocabulary of
 //! [`Observable`](crate::observable::Observable)s. Lengths, times and energies are those of the
-//! experiment file; `T` stands for `k_B T(x)`, an energy; densities are normalised to one particle.
+//! experiment file; `kT` stands for `k_B T(x)`, an energy; densities are normalised to one particle.
 //!
-//! - [`stationary`]: the stationary law of n states at any rates (Eqs 3-4, 7, A16), with an error
-//!   estimate.
+//! - [`stationary`]: the stationary law of n states at any rates (Eqs 3-4, 7, A16), diffusivities or
+//!   frictions that vary in x, driven and one-way transitions, jumps of `T`; with an error estimate.
 //! - [`functionals`]: every observable, evaluated on that law.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
@@ -45,7 +45,9 @@ mod twofold;
 pub use fast_limit::FastLimit;
 pub use stationary::{Options, Stationary};
 
-use crate::model::Model;
+use crate::expression::Interval;
+use crate::model::{Field, Model, RateLaw};
+use std::sync::Arc;
 
 /// Why there is no continuum reference.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -84,6 +86,18 @@ pub enum TheoryError {
         /// The value there.
         found: f64,
     },
+    /// A diffusivity or friction is not positive and finite somewhere.
+    #[error("the {what} of state {state} must be positive and finite, found {found} at x = {x}")]
+    Motility {
+        /// Index of the state.
+        state: usize,
+        /// `diffusivity` or `friction`.
+        what: &'static str,
+        /// Where.
+        x: f64,
+        /// The value there.
+        found: f64,
+    },
     /// The linear system cannot be solved in double precision: rates (times length^2 over
     /// diffusivity) that span too many orders of magnitude, or that vanish in a region.
     #[error("the stationary equation is singular to working precision on {elements} elements")]
@@ -103,11 +117,20 @@ pub enum TheoryError {
         /// Elements in use.
         elements: usize,
     },
-    /// A closed form holds for detailed balance only, and an edge does work.
-    #[error("transition {edge} does work, and this closed form needs detailed balance")]
+    /// A closed form holds for detailed balance only, and a net flux runs along an edge.
+    #[error("transition {edge} carries a net flux, and this closed form needs detailed balance")]
     Driven {
         /// Index of the edge.
         edge: usize,
+    },
+    /// There is no closed form across a place where frictions of different states jump by different
+    /// factors and the local occupancies jump too: the densities on both sides depend on the rates.
+    #[error(
+        "frictions of different states and the local occupancies jump together at x = {x}: no fast limit"
+    )]
+    Jump {
+        /// Where.
+        x: f64,
     },
 }
 
@@ -115,6 +138,18 @@ pub enum TheoryError {
 fn temperature(model: &Model, x: f64) -> Result<f64, TheoryError> {
     let found = model.temperature.value(x);
     if found > 0.0 && found.is_finite() { Ok(found) } else { Err(TheoryError::Temperature { x, found }) }
+}
+
+/// `w` and `g` of every state at `x` (see [`Motility`](crate::model::Motility)), checked.
+fn motilities(model: &Model, x: f64) -> Result<Vec<[f64; 2]>, TheoryError> {
+    temperature(model, x)?;
+    let of_state = |state: usize| {
+        let (what, field) = model.network.states()[state].motility.parts();
+        let pair = [model.weight(state, x), model.resistance(state, x)];
+        let usable = pair.iter().all(|v| *v > 0.0 && v.is_finite() && (1.0 / v).is_finite());
+        usable.then_some(pair).ok_or_else(|| TheoryError::Motility { state, what, x, found: field.value(x) })
+    };
+    (0..model.network.states().len()).map(of_state).collect()
 }
 
 /// Forward and backward rate constant of every edge at `x`, checked.
@@ -131,6 +166,18 @@ fn rates(model: &Model, x: f64) -> Result<Vec<[f64; 2]>, TheoryError> {
     Ok(pairs)
 }
 
+/// Every function of position that a model is made of, the temperature first.
+fn fields(model: &Model) -> Vec<&Arc<dyn Field>> {
+    let mut fields = vec![&model.temperature];
+    fields.extend(model.network.states().iter().map(|s| s.motility.parts().1));
+    for edge in model.network.edges() {
+        if let RateLaw::Free { forward, backward } = &edge.law {
+            fields.extend(forward.iter().chain(backward));
+        }
+    }
+    fields
+}
+
 /// Walls and kinks: the positions between which every coefficient is smooth.
 fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
     let length = model.domain.length;
@@ -138,14 +185,24 @@ fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
         return Err(TheoryError::Length { found: length });
     }
     let inside = |x: &f64| *x > 1e-12 * length && *x < (1.0 - 1e-12) * length;
-    let mut points: Vec<f64> = model
-        .temperature
-        .kinks(crate::expression::Interval::new(0.0, length))
-        .into_iter()
-        .filter(inside)
-        .collect();
+    let range = Interval::new(0.0, length);
+    let mut points: Vec<f64> =
+        fields(model).into_iter().flat_map(|field| field.kinks(range)).filter(inside).collect();
     points.extend([0.0, length]);
     points.sort_by(f64::total_cmp);
     points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);
     Ok(points)
+}
+
+/// The limit at `x` of a function that is smooth between breakpoints, from the side of `inner`.
+fn one_sided(breakpoints: &[f64], x: f64, inner: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let (first, last) = (breakpoints[0], breakpoints[breakpoints.len() - 1]);
+    let near = |b: &f64| (b - x).abs() <= 1e-12 * (last - first);
+    if !breakpoints.iter().any(|b| *b > first && *b < last && near(b)) {
+        return f(x);
+    }
+    // Linear extrapolation over a distance whose square is lost in rounding.
+    let others = breakpoints.iter().filter(|b| !near(b)).map(|b| (b - x).abs());
+    let step = 1e-8 * others.fold((inner - x).abs(), f64::min) * (inner - x).signum();
+    2.0 * f(x + step) - f(x + 2.0 * step)
 }

@@ -1,26 +1,36 @@
 //! The stationary law of a particle with internal states, at any rates (Eqs 3-4 of the paper).
 //!
 //! # Equation
-//! With `u_i = D_i P_i` and the particle current `J_i = -d_x u_i`,
+//! With `u_i = w_i P_i` and the particle current `J_i = -(1/g_i) d_x u_i`, where `w = D`, `g = 1` for a
+//! diffusivity (Ito) and `w = kT`, `g = gamma` for a friction (the overdamped limit of Kramers'
+//! equation; see [`Motility`](crate::model::Motility)),
 //! ```text
-//! u_i'' + sum_edges (+-) net_e = 0,      net_e = k_f P_from - k_b P_to,
-//! u_i' = 0 at both walls,                int sum_i P_i dx = 1 .
+//! J_i' = sum_edges (+-) net_e,           net_e = k_f P_from - k_b P_to,           (1)
+//! J_i = 0 at both walls,                 int sum_i P_i dx = 1 .                    (2)
 //! ```
-//! The columns of the rate matrix sum to zero, so the sum of all equations is
-//! `(sum_i u_i)'' = 0`: with no-flux walls `sum_i D_i P_i(x) = C`, the same at every x. That is the
-//! first integral behind Eq 7 (which needs a minus sign before `P_tot''`; A8 has it),
-//! `<D> P_tot - (D_1 D_2/k_sum) P_tot'' = C` for two states.
+//! `u_i` and `J_i` are continuous; where `w_i` jumps, as `kT` does between two boxes of different
+//! temperature, `P_i` jumps. The columns of the rate matrix sum to zero, so
+//! ```text
+//! sum_i J_i(x) = 0                                                                 (3)
+//! ```
+//! at every x, whatever the rates, driven or not. Where all `g_i = gamma_i f(x)` have one shape, among
+//! them all diffusivities, (3) has the first integral `sum_i u_i/gamma_i = C`, the same at every x. For
+//! constant diffusivities that is the one behind Eq 7 (which needs a minus sign before `P_tot''`; A8
+//! has it), `<D> P_tot - (D_1 D_2/k_sum) P_tot'' = C` for two states.
 //!
 //! Every state has wall layers of thickness `l = sqrt(D_1 D_2/(k_sum <D>))` in which the currents
 //! fall to zero.
 //!
 //! # Method
 //! Spectral elements: polynomials of degree 10 on Gauss-Lobatto nodes, weak form with Gauss
-//! quadrature, element boundaries at the kinks of `T(x)`, elements that grow geometrically away from
+//! quadrature, element boundaries at the kinks of every function of position, elements that grow geometrically away from
 //! walls and kinks starting from the layer thickness there, and bisection wherever the Legendre
-//! coefficients of a current have not decayed. The unknowns are sums of `u_i` over clusters of
-//! states, joined in the order of their rates, the last sum being the known constant `C`: fast edges
-//! then cancel exactly, by integers, from the equations of the slow sums. Interiors are eliminated
+//! coefficients of a current have not decayed. With `v_i = u_i/g_i(x_0)` at a fixed `x_0`, the unknowns
+//! are sums of `v_i` over clusters of states, joined in the order of their rates: fast edges then
+//! cancel exactly, by integers, from the equations of the slow sums. The last sum, over all states, is
+//! the known constant `C` where the `g_i` have one shape; otherwise it is an unknown too, whose equation
+//! is (3). A current is the projection of `-(1/g_i) u_i'` on the polynomials of one degree less than
+//! `u_i`, for which (3) holds exactly and not up to the error of the method. Interiors are eliminated
 //! element by element, the vertices by a block tridiagonal elimination. Iterative refinement with
 //! unknowns of twice the working precision, and residuals in which the two terms of every `net_e`
 //! cancel before they are rounded, makes currents accurate for very fast and very slow rates alike.
@@ -46,7 +56,7 @@
 use super::element::{Reference, series, series_derivative};
 use super::linear::{Chain, Matrix};
 use super::twofold::Twofold;
-use super::{TheoryError, breakpoints, rates, temperature};
+use super::{TheoryError, breakpoints, fields, motilities, rates, temperature};
 use crate::model::{Boundary, Model};
 
 /// How accurate a solution must be.
@@ -108,7 +118,7 @@ pub fn solve(model: &Model, options: &Options) -> Result<Stationary, TheoryError
         // Resolved as far as the decay of coefficients tells, or as far as it goes.
         if finer.len() == mesh.len() || mesh.len() > options.max_elements {
             let law = Law::new(model, &mesh, &fine)?;
-            let differences = law.differences(&rough, model);
+            let differences = law.differences(&rough);
             let estimate = differences.iter().copied().fold(0.0, f64::max);
             let previous = best.as_ref().map_or(f64::INFINITY, |b| b.1);
             stagnant = if estimate > 0.3 * previous { stagnant + 1 } else { 0 };
@@ -143,10 +153,10 @@ impl Stationary {
     }
 
     /// Estimated relative error: the largest difference between the solutions of degree 10 and 14,
-    /// in densities `P_i` relative to the largest `P_i`, and in currents `J_i`, heat flux `J_E` and
-    /// slope `P_tot'` relative to their largest values. Currents that vanish (uniform T) or drown
-    /// in the rounding of the rates are taken relative to `1e-6 min(D_i P_i/L, throughput)` or to
-    /// `1e9` times that rounding.
+    /// in densities `P_i` relative to the largest `P_i`, and in currents `J_i`, heat flux `J_E` and the
+    /// slope `sum_i u_i'/w_i` (`P_tot'` where `w` is constant) relative to their largest values. Currents
+    /// that vanish (uniform T) or drown in the rounding of the rates are taken relative to
+    /// `1e-6 min(D_i P_i/L, throughput)` or to `1e9` times that rounding.
     pub fn error_estimate(&self) -> f64 {
         self.estimate
     }
@@ -162,10 +172,12 @@ impl Stationary {
     }
 
     /// Densities `P_i(x)` of all states, 1/length. Positions outside the domain are moved to the
-    /// nearer wall.
+    /// nearer wall; at a jump of `T` or of a diffusivity the density is that of the side whose value the
+    /// jumping function takes there.
     pub fn density_at(&self, x: f64) -> Vec<f64> {
+        let x = x.clamp(0.0, self.model.domain.length);
         let (e, s) = self.law.locate(x);
-        (0..self.states()).map(|i| self.law.density(e, i, s)).collect()
+        (0..self.states()).map(|i| self.law.transported(e, i, s) / self.capacity(i, x)).collect()
     }
 
     /// Total density `P_tot(x)`, 1/length.
@@ -173,7 +185,7 @@ impl Stationary {
         self.density_at(x).iter().sum()
     }
 
-    /// Currents `J_i(x) = -d_x(D_i P_i)` of all states, 1/time, positive towards larger x; exactly
+    /// Currents `J_i(x) = -(1/g_i) d_x(w_i P_i)` of all states, 1/time, positive towards larger x; exactly
     /// zero at the walls and beyond.
     pub fn current_at(&self, x: f64) -> Vec<f64> {
         if !(x > 0.0 && x < self.model.domain.length) {
@@ -183,7 +195,7 @@ impl Stationary {
         self.law.current[e].iter().map(|c| series(c, s)).collect()
     }
 
-    /// Heat flux `J_E(x) = sum_i E_i J_i` (Eq 11), energy/time.
+    /// Heat flux `J_E(x) = sum_i H_i J_i` (Eq 11; enthalpies where states have entropies), energy/time.
     pub fn heat_current_at(&self, x: f64) -> f64 {
         let pairs = self.law.energies.iter().zip(self.current_at(x));
         pairs.map(|(energy, current)| energy * current).sum()
@@ -198,7 +210,12 @@ impl Stationary {
     }
 
     pub(super) fn states(&self) -> usize {
-        self.law.diffusivities.len()
+        self.law.reference.len()
+    }
+
+    /// `h_i(x) = v_i/P_i`, that is `w_i(x)/g_i(x_0)`.
+    pub(super) fn capacity(&self, state: usize, x: f64) -> f64 {
+        self.model.weight(state, x) / self.law.reference[state]
     }
 }
 
@@ -258,11 +275,12 @@ fn first_mesh(model: &Model) -> Result<Vec<f64>, TheoryError> {
 /// for the matrix `K D^-1`, whose eigenvalues are `1/l^2`. At least 1e-9 of the domain.
 fn thinnest_layer(model: &Model, x: f64) -> Result<f64, TheoryError> {
     let states = model.network.states();
+    let motility = motilities(model, x)?;
     let mut leaving = vec![0.0; states.len()];
     for (edge, [forward, backward]) in model.network.edges().iter().zip(rates(model, x)?) {
         let [a, b] = edge.between;
-        leaving[a] += forward / model.diffusivity(a, 0.0);
-        leaving[b] += backward / model.diffusivity(b, 0.0);
+        leaving[a] += forward * motility[a][1] / motility[a][0];
+        leaving[b] += backward * motility[b][1] / motility[b][0];
     }
     let largest = leaving.into_iter().fold(0.0, f64::max);
     let length = model.domain.length;
@@ -280,55 +298,92 @@ fn bisect(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
     finer
 }
 
-/// Coefficients of the transition part at a point: per edge the two factors in
-/// `net = forward u_from - backward u_to`, that is `k_f/D_from` and `k_b/D_to`.
-type Coupling = Vec<[f64; 2]>;
+/// The coefficients of the equation at a point.
+#[derive(Clone, Debug)]
+struct Coefficients {
+    /// Per edge the two factors in `net = forward v_from - backward v_to`, that is `k_f/h_from` and
+    /// `k_b/h_to` with `h_i = w_i/g_i(x_0)`.
+    edges: Vec<[f64; 2]>,
+    /// Per state `a_i = g_i(x_0)/g_i`, so that `J_i = -a_i v_i'`.
+    mobility: Vec<f64>,
+    /// Per state `h_i`.
+    capacity: Vec<f64>,
+}
+
+impl Coefficients {
+    fn at(model: &Model, reference: &[f64], x: f64) -> Result<Self, TheoryError> {
+        let motility = motilities(model, x)?;
+        let pairs = || motility.iter().zip(reference);
+        let capacity: Vec<f64> = pairs().map(|([w, _], g)| w / g).collect();
+        let mobility = pairs().map(|([_, g], at_reference)| at_reference / g).collect();
+        let constants = rates(model, x)?.into_iter().zip(model.network.edges());
+        let edges = constants.map(|([f, b], e)| [f / capacity[e.between[0]], b / capacity[e.between[1]]]);
+        Ok(Coefficients { edges: edges.collect(), mobility, capacity })
+    }
+}
 
 /// A discrete solution, normalised.
 #[derive(Clone, Debug)]
 pub(super) struct Law {
     pub(super) mesh: Vec<f64>,
-    pub(super) diffusivities: Vec<f64>,
+    /// Walls, kinks and jumps.
+    pub(super) breakpoints: Vec<f64>,
+    /// `g_i(x_0)`.
+    reference: Vec<f64>,
     /// Energies relative to the middle of their range: `sum_i J_i = 0` makes `J_E` independent of
     /// the zero of energy, and a large offset would only add rounding.
     pub(super) energies: Vec<f64>,
-    /// `u_i(0)`.
+    /// `v_i(0)`.
     pub(super) base: Vec<f64>,
-    /// Per element and state, Legendre coefficients of `u_i(x) - u_i(0)`.
+    /// Per element and state, Legendre coefficients of `v_i(x) - v_i(0)`.
     pub(super) deviation: Vec<Vec<Vec<f64>>>,
     /// Per element and state, Legendre coefficients of `J_i`.
     pub(super) current: Vec<Vec<Vec<f64>>>,
-    /// Per vertex and state, `int_0^x (u_i - u_i(0)) dx`.
-    pub(super) integral: Vec<Vec<f64>>,
+    /// Per element and edge, Legendre coefficients of `net_e`, formed from unknowns of twice the
+    /// working precision: for fast edges it is a tiny difference of two large fluxes.
+    pub(super) net: Vec<Vec<Vec<f64>>>,
+    /// Per element and state, `h_i` at the sample points, one-sided at the ends.
+    capacity: Vec<Vec<Vec<f64>>>,
     /// Per state, the current relative to which its errors are measured.
     scale: Vec<f64>,
     /// Per state, all transitions into and out of it per unit time: no current can be larger.
     gross: Vec<f64>,
+    /// Per state, the largest `a_i`.
+    fastest: Vec<f64>,
 }
+
+/// Where `g_i(x_0)` is taken, as a fraction of the length.
+const REFERENCE: f64 = 0.4321;
 
 impl Law {
     /// Solves on a given mesh with a given polynomial degree.
     fn new(model: &Model, mesh: &[f64], reference: &Reference) -> Result<Self, TheoryError> {
-        let diffusivities: Vec<f64> =
-            (0..model.network.states().len()).map(|s| model.diffusivity(s, 0.0)).collect();
+        let at_reference: Vec<f64> =
+            motilities(model, REFERENCE * model.domain.length)?.into_iter().map(|[_, g]| g).collect();
         let pairs: Vec<[usize; 2]> = model.network.edges().iter().map(|e| e.between).collect();
-        let couplings = mesh
+        let mut coefficients = mesh
             .windows(2)
             .map(|ends| {
-                let sample = |(x, _): (f64, f64)| -> Result<Coupling, TheoryError> {
-                    let edges = rates(model, x)?.into_iter().zip(&pairs);
-                    Ok(edges.map(|([f, b], [i, j])| [f / diffusivities[*i], b / diffusivities[*j]]).collect())
-                };
-                reference.rule.on(ends[0], ends[1]).map(sample).collect()
+                let points = reference.rule.on(ends[0], ends[1]);
+                points.map(|(x, _)| Coefficients::at(model, &at_reference, x)).collect()
             })
-            .collect::<Result<Vec<Vec<Coupling>>, _>>()?;
-        let clusters = Clusters::new(&pairs, &couplings, diffusivities.len());
+            .collect::<Result<Vec<Vec<Coefficients>>, _>>()?;
+        // Mobilities of one shape: equal up to the rounding of their functions.
+        let alike = |c: &Coefficients| c.mobility.iter().all(|a| (a - c.mobility[0]).abs() <= 1e-13 * a);
+        let one_shape = coefficients.iter().flatten().all(alike);
+        if one_shape {
+            coefficients.iter_mut().flatten().for_each(|c| {
+                let first = c.mobility[0];
+                c.mobility.fill(first);
+            });
+        }
+        let clusters = Clusters::new(&pairs, &coefficients, at_reference.len(), one_shape);
         let system = System {
             mesh,
             reference,
             pairs: &pairs,
-            couplings: &couplings,
-            states: diffusivities.len(),
+            coefficients: &coefficients,
+            states: at_reference.len(),
             clusters: &clusters,
         };
         let nodes = system.solve()?;
@@ -336,91 +391,88 @@ impl Law {
         let lowest = energies.clone().fold(f64::INFINITY, f64::min);
         let highest = energies.clone().fold(f64::NEG_INFINITY, f64::max);
         let energies = energies.map(|e| e - (0.5 * lowest + 0.5 * highest)).collect();
+        let sampled = |ends: &[f64]| -> Result<Vec<Vec<f64>>, TheoryError> {
+            let (middle, half) = (0.5 * (ends[0] + ends[1]), 0.5 * (ends[1] - ends[0]));
+            let inside = 1.0 - 1e-9;
+            let at = |s: &f64| Coefficients::at(model, &at_reference, middle + half * s * inside);
+            let samples = SAMPLES.iter().map(at).collect::<Result<Vec<_>, _>>()?;
+            let of_state = |i: usize| samples.iter().map(|c| c.capacity[i]).collect();
+            Ok((0..at_reference.len()).map(of_state).collect())
+        };
+        let elements = 0..mesh.len() - 1;
         let mut law = Law {
             mesh: mesh.to_vec(),
+            breakpoints: breakpoints(model)?,
             energies,
             base: system.base(&nodes),
-            deviation: (0..mesh.len() - 1).map(|e| system.legendre(&nodes, e)).collect(),
-            current: Vec::new(),
-            integral: Vec::new(),
+            deviation: elements.clone().map(|e| system.legendre(&nodes, e)).collect(),
+            current: elements.clone().map(|e| system.currents(&nodes, e)).collect(),
+            net: elements.map(|e| system.net(&nodes, e)).collect(),
+            capacity: mesh.windows(2).map(sampled).collect::<Result<_, _>>()?,
             scale: Vec::new(),
             gross: Vec::new(),
-            diffusivities,
+            fastest: Vec::new(),
+            reference: at_reference,
         };
         law.finish(&system);
         Ok(law)
     }
 
-    /// Normalises and derives everything else from `base` and `deviation`.
+    /// Normalises and measures.
     fn finish(&mut self, system: &System<'_>) {
         let states = self.base.len();
         let length = self.mesh[self.mesh.len() - 1];
-        let integrate = |deviation: &[Vec<Vec<f64>>], mesh: &[f64]| {
-            let mut at = vec![vec![0.0; states]];
-            for (ends, element) in mesh.windows(2).zip(deviation) {
-                let before = &at[at.len() - 1];
-                let width = ends[1] - ends[0];
-                let next = before.iter().zip(element).map(|(sum, c)| sum + width * c[0]).collect();
-                at.push(next);
+        let mut norm = 0.0;
+        for (e, coefficients) in system.coefficients.iter().enumerate() {
+            let points = system.reference.rule.points.iter();
+            let rule = system.reference.rule.on(self.mesh[e], self.mesh[e + 1]);
+            for (((_, w), s), at) in rule.zip(points).zip(coefficients) {
+                let of_state = |(i, h): (usize, &f64)| self.transported(e, i, *s) / h;
+                norm += w * at.capacity.iter().enumerate().map(of_state).sum::<f64>();
             }
-            at
-        };
-        let integral = integrate(&self.deviation, &self.mesh);
-        let whole = &integral[integral.len() - 1];
-        let norm: f64 = (0..states).map(|i| (self.base[i] * length + whole[i]) / self.diffusivities[i]).sum();
+        }
         self.base.iter_mut().for_each(|b| *b /= norm);
-        self.deviation.iter_mut().flatten().flatten().for_each(|c| *c /= norm);
-        self.integral = integrate(&self.deviation, &self.mesh);
-        let widths = self.mesh.windows(2).map(|ends| ends[1] - ends[0]);
-        self.current = widths
-            .zip(&self.deviation)
-            .map(|(width, element)| {
-                let flux = |c: &Vec<f64>| -> Vec<f64> {
-                    series_derivative(c).into_iter().map(|d| -2.0 * d / width).collect()
-                };
-                element.iter().map(flux).collect()
-            })
-            .collect();
+        let coefficients = self.deviation.iter_mut().chain(&mut self.current).chain(&mut self.net);
+        coefficients.flatten().flatten().for_each(|c| *c /= norm);
 
         // Sizes relative to which errors are measured.
         self.gross = vec![0.0; states];
-        for (e, couplings) in system.couplings.iter().enumerate() {
+        self.fastest = vec![0.0; states];
+        for (e, coefficients) in system.coefficients.iter().enumerate() {
             let rule = system.reference.rule.on(self.mesh[e], self.mesh[e + 1]);
             let points = system.reference.rule.points.iter();
-            for (((_, w), s), coupling) in rule.zip(points).zip(couplings) {
-                for ([f, b], &[i, j]) in coupling.iter().zip(system.pairs) {
+            for (((_, w), s), at) in rule.zip(points).zip(coefficients) {
+                for ([f, b], &[i, j]) in at.edges.iter().zip(system.pairs) {
                     let flow = w * (f * self.transported(e, i, *s) + b * self.transported(e, j, *s));
                     self.gross[i] += flow.abs();
                     self.gross[j] += flow.abs();
                 }
+                self.fastest.iter_mut().zip(&at.mobility).for_each(|(m, a)| *m = m.max(*a));
             }
         }
         self.scale = (0..states)
             .map(|i| {
-                let largest = self.largest(|e, s| series(&self.current[e][i], s));
-                let size = self.largest(|e, s| self.transported(e, i, s));
-                let natural = self.gross[i].min(size / length);
-                largest.max(1e-6 * natural).max(1e9 * self.rounding(i))
+                let largest = self.largest(|e, k| series(&self.current[e][i], SAMPLES[k]));
+                largest.max(1e-6 * self.natural(i, length)).max(1e9 * self.rounding(i))
             })
             .collect();
     }
 
+    /// A current of state `i` that no profile can exceed whose features are as wide as `width`.
+    fn natural(&self, i: usize, width: f64) -> f64 {
+        let size = self.largest(|e, k| self.transported(e, i, SAMPLES[k]));
+        self.gross[i].min(self.fastest[i] * size / width)
+    }
+
     /// An upper bound on the error of a current that rounding of the rates causes.
     fn rounding(&self, i: usize) -> f64 {
-        let size = self.largest(|e, s| self.transported(e, i, s));
         let widths = self.mesh.windows(2).map(|ends| ends[1] - ends[0]);
-        let narrowest = widths.fold(f64::INFINITY, f64::min);
-        f64::EPSILON * self.gross[i].min(size / narrowest)
+        f64::EPSILON * self.natural(i, widths.fold(f64::INFINITY, f64::min))
     }
 
-    /// `u_i = D_i P_i` at `s` in element `e`.
+    /// `v_i` at `s` in element `e`.
     pub(super) fn transported(&self, e: usize, i: usize, s: f64) -> f64 {
         self.base[i] + series(&self.deviation[e][i], s)
-    }
-
-    /// `P_i` at `s` in element `e`.
-    pub(super) fn density(&self, e: usize, i: usize, s: f64) -> f64 {
-        self.transported(e, i, s) / self.diffusivities[i]
     }
 
     /// Element that holds `x`, and the position in it.
@@ -431,86 +483,105 @@ impl Law {
         (e, ((x - a) / (b - a) * 2.0 - 1.0).clamp(-1.0, 1.0))
     }
 
-    /// Largest magnitude over sample points of all elements.
-    fn largest(&self, value: impl Fn(usize, f64) -> f64) -> f64 {
+    /// Largest magnitude over the sample points, given by index, of all elements.
+    fn largest(&self, value: impl Fn(usize, usize) -> f64) -> f64 {
         let elements = 0..self.mesh.len() - 1;
-        let points = elements.flat_map(|e| SAMPLES.iter().map(move |s| (e, *s)));
-        points.map(|(e, s)| value(e, s).abs()).fold(0.0, f64::max)
+        let points = elements.flat_map(|e| (0..SAMPLES.len()).map(move |k| (e, k)));
+        points.map(|(e, k)| value(e, k).abs()).fold(0.0, f64::max)
     }
 
-    /// Which elements do not resolve a current, or the temperature, to the tolerance.
+    /// Which elements do not resolve a current, or a function of position, to the tolerance.
     fn unresolved(&self, model: &Model, tolerance: f64) -> Result<Vec<bool>, TheoryError> {
-        let points = DEGREE + 3;
         let reference = Reference::new(DEGREE);
-        let profile = |ends: &[f64]| -> Result<Vec<f64>, TheoryError> {
-            reference.rule.on(ends[0], ends[1]).map(|(x, _)| temperature(model, x)).collect()
-        };
-        let profiles = self.mesh.windows(2).map(profile).collect::<Result<Vec<_>, _>>()?;
-        let all = profiles.iter().flatten();
-        let hottest = all.clone().copied().fold(f64::NEG_INFINITY, f64::max);
-        let coldest = all.copied().fold(f64::INFINITY, f64::min);
-        let fine = tolerance * (hottest - coldest) + 32.0 * f64::EPSILON * hottest;
-        let rounding: Vec<f64> = (0..self.base.len()).map(|i| self.rounding(i)).collect();
-        Ok(profiles
-            .iter()
-            .enumerate()
-            .map(|(e, values)| {
+        let elements = || self.mesh.windows(2);
+        let mut rough = vec![false; self.mesh.len() - 1];
+        for ends in elements() {
+            reference.rule.on(ends[0], ends[1]).try_for_each(|(x, _)| temperature(model, x).map(drop))?;
+        }
+        for field in fields(model).into_iter().filter(|f| f.constant().is_none()) {
+            let profile = |ends: &[f64]| -> Vec<f64> {
+                reference.rule.on(ends[0], ends[1]).map(|(x, _)| field.value(x)).collect()
+            };
+            let profiles: Vec<_> = elements().map(profile).collect();
+            let all = profiles.iter().flatten();
+            let highest = all.clone().copied().fold(f64::NEG_INFINITY, f64::max);
+            let lowest = all.copied().fold(f64::INFINITY, f64::min);
+            let fine = tolerance * (highest - lowest) + 32.0 * f64::EPSILON * highest.abs().max(lowest.abs());
+            for ((ends, values), rough) in elements().zip(&profiles).zip(&mut rough) {
                 let tail = |l: usize| -> f64 {
                     reference.projection[l].iter().zip(values).map(|(p, v)| p * v).sum()
                 };
+                let last = reference.projection.len() - 1;
                 // A jump nobody declared matters as little as the element that holds it is narrow.
-                let share = (self.mesh[e + 1] - self.mesh[e]) / model.domain.length;
-                let rough = share * tail(points - 1).abs().max(tail(points - 2).abs()) > fine;
-                let currents = self.current[e].iter().enumerate();
-                rough
-                    || currents.into_iter().any(|(i, c)| {
-                        let tail = c.iter().rev().take(2).fold(0.0, |m: f64, v| m.max(v.abs()));
-                        tail > (tolerance * self.scale[i]).max(50.0 * rounding[i])
-                    })
+                let share = (ends[1] - ends[0]) / model.domain.length;
+                *rough |= share * tail(last).abs().max(tail(last - 1).abs()) > fine;
+            }
+        }
+        let rounding: Vec<f64> = (0..self.base.len()).map(|i| self.rounding(i)).collect();
+        let bent = self.current.iter().map(|currents| {
+            currents.iter().enumerate().any(|(i, c)| {
+                let tail = c.iter().rev().take(2).fold(0.0, |m: f64, v| m.max(v.abs()));
+                tail > (tolerance * self.scale[i]).max(50.0 * rounding[i])
             })
-            .collect())
+        });
+        Ok(rough.into_iter().zip(bent).map(|(rough, bent)| rough || bent).collect())
     }
 
     /// Per element, the largest relative difference from another solution on the same mesh.
-    fn differences(&self, other: &Law, model: &Model) -> Vec<f64> {
+    fn differences(&self, other: &Law) -> Vec<f64> {
         let states = self.base.len();
-        let heat = |law: &Law, e: usize, s: f64| -> f64 {
-            (0..states).map(|i| law.energies[i] * series(&law.current[e][i], s)).sum()
+        let length = self.mesh[self.mesh.len() - 1];
+        let heat = |law: &Law, e: usize, k: usize| -> f64 {
+            (0..states).map(|i| law.energies[i] * series(&law.current[e][i], SAMPLES[k])).sum()
         };
-        let slope = |law: &Law, e: usize, s: f64| -> f64 {
-            (0..states).map(|i| -series(&law.current[e][i], s) / law.diffusivities[i]).sum()
+        let slope = |law: &Law, e: usize, k: usize| -> f64 {
+            let half = 0.5 * (law.mesh[e + 1] - law.mesh[e]);
+            let of_state = |i: usize| {
+                let derivative = series(&series_derivative(&law.deviation[e][i]), SAMPLES[k]);
+                derivative / half / self.capacity[e][i][k]
+            };
+            (0..states).map(of_state).sum()
         };
         let sum = |f: &dyn Fn(usize) -> f64| -> f64 { (0..states).map(f).sum() };
-        let length = model.domain.length;
         let floor = |weight: &dyn Fn(usize) -> f64| {
             sum(&|i| {
-                let natural = self.gross[i].min(self.base[i].abs() / length);
+                let natural = self.gross[i].min(self.fastest[i] * self.base[i].abs() / length);
                 weight(i) * (1e-6 * natural).max(1e9 * self.rounding(i))
             })
         };
+        let smallest = |i: usize| {
+            let all = self.capacity.iter().flat_map(|of_element| &of_element[i]);
+            all.copied().fold(f64::INFINITY, f64::min)
+        };
         let heat_scale = self
-            .largest(|e, s| heat(self, e, s))
+            .largest(|e, k| heat(self, e, k))
             .max(floor(&|i| self.energies[i].abs()))
             .max(f64::MIN_POSITIVE);
         let slope_scale = self
-            .largest(|e, s| slope(self, e, s))
-            .max(floor(&|i| 1.0 / self.diffusivities[i]))
+            .largest(|e, k| slope(self, e, k))
+            .max(floor(&|i| 1.0 / (self.fastest[i] * smallest(i))))
             .max(f64::MIN_POSITIVE);
+        let density = |e: usize, i: usize, k: usize, v: f64| v / self.capacity[e][i][k];
         let sizes: Vec<f64> = (0..states)
-            .map(|i| self.largest(|e, s| self.transported(e, i, s)).max(f64::MIN_POSITIVE))
+            .map(|i| {
+                let largest = self.largest(|e, k| density(e, i, k, self.transported(e, i, SAMPLES[k])));
+                largest.max(f64::MIN_POSITIVE)
+            })
             .collect();
-        let at = |e: usize, s: f64| -> f64 {
-            let mut worst = (heat(self, e, s) - heat(other, e, s)).abs() / heat_scale;
-            worst = worst.max((slope(self, e, s) - slope(other, e, s)).abs() / slope_scale);
+        let at = |e: usize, k: usize| -> f64 {
+            let mut worst = (heat(self, e, k) - heat(other, e, k)).abs() / heat_scale;
+            worst = worst.max((slope(self, e, k) - slope(other, e, k)).abs() / slope_scale);
+            let s = SAMPLES[k];
             for (i, size) in sizes.iter().enumerate() {
-                let density = self.transported(e, i, s) - other.transported(e, i, s);
+                let v = self.transported(e, i, s) - other.transported(e, i, s);
                 let current = series(&self.current[e][i], s) - series(&other.current[e][i], s);
                 let scale = self.scale[i].max(f64::MIN_POSITIVE);
-                worst = worst.max(density.abs() / size).max(current.abs() / scale);
+                worst = worst.max(density(e, i, k, v).abs() / size).max(current.abs() / scale);
             }
             worst
         };
-        (0..self.mesh.len() - 1).map(|e| SAMPLES.iter().map(|s| at(e, *s)).fold(0.0, f64::max)).collect()
+        let points = 0..SAMPLES.len();
+        (0..self.mesh.len() - 1).map(|e| points.clone().map(|k| at(e, k)).fold(0.0, f64::max)).collect()
     }
 }
 
@@ -522,25 +593,27 @@ const SAMPLES: [f64; 9] = [-1.0, -0.93, -0.71, -0.38, 0.0, 0.38, 0.71, 0.93, 1.0
 /// Edges are taken in the order of their rates, fastest first; each that joins two clusters of
 /// states makes one unknown, the sum of `u_i` over the smaller of the two, and one equation, the sum
 /// of the equations over it. Edges inside a cluster drop out of its equation. What is left at the
-/// end is the sum over all states, which is known.
+/// end is the sum over all states: known where the mobilities have one shape, otherwise the last
+/// unknown, fixed at the first vertex.
 #[derive(Debug)]
 struct Clusters {
     /// The states summed in each unknown.
     members: Vec<Vec<bool>>,
-    /// `restore[i][m]`: by how much `u_i` changes with unknown `m`, the sum of all held fixed.
+    /// `restore[i][m]`: by how much `v_i` changes with unknown `m`.
     restore: Vec<Vec<f64>>,
     /// Per edge, the equations that it enters: `+1` with its second state, `-1` with its first.
     crossing: Vec<Vec<(usize, f64)>>,
     /// The state that carries the whole sum when all unknowns are zero.
     last: usize,
+    /// Whether the sum over all states is the last unknown.
+    total: bool,
 }
 
 impl Clusters {
-    fn new(pairs: &[[usize; 2]], couplings: &[Vec<Coupling>], states: usize) -> Self {
-        let points = couplings.iter().flatten();
+    fn new(pairs: &[[usize; 2]], coefficients: &[Vec<Coefficients>], states: usize, one_shape: bool) -> Self {
         let mut strength = vec![0.0; pairs.len()];
-        for coupling in points {
-            strength.iter_mut().zip(coupling).for_each(|(s, [f, b])| *s += f + b);
+        for at in coefficients.iter().flatten() {
+            strength.iter_mut().zip(&at.edges).for_each(|(s, [f, b])| *s += f + b);
         }
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         order.sort_by(|a, b| strength[*b].total_cmp(&strength[*a]));
@@ -566,13 +639,20 @@ impl Clusters {
             restore[*small][m] += 1.0;
             restore[*large][m] -= 1.0;
         }
+        let (last, total) = (name[0], !one_shape);
+        if total {
+            members.push(vec![true; states]);
+            for (i, row) in restore.iter_mut().enumerate() {
+                row.push(if i == last { 1.0 } else { 0.0 });
+            }
+        }
         let enters = |&[i, j]: &[usize; 2]| {
             let all = members.iter().enumerate();
             let crossed = all.filter(|(_, of)| of[i] != of[j]);
             crossed.map(|(m, of)| (m, if of[j] { 1.0 } else { -1.0 })).collect()
         };
         let crossing = pairs.iter().map(enters).collect();
-        Clusters { members, restore, crossing, last: name[0] }
+        Clusters { members, restore, crossing, last, total }
     }
 }
 
@@ -583,7 +663,7 @@ struct System<'a> {
     /// The two states of every edge.
     pairs: &'a [[usize; 2]],
     /// Per element and Gauss point.
-    couplings: &'a [Vec<Coupling>],
+    coefficients: &'a [Vec<Coefficients>],
     states: usize,
     clusters: &'a Clusters,
 }
@@ -598,7 +678,7 @@ struct Nodes {
 impl System<'_> {
     /// Unknowns per node.
     fn width(&self) -> usize {
-        self.states - 1
+        self.clusters.members.len()
     }
 
     fn solve(&self) -> Result<Nodes, TheoryError> {
@@ -609,7 +689,7 @@ impl System<'_> {
             vertices: (0..(elements + 1) * n).map(start).collect(),
             interiors: vec![(0..inner).map(start).collect(); elements],
         };
-        if n == 1 {
+        if self.width() == 0 {
             return Ok(nodes);
         }
         let singular = TheoryError::Singular { elements };
@@ -662,7 +742,7 @@ impl System<'_> {
         all.all(|(k, found)| (found - probe(k % self.width())).abs() < 0.1)
     }
 
-    /// Adds a correction of the unknowns; the sum over all states stays as it is.
+    /// Adds a correction of the unknowns.
     fn correct(&self, values: &mut [Twofold], correction: &[f64]) {
         let nodes = values.chunks_exact_mut(self.states);
         for (node, change) in nodes.zip(correction.chunks_exact(self.width())) {
@@ -697,7 +777,7 @@ impl System<'_> {
             .collect()
     }
 
-    /// `-int phi_a' u_i' + int phi_a source_i` for every node and cluster.
+    /// `-int phi_a' a_i v_i' + int phi_a source_i` for every node, summed over every cluster.
     fn residual(&self, nodes: &Nodes) -> (Vec<f64>, Vec<Vec<f64>>) {
         let (n, w, degree) = (self.states, self.width(), self.reference.degree);
         let elements = self.mesh.len() - 1;
@@ -708,7 +788,7 @@ impl System<'_> {
             let differences = self.differences(nodes, e);
             let left = self.node(nodes, e, 0);
             let mut rows = vec![vec![0.0; w]; degree + 1];
-            for (q, coupling) in self.couplings[e].iter().enumerate() {
+            for (q, at) in self.coefficients[e].iter().enumerate() {
                 let (basis, slope) = (&self.reference.basis[q], &self.reference.slope[q]);
                 let mut value = vec![0.0; n];
                 let mut gradient = vec![0.0; n];
@@ -719,13 +799,13 @@ impl System<'_> {
                     }
                 }
                 let sum = |of: &Vec<bool>| -> f64 {
-                    let each = gradient.iter().zip(of).filter(|(_, inside)| **inside);
-                    each.map(|(g, _)| g).sum()
+                    let each = gradient.iter().zip(&at.mobility).zip(of).filter(|(_, inside)| **inside);
+                    each.map(|((g, a), _)| a * g).sum()
                 };
                 let slopes: Vec<f64> = self.clusters.members.iter().map(sum).collect();
                 let mut source = vec![0.0; w];
                 let edges = self.pairs.iter().zip(&self.clusters.crossing);
-                for ([f, b], (&[i, j], crossing)) in coupling.iter().zip(edges) {
+                for ([f, b], (&[i, j], crossing)) in at.edges.iter().zip(edges) {
                     let constant = left[i].times(*f).minus(left[j].times(*b)).value();
                     let net = constant + (f * value[i] - b * value[j]);
                     for (m, sign) in crossing {
@@ -749,6 +829,10 @@ impl System<'_> {
                 target.iter_mut().zip(row).for_each(|(t, r)| *t += r);
             }
         }
+        if self.clusters.total {
+            let sum = self.node(nodes, 0, 0).iter().fold(Twofold::from(1.0), |rest, v| rest.minus(*v));
+            vertices[w - 1] = sum.value();
+        }
         (vertices, interiors)
     }
 
@@ -763,19 +847,30 @@ impl System<'_> {
             _ => a + 1,
         };
         let mut matrix = Matrix::zeros((degree + 1) * w, (degree + 1) * w);
-        for (a, row) in self.reference.stiffness.iter().enumerate() {
-            for (b, value) in row.iter().enumerate() {
-                for i in 0..w {
-                    matrix.row_mut(place(a) * w + i)[place(b) * w + i] += value / half;
+        let restore = &self.clusters.restore;
+        for (q, at) in self.coefficients[e].iter().enumerate() {
+            // d(flux of a cluster)/d(slope of an unknown).
+            let flux = |of: &Vec<bool>| -> Vec<f64> {
+                let inside = || (0..self.states).filter(|i| of[*i]);
+                (0..w).map(|c| inside().map(|i| at.mobility[i] * restore[i][c]).sum()).collect()
+            };
+            let stiff: Vec<Vec<f64>> = self.clusters.members.iter().map(flux).collect();
+            let slope = &self.reference.slope[q];
+            let weight = self.reference.rule.weights[q] / half;
+            for a in 0..=degree {
+                for (i, entries) in stiff.iter().enumerate() {
+                    let row = matrix.row_mut(place(a) * w + i);
+                    for (c, entry) in entries.iter().enumerate().filter(|(_, entry)| **entry != 0.0) {
+                        for b in 0..=degree {
+                            row[place(b) * w + c] += weight * slope[a] * slope[b] * entry;
+                        }
+                    }
                 }
             }
-        }
-        let restore = &self.clusters.restore;
-        for (q, coupling) in self.couplings[e].iter().enumerate() {
             // d(source of a cluster)/d(unknown).
             let mut reduced = vec![vec![0.0; w]; w];
             let edges = self.pairs.iter().zip(&self.clusters.crossing);
-            for ([f, b], (&[i, j], crossing)) in coupling.iter().zip(edges) {
+            for ([f, b], (&[i, j], crossing)) in at.edges.iter().zip(edges) {
                 for (m, sign) in crossing {
                     for (c, entry) in reduced[*m].iter_mut().enumerate() {
                         *entry += sign * (f * restore[i][c] - b * restore[j][c]);
@@ -795,15 +890,21 @@ impl System<'_> {
                 }
             }
         }
+        if self.clusters.total && e == 0 {
+            // The sum over all equations of all nodes is empty; this one fixes the sum of all v instead.
+            let row = matrix.row_mut(w - 1);
+            row.fill(0.0);
+            row[w - 1] = 1.0;
+        }
         matrix
     }
 
-    /// `u_i(0)`.
+    /// `v_i(0)`.
     fn base(&self, nodes: &Nodes) -> Vec<f64> {
         self.node(nodes, 0, 0).iter().map(|u| u.value()).collect()
     }
 
-    /// Legendre coefficients of `u_i(x) - u_i(0)` on element `e`, per state.
+    /// Legendre coefficients of `v_i(x) - v_i(0)` on element `e`, per state.
     fn legendre(&self, nodes: &Nodes, e: usize) -> Vec<Vec<f64>> {
         let differences = self.differences(nodes, e);
         let (first, left) = (self.node(nodes, 0, 0), self.node(nodes, e, 0));
@@ -816,5 +917,48 @@ impl System<'_> {
                 c
             })
             .collect()
+    }
+    /// Legendre coefficients of `J_i = -a_i v_i'` on element `e`, per state: projected on the degree of
+    /// `v_i'`, so that the equation of the sum over all states makes them cancel exactly.
+    fn currents(&self, nodes: &Nodes, e: usize) -> Vec<Vec<f64>> {
+        let half = 0.5 * (self.mesh[e + 1] - self.mesh[e]);
+        let differences = self.differences(nodes, e);
+        let derivative = |i: usize| -> Vec<f64> {
+            let row = |t: &Vec<f64>| t.iter().zip(&differences).map(|(t, d)| t * d[i]).sum();
+            let c: Vec<f64> = self.reference.transform.iter().map(row).collect();
+            series_derivative(&c).into_iter().map(|d| -d / half).collect()
+        };
+        let project = |i: usize, slope: Vec<f64>| -> Vec<f64> {
+            let mobility: Vec<f64> = self.coefficients[e].iter().map(|at| at.mobility[i]).collect();
+            if mobility.iter().all(|a| *a == mobility[0]) {
+                return slope.into_iter().map(|c| mobility[0] * c).collect();
+            }
+            let points = self.reference.rule.points.iter();
+            let values: Vec<f64> = points.zip(mobility).map(|(s, a)| a * series(&slope, *s)).collect();
+            let row = |p: &Vec<f64>| p.iter().zip(&values).map(|(p, v)| p * v).sum();
+            self.reference.projection[..slope.len()].iter().map(row).collect()
+        };
+        (0..self.states).map(|i| project(i, derivative(i))).collect()
+    }
+
+    /// Legendre coefficients of `net_e` on element `e`, per edge.
+    fn net(&self, nodes: &Nodes, e: usize) -> Vec<Vec<f64>> {
+        let differences = self.differences(nodes, e);
+        let left = self.node(nodes, e, 0);
+        let points = self.coefficients[e].iter().zip(&self.reference.basis);
+        let values: Vec<Vec<f64>> = points
+            .map(|(at, basis)| {
+                let value = |i: usize| -> f64 { basis.iter().zip(&differences).map(|(b, d)| b * d[i]).sum() };
+                let net = |([f, b], &[i, j]): (&[f64; 2], &[usize; 2])| {
+                    let constant = left[i].times(*f).minus(left[j].times(*b)).value();
+                    constant + (f * value(i) - b * value(j))
+                };
+                at.edges.iter().zip(self.pairs).map(net).collect()
+            })
+            .collect();
+        let coefficient =
+            |k: usize, row: &Vec<f64>| -> f64 { row.iter().zip(&values).map(|(p, v)| p * v[k]).sum() };
+        let of_edge = |k: usize| self.reference.projection.iter().map(|row| coefficient(k, row)).collect();
+        (0..self.pairs.len()).map(of_edge).collect()
     }
 }

@@ -1,0 +1,199 @@
+//! Cost of an exact leg against the Euler-Maruyama step that a physicist writes in an afternoon.
+//!
+//! `cargo bench --bench legs` prints, for every case, nanoseconds per leg or step as the median, least and
+//! largest of interleaved rounds, and the ratio to the reference *of the same round* (median): whatever
+//! else the machine is doing slows both. One thread, no vector lanes. How many steps replace one leg is
+//! another matter: a leg covers a time `1/K`, a step a few per cent of it.
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_distr::{Distribution as _, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use soret::event::{Profile, Tally, Walkers};
+use soret::expression::Expression;
+use soret::grid::Grid;
+use soret::kernel::start::{Start, start};
+use soret::kernel::{Exact, Kernel, Span};
+use soret::model::{Boundary, Domain, Edge, Model, Network, State};
+use soret::rng::{Purpose, Stream, stream};
+use std::hint::black_box;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Walkers of a group, as in `experiments/two_state.json`.
+const WALKERS: usize = 128;
+
+/// Bins of the histograms.
+const BINS: usize = 50;
+
+fn main() -> io::Result<()> {
+    // `cargo bench` says so; anything else (a test run over all targets) only wants to see it work.
+    let measured = std::env::args().any(|a| a == "--bench");
+    let (rounds, legs) = if measured { (61, 8192) } else { (1, 8) };
+
+    let two = model(&[(1.0, 1e-2), (0.0, 1e-3)], &[(0, 1)]);
+    let all: Vec<(usize, usize)> = (0..5).flat_map(|a| (a + 1..5).map(move |b| (a, b))).collect();
+    let five = model(&[(1.0, 1e-2), (0.7, 3e-3), (0.4, 6e-3), (0.2, 2e-3), (0.0, 1e-3)], &all);
+    let mut cases: Vec<(&str, Box<dyn Case>)> = vec![
+        ("Euler-Maruyama step, histogram (reference)", Box::new(EulerMaruyama::new(WALKERS))),
+        ("two states, untimed, tallies", Box::new(Legs::new(&two, false, true))),
+        ("two states, untimed, no tally", Box::new(Legs::new(&two, false, false))),
+        ("two states, timed, tallies", Box::new(Legs::new(&two, true, true))),
+        ("two states, timed, no tally", Box::new(Legs::new(&two, true, false))),
+        ("five states, 20 channels, untimed, tallies", Box::new(Legs::new(&five, false, true))),
+        ("five states, 20 channels, untimed, no tally", Box::new(Legs::new(&five, false, false))),
+        ("five states, 20 channels, timed, tallies", Box::new(Legs::new(&five, true, true))),
+        ("five states, 20 channels, timed, no tally", Box::new(Legs::new(&five, true, false))),
+    ];
+
+    let mut times = vec![Vec::with_capacity(rounds); cases.len()];
+    for round in 0..=rounds {
+        for ((_, case), times) in cases.iter_mut().zip(&mut times) {
+            let begun = Instant::now();
+            let done = case.go(legs);
+            let nanoseconds = begun.elapsed().as_secs_f64() * 1e9 / done as f64;
+            // The first round warms caches and branch predictors.
+            if round > 0 {
+                times.push(nanoseconds);
+            }
+        }
+    }
+
+    let mut out = io::stdout().lock();
+    writeln!(out, "{:<45} {:>8} {:>8} {:>8} {:>7}", "ns per leg or step", "median", "min", "max", "ratio")?;
+    for ((name, _), series) in cases.iter().zip(&times) {
+        let ratios: Vec<f64> = series.iter().zip(&times[0]).map(|(t, reference)| t / reference).collect();
+        let (low, middle, high) = order(series);
+        let ratio = order(&ratios).1;
+        writeln!(out, "{name:<45} {middle:>8.2} {low:>8.2} {high:>8.2} {ratio:>7.2}")?;
+    }
+    Ok(())
+}
+
+/// Least, median and largest.
+fn order(series: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = series.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+}
+
+/// Something that is timed: about `legs` legs or steps of every walker; returns how many in all.
+trait Case {
+    fn go(&mut self, legs: u64) -> u64;
+}
+
+fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
+    let states = states
+        .iter()
+        .enumerate()
+        .map(|(k, &(energy, diffusivity))| State { name: k.to_string(), energy, diffusivity })
+        .collect();
+    let edges =
+        edges.iter().map(|&(a, b)| Edge { between: [a, b], attempt_rate: 1.0, barrier: 1.5 }).collect();
+    let temperature = Expression::parse("1 + 0.8*x", &["x"], &[]).expect("an expression");
+    Model {
+        domain: Domain { length: 1.0, walls: Boundary::Reflecting },
+        temperature: Arc::new(temperature),
+        network: Network::new(states, edges).expect("a sound network"),
+    }
+}
+
+#[inline(never)]
+fn advance<T: Tally>(kernel: &Exact, walkers: &mut Walkers, span: Span, stream: &mut Stream, tally: &mut T) {
+    kernel.advance(walkers, span, stream, tally).expect("rates within their bounds");
+}
+
+/// Exact legs.
+struct Legs {
+    kernel: Exact,
+    walkers: Walkers,
+    stream: Stream,
+    profile: Profile,
+    timed: bool,
+    scored: bool,
+    /// Legs per walker and unit of time.
+    rate: f64,
+}
+
+impl Legs {
+    fn new(model: &Model, timed: bool, scored: bool) -> Self {
+        let grid = Grid::new(1.0, BINS);
+        let kernel = Exact::new(model, &grid).expect("bounded rates");
+        let mut random = stream(1, Purpose::Start, 0);
+        let walkers = start(&kernel, model, &grid, Start::LocalEquilibrium, !timed, WALKERS, &mut random);
+        let states = model.network.states().len();
+        let mut profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
+        let mut random = stream(1, Purpose::Advance, 0);
+        // Legs of a timed run are counted once, with tallies, and are then known per unit of time.
+        const PROBE: f64 = 2000.0;
+        advance(&kernel, &mut walkers.clone(), Span::Duration(PROBE), &mut random, &mut profile);
+        profile.flush();
+        let visits: u64 = (0..states).map(|s| profile.visits(s).iter().sum::<u64>()).sum();
+        let rate = visits as f64 / (PROBE * WALKERS as f64);
+        Legs { kernel, walkers, stream: random, profile, timed, scored, rate }
+    }
+}
+
+impl Case for Legs {
+    fn go(&mut self, legs: u64) -> u64 {
+        let span = if self.timed { Span::Duration(legs as f64 / self.rate) } else { Span::Legs(legs) };
+        if self.scored {
+            advance(&self.kernel, &mut self.walkers, span, &mut self.stream, &mut self.profile);
+            self.profile.flush();
+        } else {
+            advance(&self.kernel, &mut self.walkers, span, &mut self.stream, &mut ());
+        }
+        black_box(&self.walkers);
+        legs * WALKERS as u64
+    }
+}
+
+/// The reference: positions as floats, one normal deviate, one exponential function and one uniform
+/// deviate a step, a histogram of 50 bins per state. Whether particles or steps run in the inner loop
+/// made no difference that could be measured.
+struct EulerMaruyama {
+    position: Vec<f64>,
+    state: Vec<usize>,
+    histogram: [[u64; BINS]; 2],
+    random: Xoshiro256PlusPlus,
+}
+
+impl EulerMaruyama {
+    fn new(particles: usize) -> Self {
+        EulerMaruyama {
+            position: (0..particles).map(|k| (k as f64 + 0.5) / particles as f64).collect(),
+            state: (0..particles).map(|k| k % 2).collect(),
+            histogram: [[0; BINS]; 2],
+            random: Xoshiro256PlusPlus::seed_from_u64(1),
+        }
+    }
+}
+
+impl Case for EulerMaruyama {
+    fn go(&mut self, steps: u64) -> u64 {
+        const DT: f64 = 0.05;
+        const ENERGY: [f64; 2] = [1.0, 0.0];
+        let sigma = [1e-2f64, 1e-3].map(|d| (2.0 * d * DT).sqrt());
+        for _ in 0..steps {
+            for (x, state) in self.position.iter_mut().zip(&mut self.state) {
+                let noise: f64 = StandardNormal.sample(&mut self.random);
+                *x += sigma[*state] * noise;
+                if *x < 0.0 {
+                    *x = -*x;
+                }
+                if *x > 1.0 {
+                    *x = 2.0 - *x;
+                }
+                let rate = (-(1.5 - ENERGY[*state]) / (1.0 + 0.8 * *x)).exp();
+                let uniform = (self.random.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64);
+                if uniform < rate * DT {
+                    *state = 1 - *state;
+                }
+                let bin = ((*x * BINS as f64) as usize).min(BINS - 1);
+                self.histogram[*state][bin] += 1;
+            }
+        }
+        black_box(&self.histogram);
+        steps * self.position.len() as u64
+    }
+}

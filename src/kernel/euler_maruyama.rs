@@ -1,0 +1,318 @@
+//! Euler-Maruyama steps: what everybody writes first, and the subject of convergence studies.
+//!
+//! One step of length `dt` for a walker in state `i` at `x`:
+//!
+//! 1. transitions by Gillespie's method for a time `dt` with the rates frozen at `x`: the law of
+//!    `exp(K(x) dt)`, edges and heat included;
+//! 2. a move `x -> x + b dt + sqrt(2 D dt) N(0, 1)` in the new state, folded at the walls (exact for any
+//!    step length), Ito: `b = 0` for a diffusivity `D(x)`, `b = -kT gamma'/gamma^2` for a friction;
+//! 3. the visit is scored.
+//!
+//! **Errors.** Constant `D`: the moves are exact, all bias is in the coupling with the transitions; `P_i` is
+//! off at order 1 in `dt`, `P_tot`, means and currents at order 2. `D(x)`: order 1 in the bulk, and the
+//! density *at* a wall is off at order 1/2 (by about `-0.57 (d ln D/dn) sqrt(2 D dt)`, n inward).
+//!
+//! **When not to use it:** for answers. [`super::Exact`] has no bias and is cheaper unless rates are
+//! extremely fast. Use this to compare with the literature, and where elapsed times matter and
+//! diffusivities vary.
+//!
+//! Maruyama, Rend. Circ. Mat. Palermo 4, 48 (1955); Gillespie, J. Comput. Phys. 22, 403 (1976).
+
+use super::{Caution, Kernel, KernelError, Span};
+use crate::event::{Moves, Position, Tally, Transitions, Visits, Walkers};
+use crate::expression::Interval;
+use crate::grid::Grid;
+use crate::model::{Channel, Model, Motility};
+use crate::rng::{Stream, exponential, open_unit, standard_normal};
+
+/// Walkers advanced side by side.
+const BLOCK: usize = 64;
+
+/// Transitions per step beyond which a user is cautioned.
+const MOST_TRANSITIONS: f64 = 0.05;
+
+/// Length of a step over that of the domain beyond which a user is cautioned.
+const LONGEST_STRIDE: f64 = 0.05;
+
+/// The method `euler_maruyama`.
+#[derive(Clone, Debug)]
+pub struct EulerMaruyama {
+    model: Model,
+    grid: Grid,
+    dt: f64,
+    /// Channels out of each state.
+    exits: Vec<Vec<Channel>>,
+    /// Upper bound of the exit rate times `dt`, per (state, cell): most steps are decided by it alone.
+    ceiling: Vec<f64>,
+    /// `sqrt(2 D dt)/L` where it does not depend on x.
+    stride: Vec<Option<f64>>,
+}
+
+/// Transitions of a block, handed on whenever they fill up.
+struct Taken {
+    count: usize,
+    channel: [u16; BLOCK],
+    position: [Position; BLOCK],
+    cell: [u32; BLOCK],
+    heat: [f64; BLOCK],
+    work: [f64; BLOCK],
+}
+
+impl EulerMaruyama {
+    /// Prepares steps of length `dt` for `model`.
+    ///
+    /// # Errors
+    /// [`KernelError::Unbounded`] if a rate has no finite bound, or `dt` is not positive and finite.
+    pub fn new(model: &Model, grid: &Grid, dt: f64) -> Result<Self, KernelError> {
+        if !(dt > 0.0 && dt.is_finite()) {
+            return Err(KernelError::Unbounded { what: "the step dt".into(), x: 0.0, low: dt, high: dt });
+        }
+        let states = 0..model.network.states().len();
+        let exits: Vec<Vec<Channel>> =
+            states.clone().map(|s| model.network.channels().filter(|c| c.from == s).collect()).collect();
+        let mut ceiling = Vec::with_capacity(exits.len() * grid.cells());
+        for exits in &exits {
+            for cell in 0..grid.cells() {
+                let margin = grid.length * 1e-15;
+                let lo = (grid.cell_face(cell) - margin).max(0.0);
+                let x = Interval::new(lo, (grid.cell_face(cell + 1) + margin).min(grid.length));
+                let sum = exits.iter().fold(Interval::point(0.0), |sum, c| sum + model.rate_bounds(*c, x));
+                if !sum.hi.is_finite() {
+                    let what = "the rate of leaving a state".into();
+                    return Err(KernelError::Unbounded { what, x: x.lo, low: sum.lo, high: sum.hi });
+                }
+                ceiling.push((sum.hi * dt).next_up());
+            }
+        }
+        let stride =
+            |s| model.constant_diffusivity(s).map(|d| libm::sqrt(2.0 * d * dt) / model.domain.length);
+        Ok(EulerMaruyama {
+            stride: states.map(stride).collect(),
+            model: model.clone(),
+            grid: *grid,
+            dt,
+            exits,
+            ceiling,
+        })
+    }
+
+    /// The step.
+    pub fn dt(&self) -> f64 {
+        self.dt
+    }
+
+    /// Longest standard deviation of a move, over the length of the domain.
+    fn longest_stride(&self) -> f64 {
+        let stride = |s: usize, c: usize| {
+            let d = self.model.diffusivity(s, self.grid.cell_middle(c));
+            libm::sqrt(2.0 * d * self.dt) / self.model.domain.length
+        };
+        let states = 0..self.exits.len();
+        states.flat_map(|s| (0..self.grid.cells()).map(move |c| stride(s, c))).fold(0.0, f64::max)
+    }
+
+    fn steps(&self, span: Span) -> u64 {
+        match span {
+            Span::Legs(steps) => steps,
+            Span::Duration(duration) => libm::round(duration / self.dt).max(1.0) as u64,
+        }
+    }
+
+    /// Displacement over the length of the domain.
+    #[inline]
+    fn displacement(&self, state: usize, position: Position, word: u64) -> f64 {
+        let normal = standard_normal(word);
+        if let Some(stride) = self.stride[state] {
+            return stride * normal;
+        }
+        let length = self.model.domain.length;
+        let x = position.fraction() * length;
+        let noise = libm::sqrt(2.0 * self.model.diffusivity(state, x) * self.dt) * normal;
+        match &self.model.network.states()[state].motility {
+            Motility::Diffusivity(_) => noise / length,
+            Motility::Friction(friction) => {
+                let gamma = friction.value(x);
+                let drift = -self.model.thermal_energy(x) * friction.slope(x) / (gamma * gamma);
+                (noise + drift * self.dt) / length
+            }
+        }
+    }
+
+    /// Gillespie's method for a time `dt` at a fixed place, the first waiting time already drawn.
+    #[inline(never)]
+    fn transitions<T: Tally>(
+        &self,
+        mut waiting: f64,
+        state: &mut u16,
+        (position, cell): (Position, u32),
+        stream: &mut Stream,
+        taken: &mut Taken,
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
+        let x = position.fraction() * self.model.domain.length;
+        let mut left = self.dt;
+        loop {
+            let exits = &self.exits[usize::from(*state)];
+            let exit: f64 = exits.iter().map(|c| self.model.rate(*c, x)).sum();
+            let high = self.ceiling[usize::from(*state) * self.grid.cells() + cell as usize] / self.dt;
+            // Negated, so that a rate that is not a number is a violation too.
+            let within = exit <= high;
+            if !within {
+                let what =
+                    format!("the rate of leaving {}", self.model.network.states()[usize::from(*state)].name);
+                return Err(KernelError::BoundViolated { what, x, value: exit, low: 0.0, high });
+            }
+            left -= waiting / exit;
+            if exit == 0.0 || left.is_nan() || left <= 0.0 {
+                return Ok(());
+            }
+            let mut target = open_unit(stream.word()) * exit;
+            let mut chosen = exits[exits.len() - 1];
+            for channel in exits {
+                target -= self.model.rate(*channel, x);
+                if target < 0.0 {
+                    chosen = *channel;
+                    break;
+                }
+            }
+            *state = chosen.to as u16;
+            let exchange = self.model.exchange(chosen, x).map_or((0.0, 0.0), |e| (e.heat, e.work));
+            if taken.count == BLOCK {
+                taken.hand_on(tally);
+            }
+            taken.push(chosen, position, cell, exchange);
+            waiting = exponential(stream.word());
+        }
+    }
+}
+
+impl Taken {
+    fn new() -> Self {
+        Taken {
+            count: 0,
+            channel: [0; BLOCK],
+            position: [Position::default(); BLOCK],
+            cell: [0; BLOCK],
+            heat: [0.0; BLOCK],
+            work: [0.0; BLOCK],
+        }
+    }
+
+    fn push(&mut self, channel: Channel, position: Position, cell: u32, (heat, work): (f64, f64)) {
+        let i = self.count;
+        self.channel[i] = channel.index as u16;
+        self.position[i] = position;
+        self.cell[i] = cell;
+        self.heat[i] = heat;
+        self.work[i] = work;
+        self.count += 1;
+    }
+
+    fn hand_on<T: Tally>(&mut self, tally: &mut T) {
+        let n = std::mem::take(&mut self.count);
+        if n > 0 {
+            tally.transitions(&Transitions {
+                channel: &self.channel[..n],
+                position: &self.position[..n],
+                cell: &self.cell[..n],
+                heat: &self.heat[..n],
+                work: &self.work[..n],
+            });
+        }
+    }
+}
+
+impl Kernel for EulerMaruyama {
+    fn states(&self) -> usize {
+        self.exits.len()
+    }
+
+    fn dwell(&self, _state: usize, _cell: usize) -> f64 {
+        self.dt
+    }
+
+    fn elapsed(&self, span: Span) -> Option<f64> {
+        Some(self.steps(span) as f64 * self.dt)
+    }
+
+    fn cautions(&self) -> Vec<Caution> {
+        let mut cautions = Vec::new();
+        let fastest = self.ceiling.iter().copied().fold(0.0, f64::max);
+        if fastest > MOST_TRANSITIONS {
+            cautions.push(Caution {
+                seen: format!("the fastest rate times dt is {fastest:.2}"),
+                meaning: "populations are off by about half of that, relatively; profiles and currents by its square"
+                    .into(),
+                remedy: format!(
+                    "take dt below {:.1e}, or the method exact, which has no step",
+                    self.dt * MOST_TRANSITIONS / fastest
+                ),
+            });
+        }
+        let longest = self.longest_stride();
+        if longest > LONGEST_STRIDE {
+            cautions.push(Caution {
+                seen: format!("one step covers {longest:.2} of the domain"),
+                meaning: "a walker does not see how the temperature changes on its way".into(),
+                remedy: format!(
+                    "take dt below {:.1e}, or the method exact, which has no step",
+                    self.dt * (LONGEST_STRIDE / longest) * (LONGEST_STRIDE / longest)
+                ),
+            });
+        }
+        if self.stride.iter().any(Option::is_none) {
+            cautions.push(Caution {
+                seen: "a diffusivity varies in space".into(),
+                meaning: format!(
+                    "within about {:.1e} of a wall the density is off by order sqrt(dt)",
+                    2.0 * longest * self.model.domain.length
+                ),
+                remedy: "read bins away from the walls, or take the method exact".into(),
+            });
+        }
+        cautions
+    }
+
+    fn advance<T: Tally>(
+        &self,
+        walkers: &mut Walkers,
+        span: Span,
+        stream: &mut Stream,
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
+        let cells = self.grid.cells();
+        let mut words = [0u64; 2 * BLOCK];
+        let mut from = [Position::default(); BLOCK];
+        let mut cell = [0u32; BLOCK];
+        let mut taken = Taken::new();
+        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+            let n = state.len();
+            for (cell, position) in cell.iter_mut().zip(position.iter()) {
+                *cell = position.cell(cells) as u32;
+            }
+            for _ in 0..self.steps(span) {
+                stream.fill(&mut words[..2 * n]);
+                from[..n].copy_from_slice(position);
+                for i in 0..n {
+                    let waiting = exponential(words[i]);
+                    if waiting < self.ceiling[usize::from(state[i]) * cells + cell[i] as usize] {
+                        let place = (position[i], cell[i]);
+                        self.transitions(waiting, &mut state[i], place, stream, &mut taken, tally)?;
+                    }
+                    let displacement = self.displacement(usize::from(state[i]), position[i], words[n + i]);
+                    position[i] = position[i].moved(displacement);
+                    cell[i] = position[i].cell(cells) as u32;
+                }
+                taken.hand_on(tally);
+                tally.moves(&Moves {
+                    visits: Visits::All,
+                    state,
+                    from: &from[..n],
+                    to: position,
+                    cell: &cell[..n],
+                });
+            }
+        }
+        Ok(())
+    }
+}
