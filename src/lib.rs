@@ -62,6 +62,7 @@ pub mod grid;
 pub mod kernel;
 pub mod model;
 pub mod observable;
+pub mod pilot;
 pub mod report;
 pub mod rng;
 pub mod simulation;

@@ -18,7 +18,7 @@ use crate::theory::{self, FastLimit, Stationary};
 
 /// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
 /// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
-const BURN_IN: f64 = 8.0;
+pub(crate) const BURN_IN: f64 = 8.0;
 
 /// A burn-in of less than this many relaxation times is warned about.
 const SHORT_BURN_IN: f64 = 3.0;

@@ -18,7 +18,7 @@ pub fn runner(experiment: &Experiment, grid: &Grid) -> Result<Box<dyn GroupRunne
             Ok(Box::new(Runner { kernel, model, grid: *grid }))
         }
         Method::EulerMaruyama { dt } => {
-            let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
+            let kernel = EulerMaruyama::new(&model, grid, dt).map_err(|e| Error::Numeric(e.to_string()))?;
             Ok(Box::new(Runner { kernel, model, grid: *grid }))
         }
     }

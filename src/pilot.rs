@@ -1,0 +1,202 @@
+//! What a run would cost and how well it would know the Soret coefficient, from a short run of the same
+//! system with a seed of its own.
+
+use crate::ensemble::Control;
+use crate::error::Error;
+use crate::event::{Position, Profile};
+use crate::experiment::{Experiment, Method, registry};
+use crate::grid::Grid;
+use crate::kernel::Span;
+use crate::simulation::{self, Observer, Progress};
+use serde::Serialize;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Legs or steps of a pilot run.
+const EFFORT: f64 = 2e7;
+
+/// Most particles and groups of a pilot run.
+const PARTICLES: u64 = 2048;
+const GROUPS: usize = 64;
+
+/// Rounds of a pilot run; the first is not timed.
+const ROUNDS: u64 = 4;
+
+/// What a run is expected to take and to give.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Legs of the method `exact`, steps of a stepped one: of all particles, burn-in included.
+    pub legs: f64,
+    /// The share of the burn-in in them.
+    pub burn_in_share: f64,
+    /// Bytes for walkers and tallies of all groups.
+    pub memory_bytes: u64,
+    /// Nanoseconds per leg or step with the threads of this process.
+    pub nanoseconds_per_leg: f64,
+    /// Seconds for all of them.
+    pub seconds: f64,
+    /// Threads used.
+    pub threads: usize,
+    /// How long the system remembers its beginning, in the time unit of the file.
+    pub relaxation_time: f64,
+    /// The Soret coefficient of the pilot run, absent where there is none.
+    pub soret: Option<SoretForecast>,
+}
+
+/// A Soret coefficient with the error that the whole run would have.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SoretForecast {
+    /// As the pilot run has it.
+    pub value: f64,
+    /// Its standard error in the pilot run.
+    pub pilot_error: f64,
+    /// Standard error to expect of the whole run. Within a factor of two or so: it supposes that particles
+    /// forget at the slowest rate of the system.
+    pub error: f64,
+}
+
+/// Forecasts a run on the current rayon thread pool.
+///
+/// # Errors
+/// As [`simulation::run`].
+pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
+    let run = &experiment.run;
+    let per_time = legs_per_time(experiment)?;
+    // Of one particle, in legs or steps.
+    let in_legs = |span: Span| match span {
+        Span::Legs(legs) => legs as f64,
+        Span::Duration(duration) => duration * per_time,
+    };
+    let span = in_legs(run.span);
+    let burn_in = match run.burn_in {
+        Some(burn_in) => in_legs(burn_in),
+        None => simulation::BURN_IN * experiment.model.relaxation_time() * per_time,
+    };
+    let legs = run.particles as f64 * (span + burn_in);
+
+    let particles = run.particles.min(PARTICLES);
+    let effort = (EFFORT / particles as f64).min(span).max(ROUNDS as f64);
+    let timed = Timed { marks: Mutex::default() };
+    let mut pilot = experiment.clone();
+    pilot.run.particles = particles;
+    pilot.run.groups = run.groups.min(GROUPS).min(particles as usize);
+    pilot.run.rounds = ROUNDS;
+    pilot.run.seed = run.seed ^ 0x7069_6c6f_7400_0000;
+    let of_effort = |share: f64| match run.span {
+        Span::Legs(_) => Span::Legs((share * effort).ceil() as u64),
+        Span::Duration(_) => Span::Duration(share * effort / per_time),
+    };
+    pilot.run.span = of_effort(1.0);
+    pilot.run.burn_in = Some(of_effort((burn_in / effort).min(0.5)));
+    let summary = simulation::run(&pilot, &timed)?;
+    let done = particles as f64 * effort;
+    let nanoseconds_per_leg = timed.seconds() * 1e9 / (done * (1.0 - 1.0 / ROUNDS as f64));
+
+    let memory = |legs: f64| legs / (experiment.model.relaxation_time() * per_time).max(f64::MIN_POSITIVE);
+    let soret = summary.quantities.iter().find(|q| q.name == "soret").and_then(|q| q.rows.first());
+    let soret = soret.and_then(|row| row.estimate.estimate()).map(|e| {
+        let spread = e.std_error * (particles as f64 / averaging(memory(effort))).sqrt();
+        let error = spread * (averaging(memory(span)) / run.particles as f64).sqrt();
+        SoretForecast { value: e.value, pilot_error: e.std_error, error }
+    });
+    let seconds = nanoseconds_per_leg * 1e-9 * legs;
+    Ok(Forecast {
+        legs,
+        burn_in_share: burn_in / (span + burn_in),
+        memory_bytes: memory_bytes(experiment),
+        nanoseconds_per_leg,
+        seconds,
+        threads: rayon::current_num_threads(),
+        relaxation_time: experiment.model.relaxation_time(),
+        soret,
+    })
+}
+
+/// Variance of a mean over `t` memory times of one particle, relative to that of a snapshot:
+/// `2 (t - 1 + exp(-t))/t^2` for an exponential memory.
+fn averaging(t: f64) -> f64 {
+    if t < 1e-4 { 1.0 - t / 3.0 } else { 2.0 * (t - 1.0 + libm::exp(-t)) / (t * t) }
+}
+
+/// Legs or steps of one particle per time: the largest mean over the states, like the burn-in.
+fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
+    if let Method::EulerMaruyama { dt } = experiment.method {
+        return Ok(1.0 / dt);
+    }
+    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let dwell = registry::runner(experiment, &grid)?.dwell();
+    let at = |bin: usize| -> f64 {
+        let cell = grid.cells_per_bin * bin;
+        let p = experiment.model.local_equilibrium(grid.cell_middle(cell));
+        p.iter().zip(&dwell).map(|(p, dwell)| p / dwell[cell]).sum()
+    };
+    Ok((0..grid.bins).map(at).fold(0.0, f64::max))
+}
+
+/// Columns of the walkers, tallies and opening counts of every group.
+fn memory_bytes(experiment: &Experiment) -> u64 {
+    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let cells = grid.cells() as u64;
+    let states = experiment.model.network.states().len() as u64;
+    let channels = 2 * experiment.model.network.edges().len() as u64;
+    let walker = (size_of::<Position>() + size_of::<u16>()) as u64;
+    let per_cell = (4 + 8) * (states + channels) + 2 * 8 + 8 * states;
+    let group = size_of::<Profile>() as u64 + cells * per_cell;
+    experiment.run.particles * walker + experiment.run.groups as u64 * group
+}
+
+/// Notes when rounds end.
+struct Timed {
+    marks: Mutex<Vec<Instant>>,
+}
+
+impl Timed {
+    /// From the end of the first round to that of the last.
+    fn seconds(&self) -> f64 {
+        let marks = self.marks.lock().map(|m| m.clone()).unwrap_or_default();
+        let span = marks.first().zip(marks.last()).map(|(first, last)| *last - *first);
+        span.unwrap_or(Duration::ZERO).as_secs_f64()
+    }
+}
+
+impl Observer for Timed {
+    fn tick(&self, _share: f64) {}
+    fn after_round(&self, _progress: &Progress) -> Control {
+        if let Ok(mut marks) = self.marks.lock() {
+            marks.push(Instant::now());
+        }
+        Control::Continue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averaging_goes_from_a_snapshot_to_many() {
+        assert_eq!(averaging(0.0), 1.0);
+        assert!((averaging(1e-4) - averaging(0.999e-4)).abs() < 1e-6);
+        assert!((averaging(1e6) * 1e6 - 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_forecast_is_near_what_happens() {
+        let text = r#"{"format_version": 1, "domain": {"length": 1}, "temperature": "1 + 0.8*x",
+            "states": [{"name": "A", "energy": 1, "diffusivity": 0.1}, {"name": "B", "diffusivity": 0.01}],
+            "transitions": [{"between": ["A", "B"], "attempt_rate": 10, "barrier": 1.5}],
+            "run": {"particles": 4096, "legs": 20000}}"#;
+        let experiment = Experiment::from_str("t", "t.json", text).unwrap();
+        let forecast = forecast(&experiment).unwrap();
+        let summary = simulation::run(&experiment, &()).unwrap();
+        let soret = summary.quantities.iter().find(|q| q.name == "soret").unwrap();
+        let actual = soret.rows[0].estimate.estimate().unwrap();
+        let expected = forecast.soret.unwrap();
+        let ratio = expected.error / actual.std_error;
+        assert!((0.4..2.5).contains(&ratio), "{expected:?} {actual:?}");
+        assert!((expected.value - actual.value).abs() < 5.0 * expected.pilot_error);
+        let burn_in = summary.run.burn_in * 4096.0;
+        assert!((forecast.legs / (summary.run.legs as f64 + burn_in) - 1.0).abs() < 0.05, "{forecast:?}");
+        assert!(forecast.memory_bytes > 10 * 4096 && forecast.seconds > 0.0);
+    }
+}
