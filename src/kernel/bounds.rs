@@ -158,23 +158,31 @@ impl RateTable {
     /// Tabulates the enclosures; the row after the last channel is that of "no channel".
     ///
     /// # Errors
-    /// [`KernelError::BoundViolated`] if a rate evaluated in the middle of a cell lies outside the
-    /// bounds that its field claims; [`KernelError::Unbounded`] as above.
+    /// [`KernelError::BoundViolated`] if a rate evaluated at one of a few points of a cell lies outside
+    /// the bounds that its field claims; [`KernelError::TooFewCandidates`] and
+    /// [`KernelError::UnevenCandidates`] if `rates` do not suit the model; [`KernelError::Unbounded`] as
+    /// above.
     pub fn new(model: &Model, grid: &Grid, rates: &CandidateRates) -> Result<Self, KernelError> {
         let cells = grid.cells();
         let mut rows = Vec::with_capacity((rates.channel.len() + 1) * cells);
         for channel in model.network.channels() {
             let candidates = rates.channel[channel.index];
+            let slots = rates.slots[channel.from].iter().filter(|s| usize::from(**s) == channel.index);
+            let share = rates.state[channel.from] * slots.count() as f64 / SLOTS as f64;
+            // Negated, so that a rate that is not a number is refused too.
+            if !((candidates - share).abs() <= 1e-12 * share) {
+                let channel = channel_name(model, channel);
+                return Err(KernelError::UnevenCandidates { channel, given: candidates, share });
+            }
             for cell in 0..cells {
                 let bounds = cell_bounds(model, grid, channel, cell)?;
-                let x = grid.cell_middle(cell);
-                let rate = model.rate(channel, x);
-                if !bounds.contains(rate) {
-                    return Err(KernelError::BoundViolated {
+                check(model, grid, channel, cell, bounds)?;
+                // An acceptance probability above one cannot be had; to cut it off would be a bias.
+                if bounds.hi > candidates {
+                    return Err(KernelError::TooFewCandidates {
                         channel: channel_name(model, channel),
-                        x,
-                        rate,
-                        low: bounds.lo,
+                        x: grid.cell_middle(cell),
+                        candidates,
                         high: bounds.hi,
                     });
                 }
@@ -184,6 +192,34 @@ impl RateTable {
         rows.extend(std::iter::repeat_n(Row::default(), cells));
         Ok(RateTable { rows })
     }
+}
+
+/// Does the rate keep to its bounds at both ends of a cell and at three points between?
+///
+/// A field that claims bounds too narrow anywhere in the cell would go unnoticed later: a narrow
+/// enclosure leaves hardly any word undecided, and only those ask for the rate. Nothing finite can find
+/// every lie; this one finds bounds taken from a single point.
+fn check(
+    model: &Model,
+    grid: &Grid,
+    channel: Channel,
+    cell: usize,
+    bounds: Interval,
+) -> Result<(), KernelError> {
+    let (lo, hi) = (grid.cell_face(cell), grid.cell_face(cell + 1).min(grid.length));
+    for x in [lo, 0.75 * lo + 0.25 * hi, 0.5 * (lo + hi), 0.25 * lo + 0.75 * hi, hi] {
+        let rate = model.rate(channel, x);
+        if !bounds.contains(rate) {
+            return Err(KernelError::BoundViolated {
+                channel: channel_name(model, channel),
+                x,
+                rate,
+                low: bounds.lo,
+                high: bounds.hi,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Bounds on `k/K` in units of `2^-32`, rounded outwards by one unit more than the division needs.
