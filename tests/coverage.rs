@@ -6,8 +6,10 @@
 //!
 //! The number of runs is `SORET_COVERAGE_RUNS`. By default it is small: the mean coverage of a family of
 //! intervals is then held against 0.95 by a binomial test of `ALPHA`, as if all intervals of a run were
-//! one (a family of several intervals varies less), and sees intervals too short by a third. From 2000
-//! runs on every family must lie within 94 to 96 %, which sees intervals too short by a twentieth. `scripts/coverage` makes the full study.
+//! one (a family of several intervals varies less), and sees intervals too short by a third. From 16000
+//! runs on every family must also lie within 94 to 96 %. (With 4000 runs that limit is 2.9 standard
+//! errors of a family of one interval: it gives a false alarm in one of 270 cases, and did, see
+//! `docs/statistics.md`; with 16000 it is 5.8.) `scripts/coverage` makes the full study.
 
 mod common;
 
@@ -21,7 +23,12 @@ use soret::stats::{CONFIDENCE, Estimate, normal_survival};
 /// Alpha of one family; there are fewer than ten, so the file has an alpha of 1e-8.
 const ALPHA: f64 = 1e-9;
 
-const BINS: usize = 10;
+/// From so many runs on a coverage within 94 to 96 % is asked for.
+const LARGE: usize = 16_000;
+
+/// 10 bins of 10 cells: with statistical errors of a few per cent the finer cells of real runs would only
+/// cost time.
+const GRID: Grid = Grid { length: 1.0, bins: 10, cells_per_bin: 10 };
 
 /// One of the runs: 256 particles in 32 groups of 8, 600 legs each after a burn-in of 8 relaxation times.
 const SIZE: Size = Size { particles: 256, groups: 32, legs: 600, seed: 0 };
@@ -53,7 +60,7 @@ fn family(observable: Observable) -> Option<&'static str> {
 
 /// Every interval of every run with its theory.
 fn intervals(runs: usize) -> Vec<(&'static str, Estimate, f64)> {
-    let (model, grid) = (two_states(), Grid::new(1.0, BINS));
+    let (model, grid) = (two_states(), GRID);
     let law = solve(&model);
     let runner = exact(&model, &grid);
     let estimators: [&dyn Estimator; 3] = [&Soret, &Density, &Currents];
@@ -106,7 +113,8 @@ fn intervals_cover_the_theory_in_95_of_100_runs() {
     let intervals = intervals(runs);
     note(format!("{runs} runs of {SIZE:?}"));
     note(format!("{:<20} {:>9} {:>9} {:>12} {:>9}", "intervals", "number", "covered", "within", "shortened"));
-    let factor = if runs >= 2000 { 0.8 } else { 0.67 };
+    let factor = if runs >= LARGE { 0.8 } else { 0.67 };
+    let mut failed = Vec::new();
     let shortened = count(&intervals, factor);
     for (family, short) in count(&intervals, 1.0).iter().zip(&shortened) {
         let coverage = family.inside as f64 / family.of as f64;
@@ -114,11 +122,12 @@ fn intervals_cover_the_theory_in_95_of_100_runs() {
         let error = (coverage * (1.0 - coverage) / runs as f64).sqrt();
         let (name, of) = (family.name, family.of);
         note(format!("{name:<20} {of:>9} {coverage:>9.4} {error:>12.4} {control:>9.4}"));
-        assert!(p_value(coverage, runs) > ALPHA, "{name}: {coverage}");
-        if runs >= 2000 {
-            assert!((0.94..=0.96).contains(&coverage), "{name}: {coverage}");
+        let within = runs < LARGE || (0.94..=0.96).contains(&coverage);
+        if !(within && p_value(coverage, runs) > ALPHA) {
+            failed.push(format!("{name}: {coverage}"));
         }
     }
+    assert!(failed.is_empty(), "{failed:?}");
     // Negative control: the same intervals, shortened, are seen to fail: all together in a small study,
     // each family by itself in a large one.
     let inside: usize = shortened.iter().map(|f| f.inside).sum();
@@ -126,7 +135,7 @@ fn intervals_cover_the_theory_in_95_of_100_runs() {
     let p = p_value(inside as f64 / of as f64, runs);
     note(format!("all intervals, times {factor}: {:.4}, p = {p:.1e}", inside as f64 / of as f64));
     assert!(p < ALPHA, "{p}");
-    if runs >= 2000 {
+    if runs >= LARGE {
         assert!(shortened.iter().all(|f| !(0.94..=0.96).contains(&(f.inside as f64 / f.of as f64))));
     }
 }
