@@ -192,7 +192,7 @@ impl<T: Tally> Tally for Forgetful<'_, T> {
     }
     fn transitions(&mut self, transitions: &Transitions<'_>) {
         self.seen += 1;
-        if self.seen % 1000 != 0 {
+        if !self.seen.is_multiple_of(1000) {
             self.inner.transitions(transitions);
         }
     }

@@ -169,8 +169,8 @@ impl RateTable {
             let candidates = rates.channel[channel.index];
             let slots = rates.slots[channel.from].iter().filter(|s| usize::from(**s) == channel.index);
             let share = rates.state[channel.from] * slots.count() as f64 / SLOTS as f64;
-            // Negated, so that a rate that is not a number is refused too.
-            if !((candidates - share).abs() <= 1e-12 * share) {
+            let off = (candidates - share).abs();
+            if off.is_nan() || off > 1e-12 * share {
                 let channel = channel_name(model, channel);
                 return Err(KernelError::UnevenCandidates { channel, given: candidates, share });
             }
