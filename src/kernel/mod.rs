@@ -70,6 +70,34 @@ pub enum KernelError {
          euler_maruyama"
     )]
     NoElapsedTime,
+    /// Candidates come less often than the transitions that some of them become.
+    #[error(
+        "candidates for {channel} come at the rate {candidates:e}, but its rate may be as high as {high:e} \
+         near x = {x}: some transitions would be missed"
+    )]
+    TooFewCandidates {
+        /// Which channel, in words.
+        channel: String,
+        /// Where.
+        x: f64,
+        /// Rate of its candidates.
+        candidates: f64,
+        /// Upper bound on its rate.
+        high: f64,
+    },
+    /// The candidates of a channel are not its share of those of its state.
+    #[error(
+        "candidates for {channel} are given the rate {given:e}, but its share of the candidates of its \
+         state is {share:e}"
+    )]
+    UnevenCandidates {
+        /// Which channel, in words.
+        channel: String,
+        /// The rate given.
+        given: f64,
+        /// What the rate of the state and the slots of the channel make of it.
+        share: f64,
+    },
     /// More states or edges than a walker's columns can name.
     #[error("at most {limit} {what} are possible, found {found}")]
     TooMany {

@@ -1,0 +1,160 @@
+//! The same bits: for any number of threads, after a pause on paper, and for a run that is ended early.
+
+mod common;
+
+use soret::ensemble::{Control, Group};
+use soret::estimator;
+use soret::estimator::Context;
+use soret::experiment::{Experiment, registry};
+use soret::grid::Grid;
+use soret::kernel::Span;
+use soret::report::summary::Summary;
+use soret::report::{csv, json};
+use soret::simulation::{self, Observer, Progress};
+
+/// 4 groups more than particles divide into, 7 rounds into which legs do not: the seams are uneven.
+fn experiment(run: &str, seed: u64) -> Experiment {
+    let text = format!(
+        r#"{{
+          "format_version": 1,
+          "domain": {{ "length": 1.0, "walls": "reflecting" }},
+          "temperature": "1 + 0.8*x",
+          "states": [
+            {{ "name": "a", "energy": 1.0, "diffusivity": 2e-2 }},
+            {{ "name": "b", "energy": 0.0, "diffusivity": 4e-3 }},
+            {{ "name": "c", "energy": 0.3, "diffusivity": 1e-2 }}
+          ],
+          "transitions": [
+            {{ "between": ["a", "b"], "attempt_rate": 1.0, "barrier": 1.5 }},
+            {{ "between": ["b", "c"], "attempt_rate": 1.0, "barrier": 1.2 }}
+          ],
+          "motion": "overdamped",
+          "method": {{ "exact": {{}} }},
+          "run": {{ "particles": 1100, "groups": 36, {run}, "seed": {seed} }},
+          "measure": {{ "bins": 20 }}
+        }}"#
+    );
+    Experiment::from_str("determinism", "determinism.json", &text).expect("a valid experiment")
+}
+
+const UNTIMED: &str = r#""legs": 300, "burn_in": 20, "rounds": 7"#;
+const TIMED: &str = r#""duration": 150.0, "burn_in": 10.0, "rounds": 7"#;
+
+/// `summary.json` and both tables.
+fn texts(summary: &Summary) -> [String; 3] {
+    [
+        json::summary(summary).expect("finite numbers"),
+        csv::profiles(summary).expect("finite numbers"),
+        csv::currents(summary).expect("finite numbers"),
+    ]
+}
+
+fn outputs(experiment: &Experiment, threads: usize) -> [String; 3] {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    texts(&pool.install(|| simulation::run(experiment, &())).expect("a run"))
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    for run in [UNTIMED, TIMED] {
+        let one = outputs(&experiment(run, 5), 1);
+        for threads in [2, 3, 8] {
+            assert!(one == outputs(&experiment(run, 5), threads), "{run}: {threads} threads differ from one");
+        }
+        // Not because nothing random is in them.
+        let other = outputs(&experiment(run, 6), 2);
+        assert!(one.iter().zip(&other).all(|(a, b)| a != b), "{run}: another seed, other bits");
+    }
+}
+
+/// All groups of an experiment after `spans`, each group written to text and read again before the spans
+/// whose index is in `pauses`.
+fn groups(experiment: &Experiment, grid: &Grid, spans: &[Span], pauses: &[usize]) -> Vec<Group> {
+    let runner = registry::runner(experiment, grid).expect("bounds");
+    let plan = soret::ensemble::Plan {
+        particles: experiment.run.particles,
+        groups: experiment.run.groups,
+        span: experiment.run.span,
+        burn_in: 0.0,
+        rounds: experiment.run.rounds,
+        start: experiment.run.start,
+        seed: experiment.run.seed,
+    };
+    (0..plan.groups)
+        .map(|g| {
+            let mut group = runner.begin(&plan, g);
+            for (k, span) in spans.iter().enumerate() {
+                if pauses.contains(&k) {
+                    let text = serde_json::to_string(&group).expect("plain data");
+                    group = serde_json::from_str(&text).expect("what was written");
+                }
+                runner.advance(&mut group, *span).expect("bounds that hold");
+            }
+            group
+        })
+        .collect()
+}
+
+#[test]
+fn groups_put_on_paper_go_on_with_the_same_bits() {
+    let grid = Grid::new(1.0, 20);
+    for (run, span) in [(UNTIMED, Span::Legs(40)), (TIMED, Span::Duration(20.0))] {
+        let experiment = experiment(run, 7);
+        let text = |pauses: &[usize]| {
+            serde_json::to_string(&groups(&experiment, &grid, &[span; 4], pauses)).expect("plain data")
+        };
+        let uninterrupted = text(&[]);
+        assert!(uninterrupted == text(&[1, 3]), "{run}");
+        let shorter = groups(&experiment, &grid, &[span; 3], &[]);
+        assert!(uninterrupted != serde_json::to_string(&shorter).expect("plain data"));
+    }
+    // And so do the numbers made of them.
+    let experiment = experiment(UNTIMED, 7);
+    let runner = registry::runner(&experiment, &grid).expect("bounds");
+    let context = Context {
+        model: experiment.model.clone(),
+        grid,
+        dwell: runner.dwell(),
+        leg_length: runner.leg_length(),
+        timed: false,
+    };
+    let numbers = |pauses: &[usize]| -> Vec<_> {
+        let groups = groups(&experiment, &grid, &[Span::Legs(40); 4], pauses);
+        let standard = estimator::standard();
+        let measured = standard.iter().flat_map(|e| estimator::measure(e.as_ref(), &context, &groups));
+        measured.flat_map(|m| m.samples).collect()
+    };
+    assert!(numbers(&[]) == numbers(&[2]));
+}
+
+/// Ends the run after some rounds.
+struct StopAfter(u64);
+
+impl Observer for StopAfter {
+    fn tick(&self, _share: f64) {}
+    fn after_round(&self, progress: &Progress) -> Control {
+        if progress.rounds_done >= self.0 { Control::Stop } else { Control::Continue }
+    }
+}
+
+#[test]
+fn a_run_ended_early_is_a_shorter_run() {
+    // 5 of 9 rounds against a run of 5 rounds, of the same length each.
+    let cases = [
+        (r#""legs": 360, "burn_in": 20, "rounds": 9"#, r#""legs": 200, "burn_in": 20, "rounds": 5"#),
+        (
+            r#""duration": 144.0, "burn_in": 10.0, "rounds": 9"#,
+            r#""duration": 80.0, "burn_in": 10.0, "rounds": 5"#,
+        ),
+    ];
+    for (long, short) in cases {
+        let ended = simulation::run(&experiment(long, 8), &StopAfter(5)).expect("a run");
+        let shorter = simulation::run(&experiment(short, 8), &()).expect("a run");
+        assert!(!ended.run.complete && shorter.run.complete);
+        assert_eq!((ended.run.rounds_done, ended.run.rounds_planned), (5, 9));
+        assert_eq!(ended.run.legs, shorter.run.legs);
+        assert!(texts(&ended)[1..] == texts(&shorter)[1..], "the tables are the same: {long}");
+        let soret = |s: &Summary| format!("{:?}", s.quantities[0].rows);
+        assert_eq!(soret(&ended), soret(&shorter));
+    }
+}
