@@ -12,6 +12,11 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Run(run) => cli::run(run, &terminal),
         Command::Theory(theory) => cli::theory(theory, &terminal),
+        Command::Check(check) => cli::check(check, &terminal),
+        Command::Init(init) => cli::init(init, &terminal),
+        Command::Schema => cli::schema(&terminal),
+        Command::Completions(completions) => cli::completions(completions, &terminal),
+        Command::Man => cli::manual(&terminal),
     };
     match result {
         Ok(status) => status.into(),

@@ -1,7 +1,9 @@
 //! What may stand on the command line.
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use soret::experiment::{EXAMPLES, Setting};
 use std::path::PathBuf;
 
 /// Stochastic particles in a temperature gradient: profiles, hidden currents, heat fluxes and Soret
@@ -61,6 +63,16 @@ pub enum Command {
     Run(Run),
     /// Solve the continuum theory of an experiment, without any particle
     Theory(Theory),
+    /// Look for mistakes in an experiment file, and forecast what its run would cost
+    Check(Check),
+    /// Write an example to begin with
+    Init(Init),
+    /// Print the JSON Schema of experiment files
+    Schema,
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
 }
 
 /// Arguments of `mc run`.
@@ -69,6 +81,10 @@ pub struct Run {
     /// Experiment file, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Change the file before it is read, for example run.seed=3 or states[0].energy=2 or
+    /// temperature="1 + x"; null removes; may be given several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
     /// Run folder [default: runs/NAME, after the file NAME.json]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -95,6 +111,10 @@ pub struct Theory {
     /// Experiment file, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Change the file before it is read, for example run.seed=3 or states[0].energy=2 or
+    /// temperature="1 + x"; null removes; may be given several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
     /// Also write the theory into this folder, in the same files as a run
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -104,4 +124,53 @@ pub struct Theory {
     /// Print the summary as JSON, and nothing else, on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `mc check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Experiment file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Change the file before it is read, for example run.seed=3 or states[0].energy=2 or
+    /// temperature="1 + x"; null removes; may be given several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+    /// No pilot run: mistakes and warnings only
+    #[arg(long)]
+    pub quick: bool,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print the answer as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `mc init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Which example
+    #[arg(value_name = "SYSTEM", default_value = EXAMPLES[0].name, value_parser = systems())]
+    pub system: String,
+    /// Write into this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `mc completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+fn setting(text: &str) -> Result<Setting, String> {
+    Setting::parse(text).map_err(|error| error.to_string())
+}
+
+/// The names of the examples, with what they show.
+fn systems() -> PossibleValuesParser {
+    EXAMPLES.map(|e| PossibleValue::new(e.name).help(e.about)).into()
 }

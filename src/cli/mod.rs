@@ -1,14 +1,22 @@
 //! The command line: arguments, the progress bar, signals, exit codes. The only room that prints.
 
 mod arguments;
+mod check;
+mod init;
+mod manual;
 mod progress;
 mod run;
+mod schema;
 mod signal;
 mod terminal;
 mod theory;
 
 pub use arguments::{Arguments, Command};
+pub use check::check;
+pub use init::init;
+pub use manual::{completions, manual};
 pub use run::run;
+pub use schema::schema;
 pub use terminal::Terminal;
 pub use theory::theory;
 

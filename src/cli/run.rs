@@ -14,7 +14,7 @@ use soret::simulation;
 /// Runs an experiment, prints its page and writes its folder.
 pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     let stopwatch = Stopwatch::start();
-    let mut experiment = Experiment::read(&arguments.file)?;
+    let mut experiment = Experiment::read_with(&arguments.file, &arguments.set)?;
     if let Some(seed) = arguments.seed {
         experiment.run.seed = seed;
     }
@@ -24,10 +24,7 @@ pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     folder::check(&path, &Identity::new(&configuration, experiment.run.seed), arguments.force)?;
 
     let signals = Signals::listen().map_err(|source| Error::Io { path: "signals".into(), source })?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(arguments.threads.map_or(0, usize::from))
-        .build()
-        .map_err(|e| Error::Usage(format!("cannot start the threads: {e}")))?;
+    let pool = pool(arguments.threads)?;
     let watch = Watch::new(arguments.quiet, signals.clone());
     let summary = pool.install(|| simulation::run(&experiment, &watch));
     watch.finish();
@@ -59,4 +56,12 @@ pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
         _ if !agrees => Status::Disagrees,
         _ => Status::Done,
     })
+}
+
+/// As many threads as asked for, or one for every core.
+pub(super) fn pool(threads: Option<u16>) -> Result<rayon::ThreadPool, Error> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.map_or(0, usize::from))
+        .build()
+        .map_err(|e| Error::Usage(format!("cannot start the threads: {e}")))
 }

@@ -10,7 +10,7 @@ use soret::simulation;
 /// Solves the continuum theory, prints it and writes it if a folder is named.
 pub fn theory(arguments: &Theory, out: &Terminal) -> Result<Status, Failure> {
     let stopwatch = Stopwatch::start();
-    let experiment = Experiment::read(&arguments.file)?;
+    let experiment = Experiment::read_with(&arguments.file, &arguments.set)?;
     let summary = simulation::theory_only(&experiment)?;
     if let Some(path) = &arguments.out {
         let mut configuration = experiment.canonical();

@@ -364,10 +364,13 @@ fn method_fits(method: Method, run: &RunPart<'_>, file: &ExperimentFile<'_>, sta
                         .expected(format!("a duration of at least dt = {}", brief(dt)))
                         .found(brief(duration)),
                 );
-            } else if steps * run.plan.particles as f64 > super::schema::MOST_LEGS as f64 {
+            } else if steps * run.plan.particles as f64 > super::schema::limits::MOST_LEGS as f64 {
                 at.push(
                     at.mistake("the run is too long to be counted")
-                        .expected(format!("particles x steps of at most {:e}", super::schema::MOST_LEGS))
+                        .expected(format!(
+                            "particles x steps of at most {:e}",
+                            super::schema::limits::MOST_LEGS
+                        ))
                         .found(brief(steps * run.plan.particles as f64)),
                 );
             }

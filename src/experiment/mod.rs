@@ -7,6 +7,8 @@
 
 mod build;
 mod diagnostics;
+mod example;
+mod json_schema;
 mod reader;
 pub mod registry;
 mod schema;
@@ -16,6 +18,8 @@ mod temperature;
 mod warning;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
+pub use example::{EXAMPLES, Example};
+pub use json_schema::json_schema;
 pub use setting::Setting;
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use warning::Warning;

@@ -5,14 +5,12 @@
 //! keys is nowhere written down: [`Object::finish`] holds what is left against what was asked.
 
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::schema::limits::LONGEST_EXPRESSION;
 use super::source::{Kind, Member, Node, place_in_string, quote, shorten};
 use crate::expression::{Expression, ExpressionError};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
-
-/// Longest expression in a file, in bytes.
-const LONGEST_EXPRESSION: usize = 4096;
 
 /// Longest name for which a nearest one is sought, in bytes.
 const LONGEST_TYPED: usize = 256;
@@ -23,11 +21,20 @@ pub(super) struct Reports<'t> {
     text: &'t str,
     list: RefCell<Vec<Diagnostic>>,
     omitted: Cell<usize>,
+    /// Every key that was asked for, with the path of its object, so that tests know the language.
+    #[cfg(test)]
+    pub asked: RefCell<std::collections::BTreeSet<(String, String)>>,
 }
 
 impl<'t> Reports<'t> {
     pub fn new(text: &'t str) -> Self {
-        Reports { text, list: RefCell::default(), omitted: Cell::new(0) }
+        Reports {
+            text,
+            list: RefCell::default(),
+            omitted: Cell::new(0),
+            #[cfg(test)]
+            asked: RefCell::default(),
+        }
     }
 
     /// Notes a mistake; beyond [`Diagnostics::MOST`] they are only counted.
@@ -492,6 +499,8 @@ impl<'a> Object<'a> {
 
     /// The value of a key, or `None` where the file does not have it.
     pub fn optional(&mut self, key: &'a str) -> Option<Cursor<'a>> {
+        #[cfg(test)]
+        self.whole.reports.asked.borrow_mut().insert((self.whole.path.clone(), key.to_owned()));
         self.asked.push(key);
         self.first.get(key).map(|member| self.member(member))
     }

@@ -11,27 +11,39 @@ use crate::expression::Expression;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
 use crate::model::{Boundary, Domain, EnergyUnit, Field, InTemperature, Uniform, Units};
+use limits::*;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-const MOST_PARAMETERS: usize = 1000;
-const MOST_STATES: usize = 1000;
-const MOST_TRANSITIONS: usize = 10_000;
-/// Longest names, in characters; a transition may be named after two states and numbered.
-const LONGEST_STATE: usize = 64;
-const LONGEST_TRANSITION: usize = 160;
-const MOST_PARTICLES: u64 = 10_000_000_000;
-const MOST_GROUPS: u64 = 65_536;
-const DEFAULT_GROUPS: u64 = 64;
-const DEFAULT_ROUNDS: u64 = 20;
-const DEFAULT_BINS: u64 = 50;
-
 /// The variables of diffusivities, frictions and rates.
 const POSITION_AND_TEMPERATURE: [&str; 2] = ["x", "T"];
 
-/// Fewest groups: below that, intervals from groups are wide and their coverage is poor.
-pub(super) const FEWEST_GROUPS: u64 = 32;
+/// The largest and smallest numbers that a file may hold.
+pub(super) mod limits {
+    pub const MOST_PARAMETERS: usize = 1000;
+    pub const MOST_STATES: usize = 1000;
+    pub const MOST_TRANSITIONS: usize = 10_000;
+    /// Most points of a table, and most steps.
+    pub const MOST_POINTS: usize = 100_000;
+    /// Longest names, in characters; a transition may be named after two states and numbered.
+    pub const LONGEST_STATE: usize = 64;
+    pub const LONGEST_TRANSITION: usize = 160;
+    /// Longest expression, in bytes.
+    pub const LONGEST_EXPRESSION: usize = 4096;
+    /// Fewest groups: below that, intervals from groups are wide and their coverage is poor.
+    pub const FEWEST_GROUPS: u64 = 32;
+    pub const MOST_GROUPS: u64 = 65_536;
+    pub const MOST_PARTICLES: u64 = 10_000_000_000;
+    /// Most legs of a run in all, and most rounds: far beyond any run, far below what overflows.
+    pub const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
+    pub const MOST_ROUNDS: u64 = 1_000_000;
+    pub const MOST_BINS: u64 = 4096;
+}
+
+const DEFAULT_GROUPS: u64 = 64;
+const DEFAULT_ROUNDS: u64 = 20;
+const DEFAULT_BINS: u64 = 50;
 
 /// What a file says, as far as it could be read. What is `None` has been noted as a mistake.
 #[derive(Debug)]
@@ -584,10 +596,6 @@ fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
     Some(RunPart { plan, length: legs_at.or(duration_at).unwrap_or_else(|| at.clone()) })
 }
 
-/// Most legs of a run in all, and most rounds: far beyond any run, far below what overflows.
-pub(super) const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
-const MOST_ROUNDS: u64 = 1_000_000;
-
 /// Exactly one of `legs` and `duration`.
 fn run_span(run: &mut Object<'_>, legs: Option<&Cursor<'_>>, duration: Option<&Cursor<'_>>) -> Option<Span> {
     match (legs, duration) {
@@ -615,7 +623,7 @@ fn run_span(run: &mut Object<'_>, legs: Option<&Cursor<'_>>, duration: Option<&C
 
 fn measure(at: &Cursor<'_>) -> Option<MeasurePlan> {
     let mut object = at.object()?;
-    let bins = object.or("bins", DEFAULT_BINS, |c| c.integer(2..=4096));
+    let bins = object.or("bins", DEFAULT_BINS, |c| c.integer(2..=MOST_BINS));
     object.finish();
     Some(MeasurePlan { bins: usize::try_from(bins?).ok()? })
 }

@@ -3,15 +3,13 @@
 use super::diagnostics::Diagnostic;
 use super::reader::{Cursor, Must, Object, Parameters, brief};
 use super::schema::TemperaturePart;
+use super::schema::limits::MOST_POINTS;
 use super::source::{MAX_BYTES, quote};
 use crate::model::{Field, Interpolation, KnotError, Steps, Table, Uniform};
 use serde_json::{Value, json};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Most points of a table, and most steps.
-const MOST_POINTS: usize = 100_000;
 
 /// Distance by which a table may fall short of the domain, relative to its length: rounding of what other
 /// programs print.

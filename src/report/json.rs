@@ -22,7 +22,7 @@ pub fn summary(summary: &Summary) -> Result<String, ReportError> {
 }
 
 /// Any value as indented JSON that ends in a newline.
-pub(super) fn pretty(value: &impl Serialize) -> Result<String, ReportError> {
+pub fn pretty(value: &impl Serialize) -> Result<String, ReportError> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|error| ReportError::Encode { format: "JSON", message: error.to_string() })?;
     text.push('\n');

@@ -1,0 +1,103 @@
+//! `mc check FILE`: mistakes, warnings, and what the run would cost.
+
+use super::arguments::Check;
+use super::run::pool;
+use super::{Failure, Status, Terminal};
+use soret::experiment::{Experiment, Warning};
+use soret::pilot::{self, Forecast};
+use soret::report::{format, json};
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    name: &'a str,
+    warnings: &'a [Warning],
+    configuration: serde_json::Value,
+    forecast: Option<&'a Forecast>,
+}
+
+/// Reads an experiment, runs a small part of it and tells what the whole would take.
+pub fn check(arguments: &Check, out: &Terminal) -> Result<Status, Failure> {
+    let experiment = Experiment::read_with(&arguments.file, &arguments.set)?;
+    let forecast = if arguments.quick {
+        None
+    } else {
+        Some(pool(arguments.threads)?.install(|| pilot::forecast(&experiment))?)
+    };
+    let text = if arguments.json {
+        let answer = Answer {
+            name: &experiment.name,
+            warnings: experiment.warnings(),
+            configuration: experiment.canonical(),
+            forecast: forecast.as_ref(),
+        };
+        json::pretty(&answer)?
+    } else {
+        page(&experiment, forecast.as_ref())
+    };
+    out.print(&text)?;
+    Ok(Status::Done)
+}
+
+fn page(experiment: &Experiment, forecast: Option<&Forecast>) -> String {
+    let network = &experiment.model.network;
+    let mut lines = vec![format!("{}: no mistakes", experiment.name)];
+    let mut line = |label: &str, text: String| lines.push(format!("  {label:<12} {text}"));
+    let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    line(
+        "system",
+        format!(
+            "{}, {}, {}",
+            many(network.states().len(), "state"),
+            many(network.edges().len(), "transition"),
+            experiment.method.name()
+        ),
+    );
+    line("units", experiment.units.convention());
+    if let Some(f) = forecast {
+        line(
+            "work",
+            format!("{:.1e} legs or steps, {:.0} % of them burn-in", f.legs, 100.0 * f.burn_in_share),
+        );
+        line(
+            "time",
+            format!(
+                "about {} with {} ({:.1} ns each)",
+                duration(f.seconds),
+                many(f.threads, "thread"),
+                f.nanoseconds_per_leg
+            ),
+        );
+        line("memory", format!("about {:.1} MB", f.memory_bytes as f64 / 1e6));
+        line("memory time", format!("about {:.3} in the time unit of the file", f.relaxation_time));
+        match f.soret {
+            Some(soret) => line(
+                "soret",
+                format!(
+                    "{} in a pilot run; standard error of the whole run about {:.1e}",
+                    format::value_with_error(soret.value, soret.pilot_error),
+                    soret.error
+                ),
+            ),
+            None => line("soret", "none: the temperature is uniform".into()),
+        }
+    }
+    for warning in experiment.warnings() {
+        lines.push(format!("warning: {}", warning.seen));
+        lines.push(format!("  meaning: {}", warning.meaning));
+        lines.push(format!("  remedy:  {}", warning.remedy));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// A duration for people.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => "less than a second".into(),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}

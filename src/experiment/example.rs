@@ -1,0 +1,28 @@
+//! Small experiments to begin with, one for each kind of system.
+
+/// An example: a small experiment file that explains itself in its notes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Its name.
+    pub name: &'static str,
+    /// What it shows.
+    pub about: &'static str,
+    /// The file.
+    pub text: &'static str,
+}
+
+macro_rules! example {
+    ($name:literal, $about:literal) => {
+        Example { name: $name, about: $about, text: include_str!(concat!("examples/", $name, ".json")) }
+    };
+}
+
+/// All examples, the simplest first.
+pub const EXAMPLES: [Example; 6] = [
+    example!("two_state", "two states in a linear gradient"),
+    example!("n_states", "three states with entropies"),
+    example!("driven_ring", "no detailed balance: affinities and free rates"),
+    example!("temperature_table", "a temperature given by points"),
+    example!("friction", "frictions that vary, and the stepped method"),
+    example!("units", "kelvin and kJ/mol"),
+];

@@ -1,0 +1,453 @@
+//! The experiment file as a JSON Schema, for editors and other programs.
+//!
+//! The reader in `schema` decides; this says the same as far as a JSON Schema can. Tests hold the two
+//! against each other: every key that the reader asks for occurs here and no other does, every good file
+//! fits, every bad one whose fault is its structure does not.
+
+use super::FORMAT_VERSION;
+use super::schema::limits;
+use crate::model::EnergyUnit;
+use serde_json::{Map, Value, json};
+
+/// The JSON Schema (draft 2020-12) of an experiment file.
+pub fn json_schema() -> Value {
+    let energies = EnergyUnit::ALL.map(EnergyUnit::name);
+    let options = |properties: Value, required: &[&str]| object(properties, required, "Options.");
+    let choice = |arms: Value| {
+        let names: Vec<String> = arms.as_object().map(|m| m.keys().cloned().collect()).unwrap_or_default();
+        let mut arms = object(arms, &[], "");
+        arms["oneOf"] = names.iter().map(|name| json!({ "required": [name] })).collect();
+        arms
+    };
+    let mut root = object(
+        json!({
+            "format_version": described(json!({ "const": FORMAT_VERSION }), "Version of this layout."),
+            "title": text("What the experiment is."),
+            "claim": text("Equation or figure that it is about."),
+            "parameters": described(
+                json!({
+                    "type": "object",
+                    "maxProperties": limits::MOST_PARAMETERS,
+                    "properties": { "notes": { "$ref": "#/$defs/notes" } },
+                    "additionalProperties": { "$ref": "#/$defs/number" }
+                }),
+                "Named numbers for expressions; each may use those before it."
+            ),
+            "domain": object(
+                json!({
+                    "length": { "$ref": "#/$defs/positive" },
+                    "walls": described(json!({ "enum": ["reflecting"] }), "What happens at the ends.")
+                }),
+                &["length"],
+                "Where particles move: 0 <= x <= length."
+            ),
+            "units": object(
+                json!({ "temperature": { "const": "K" }, "energy": { "enum": energies } }),
+                &["temperature", "energy"],
+                "Units of temperature and energy; without them k_B = 1."
+            ),
+            "temperature": { "$ref": "#/$defs/temperature" },
+            "states": described(
+                json!({
+                    "type": "array", "minItems": 1, "maxItems": limits::MOST_STATES,
+                    "items": { "$ref": "#/$defs/state" }
+                }),
+                "Internal states."
+            ),
+            "diffusivity": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
+            "friction": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
+            "transitions": described(
+                json!({
+                    "type": "array", "maxItems": limits::MOST_TRANSITIONS,
+                    "items": { "$ref": "#/$defs/transition" }
+                }),
+                "Edges between the states; several may join the same two."
+            ),
+            "motion": { "oneOf": [{ "const": "overdamped" }, choice(json!({ "overdamped": options(json!({}), &[]) }))] },
+            "method": {
+                "oneOf": [
+                    { "const": "exact" },
+                    choice(json!({
+                        "exact": options(json!({}), &[]),
+                        "euler_maruyama": options(json!({ "dt": { "type": "number", "exclusiveMinimum": 0 } }), &["dt"])
+                    }))
+                ]
+            },
+            "run": { "$ref": "#/$defs/run" },
+            "measure": object(
+                json!({ "bins": whole(2, limits::MOST_BINS, "Number of reported bins.") }),
+                &[],
+                "What is measured."
+            )
+        }),
+        &["format_version", "domain", "temperature", "run"],
+        "An experiment: a system in a temperature field, and how it is simulated.",
+    );
+    root["oneOf"] = json!([
+        { "required": ["states"] },
+        { "required": ["diffusivity"] },
+        { "required": ["friction"] }
+    ]);
+    root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    root["title"] = json!("Experiment file of mc");
+    root["$defs"] = definitions();
+    root
+}
+
+fn definitions() -> Value {
+    let number = |rule: Value, words: &str| {
+        let mut number = Map::from_iter([("type".to_owned(), json!("number"))]);
+        number.extend(rule.as_object().cloned().unwrap_or_default());
+        let expression = json!({ "type": "string", "minLength": 1, "maxLength": limits::LONGEST_EXPRESSION });
+        described(json!({ "anyOf": [number, expression] }), words)
+    };
+    let closed = |keys: &[&str]| -> Value {
+        keys.iter().map(|key| ((*key).to_owned(), Value::Bool(false))).collect::<Map<String, Value>>().into()
+    };
+    let mut state = object(
+        json!({
+            "name": name(limits::LONGEST_STATE),
+            "energy": { "$ref": "#/$defs/number" },
+            "entropy": described(json!({ "$ref": "#/$defs/number" }), "In units of k_B."),
+            "diffusivity": described(
+                json!({ "$ref": "#/$defs/positive" }), "Read as Ito: J = -d_x(D P). In x and T."
+            ),
+            "friction": described(
+                json!({ "$ref": "#/$defs/positive" }), "Kinetic: J = -(1/gamma) d_x(kT P). In x and T."
+            )
+        }),
+        &["name"],
+        "An internal state.",
+    );
+    state["oneOf"] = json!([{ "required": ["diffusivity"] }, { "required": ["friction"] }]);
+    let mut transition = object(
+        json!({
+            "name": name(limits::LONGEST_TRANSITION),
+            "between": {
+                "type": "array", "items": { "type": "string" }, "minItems": 2, "maxItems": 2,
+                "description": "The names of two states; forward is from the first to the second."
+            },
+            "rate": free_rate(),
+            "attempt_rate": { "$ref": "#/$defs/not_negative" },
+            "barrier": described(json!({ "$ref": "#/$defs/number" }), "On the scale of the energies."),
+            "affinity": described(json!({ "$ref": "#/$defs/number" }), "Work done per forward passage.")
+        }),
+        &["between"],
+        "An edge between two states.",
+    );
+    transition["oneOf"] = json!([
+        { "required": ["attempt_rate", "barrier"], "properties": closed(&["rate"]) },
+        { "required": ["rate"], "properties": closed(&["attempt_rate", "barrier", "affinity"]) }
+    ]);
+    let mut run = object(
+        json!({
+            "particles": whole(limits::FEWEST_GROUPS, limits::MOST_PARTICLES, "Number of particles."),
+            "legs": whole(1, limits::MOST_LEGS, "Candidate transitions of each particle, for exact."),
+            "duration": { "type": "number", "exclusiveMinimum": 0, "description": "Time of each particle." },
+            "burn_in": {
+                "type": "number", "minimum": 0,
+                "description": "Legs or time before anything is measured; chosen by the program if absent."
+            },
+            "groups": whole(limits::FEWEST_GROUPS, limits::MOST_GROUPS, "Independent groups, which give the errors."),
+            "rounds": whole(1, limits::MOST_ROUNDS, "Parts between which a run can be stopped."),
+            "start": { "enum": ["local_equilibrium", "uniform"] },
+            "seed": whole(0, u64::MAX, "Seed of all random numbers.")
+        }),
+        &["particles"],
+        "How many particles, for how long.",
+    );
+    run["oneOf"] = json!([{ "required": ["legs"] }, { "required": ["duration"] }]);
+    json!({
+        "notes": text("For people; changes nothing."),
+        "number": number(json!({}), "A number, or an expression of the parameters."),
+        "positive": number(json!({ "exclusiveMinimum": 0 }), "A positive number, or an expression."),
+        "not_negative": number(json!({ "minimum": 0 }), "A number that is not negative, or an expression."),
+        "temperature": described(
+            json!({ "anyOf": [{ "$ref": "#/$defs/positive" }, temperature_choice()] }),
+            "A number, an expression in x, a table of points, or steps."
+        ),
+        "state": state,
+        "transition": transition,
+        "run": run
+    })
+}
+
+fn free_rate() -> Value {
+    let mut rate = object(
+        json!({
+            "forward": { "$ref": "#/$defs/not_negative" },
+            "backward": { "$ref": "#/$defs/not_negative" }
+        }),
+        &[],
+        "Rates as such, in x, T and parameters; one direction may be left out.",
+    );
+    rate["anyOf"] = json!([{ "required": ["forward"] }, { "required": ["backward"] }]);
+    rate
+}
+
+fn temperature_choice() -> Value {
+    let mut table = object(
+        json!({
+            "points": {
+                "type": "array", "minItems": 2, "maxItems": limits::MOST_POINTS,
+                "items": {
+                    "type": "array", "minItems": 2, "maxItems": 2,
+                    "prefixItems": [{ "$ref": "#/$defs/number" }, { "$ref": "#/$defs/positive" }]
+                }
+            },
+            "file": text("A CSV file with columns x and T, beside this file."),
+            "interpolation": { "enum": ["monotone_cubic", "linear"] }
+        }),
+        &[],
+        "Points with increasing x that cover the domain.",
+    );
+    table["oneOf"] = json!([{ "required": ["points"] }, { "required": ["file"] }]);
+    let list =
+        |of: &str| json!({ "type": "array", "items": { "$ref": of }, "maxItems": limits::MOST_POINTS });
+    let steps = object(
+        json!({ "at": list("#/$defs/number"), "values": list("#/$defs/positive") }),
+        &["at", "values"],
+        "Piecewise constant, with one value more than there are steps.",
+    );
+    let mut choice = object(json!({ "table": table, "steps": steps }), &[], "");
+    choice["oneOf"] = json!([{ "required": ["table"] }, { "required": ["steps"] }]);
+    choice
+}
+
+/// An object with these keys, notes and no other.
+fn object(mut properties: Value, required: &[&str], description: &str) -> Value {
+    properties["notes"] = json!({ "$ref": "#/$defs/notes" });
+    let schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let mut schema = described(schema, description);
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn described(mut schema: Value, words: &str) -> Value {
+    if !words.is_empty() {
+        schema["description"] = words.into();
+    }
+    schema
+}
+
+fn text(words: &str) -> Value {
+    described(json!({ "type": "string" }), words)
+}
+
+fn name(longest: usize) -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": longest })
+}
+
+fn whole(least: u64, most: u64, words: &str) -> Value {
+    described(json!({ "type": "integer", "minimum": least, "maximum": most }), words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{EXAMPLES, reader, schema, source};
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// What a value has against a schema, in words; knows the keywords that occur here and no other.
+    fn complaint(root: &Value, schema: &Value, value: &Value) -> Option<String> {
+        let schema = match schema {
+            Value::Bool(allowed) => return (!allowed).then(|| "is not allowed".to_owned()),
+            other => other.as_object().expect("a schema is an object"),
+        };
+        let number = |v: &Value| v.as_f64().expect("a number in the schema");
+        let length = |v: &Value| match v {
+            Value::String(s) => s.chars().count(),
+            Value::Array(items) => items.len(),
+            Value::Object(members) => members.len(),
+            _ => 0,
+        } as f64;
+        let fits = |s: &Value| complaint(root, s, value).is_none();
+        let branches = |rule: &Value| rule.as_array().unwrap().iter().filter(|s| fits(s)).count();
+        for (keyword, rule) in schema {
+            let holds = match keyword.as_str() {
+                "$schema" | "$defs" | "title" | "description" => true,
+                "$ref" => {
+                    let target = root.pointer(rule.as_str().unwrap().trim_start_matches('#'));
+                    match complaint(root, target.expect("a definition"), value) {
+                        Some(why) => return Some(why),
+                        None => true,
+                    }
+                }
+                "type" => match rule.as_str().unwrap() {
+                    "object" => value.is_object(),
+                    "array" => value.is_array(),
+                    "string" => value.is_string(),
+                    "number" => value.is_number(),
+                    "integer" => value.as_f64().is_some_and(|v| v.trunc() == v),
+                    other => panic!("type {other}"),
+                },
+                "const" => value.as_f64().map_or(value == rule, |v| Some(v) == rule.as_f64()),
+                "enum" => rule.as_array().unwrap().contains(value),
+                "minimum" => value.as_f64().is_none_or(|v| v >= number(rule)),
+                "exclusiveMinimum" => value.as_f64().is_none_or(|v| v > number(rule)),
+                // Doubles do not tell 2^64 from the largest whole number allowed.
+                "maximum" => match (value.as_u64(), rule.as_u64()) {
+                    (Some(v), Some(most)) => v <= most,
+                    (None, Some(u64::MAX)) => value.as_f64().is_none_or(|v| v < number(rule)),
+                    _ => value.as_f64().is_none_or(|v| v <= number(rule)),
+                },
+                "minLength" | "minItems" => length(value) >= number(rule),
+                "maxLength" | "maxItems" | "maxProperties" => length(value) <= number(rule),
+                "required" => {
+                    rule.as_array().unwrap().iter().all(|k| value.get(k.as_str().unwrap()).is_some())
+                }
+                "anyOf" => branches(rule) > 0,
+                "oneOf" => branches(rule) == 1,
+                "items" | "prefixItems" => {
+                    for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+                        let rule = if keyword == "items" { Some(rule) } else { rule.get(i) };
+                        if let Some(why) = rule.and_then(|rule| complaint(root, rule, item)) {
+                            return Some(format!("[{i}] {why}"));
+                        }
+                    }
+                    true
+                }
+                "properties" => {
+                    for (key, rule) in rule.as_object().unwrap() {
+                        if let Some(why) = value.get(key).and_then(|v| complaint(root, rule, v)) {
+                            return Some(format!("{key} {why}"));
+                        }
+                    }
+                    true
+                }
+                "additionalProperties" => {
+                    let known = schema["properties"].as_object().unwrap();
+                    for (key, v) in
+                        value.as_object().into_iter().flatten().filter(|(k, _)| !known.contains_key(*k))
+                    {
+                        if let Some(why) = complaint(root, rule, v) {
+                            return Some(format!("{key} {why}"));
+                        }
+                    }
+                    true
+                }
+                other => panic!("keyword {other}"),
+            };
+            if !holds {
+                return Some(format!("breaks {keyword}"));
+            }
+        }
+        None
+    }
+
+    fn files(folder: &str) -> Vec<(PathBuf, String)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let json = paths.filter(|p| p.extension().is_some_and(|e| e == "json"));
+        json.map(|p| (p.clone(), String::from_utf8_lossy(&fs::read(&p).unwrap()).into_owned())).collect()
+    }
+
+    fn good_files() -> Vec<(PathBuf, String)> {
+        let examples = EXAMPLES.map(|e| (PathBuf::from(e.name), e.text.to_owned()));
+        let mut all = files("tests/input/good");
+        all.extend(files("experiments"));
+        all.extend(examples);
+        all
+    }
+
+    #[test]
+    fn good_files_fit() {
+        let schema = json_schema();
+        for (path, text) in good_files() {
+            let value: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(complaint(&schema, &schema, &value), None, "{}", path.display());
+            if let Ok(experiment) = crate::experiment::Experiment::read(&path) {
+                assert_eq!(complaint(&schema, &schema, &experiment.canonical()), None, "{}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn bad_structures_do_not_fit() {
+        let schema = json_schema();
+        let (mut structural, mut others) = (0, 0);
+        for (path, text) in files("tests/input/bad") {
+            let Ok(value) = serde_json::from_str::<Value>(&text) else {
+                continue;
+            };
+            let expected = fs::read_to_string(path.with_extension("expected")).unwrap();
+            let told = |words: &str| expected.contains(words);
+            // Values of expressions and sums of several numbers are beyond a schema.
+            let structure = told("unknown key")
+                || told("\" is missing")
+                || told("has the wrong type")
+                || told("are given")
+                || told("stands beside")
+                || told(": unknown `")
+                || (told("is out of range") && !told(", which is"));
+            let complaint = complaint(&schema, &schema, &value);
+            if structure {
+                structural += 1;
+                assert!(complaint.is_some(), "{} fits the schema", path.display());
+            } else {
+                others += usize::from(complaint.is_none());
+            }
+        }
+        assert!(structural > 50 && others > 30, "{structural} {others}");
+    }
+
+    /// A path with its indices left out: `states[3].energy` is `states[].energy`.
+    fn general(path: &str) -> String {
+        let mut out = String::new();
+        for c in path.chars().filter(|c| !c.is_ascii_digit()) {
+            out.push(c);
+        }
+        out
+    }
+
+    /// All `(path of an object, key)` of a schema.
+    fn keys(root: &Value, schema: &Value, path: &str, found: &mut BTreeSet<(String, String)>) {
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+            keys(root, root.pointer(target.trim_start_matches('#')).unwrap(), path, found);
+        }
+        for (key, inner) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            found.insert((path.to_owned(), key.clone()));
+            let join = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            keys(root, inner, &join, found);
+        }
+        for branch in ["anyOf", "oneOf"] {
+            for inner in schema.get(branch).and_then(Value::as_array).into_iter().flatten() {
+                keys(root, inner, path, found);
+            }
+        }
+        for items in ["items", "prefixItems"] {
+            match schema.get(items) {
+                Some(Value::Array(list)) => {
+                    list.iter().for_each(|s| keys(root, s, &format!("{path}[]"), found))
+                }
+                Some(inner) => keys(root, inner, &format!("{path}[]"), found),
+                None => {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_reader() {
+        let mut read = BTreeSet::new();
+        for (_, text) in good_files() {
+            let reports = reader::Reports::new(&text);
+            let tree = source::parse(&text).unwrap();
+            schema::read(&reader::Cursor::root(&tree, &reports), None);
+            let asked = reports.asked.borrow();
+            read.extend(asked.iter().map(|(path, key)| (general(path), key.clone())));
+        }
+        let mut known = BTreeSet::new();
+        let schema = json_schema();
+        keys(&schema, &schema, "", &mut known);
+        let missing: Vec<_> = read.difference(&known).collect();
+        let surplus: Vec<_> = known.difference(&read).collect();
+        assert!(
+            missing.is_empty() && surplus.is_empty(),
+            "not in schema: {missing:?}; only there: {surplus:?}"
+        );
+    }
+}
