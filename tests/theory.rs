@@ -967,10 +967,10 @@ fn shaped(temperature: Arc<dyn Field>, nu: f64) -> Model {
 fn currents_cancel_exactly_at_any_rate() {
     for nu in [1e-7, 1e-4, 1e-1, 1e2, 1e5, 1e7] {
         let law = solve(&shaped(linear(0.8), nu));
-        for k in 1..200 {
-            let j = law.current_at(k as f64 / 200.0);
-            let largest = j.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-            assert!(j.iter().sum::<f64>().abs() <= 2e-12 * largest, "nu = {nu}: {j:?}");
+        let currents: Vec<Vec<f64>> = (1..200).map(|k| law.current_at(k as f64 / 200.0)).collect();
+        let largest = currents.iter().flatten().fold(0.0f64, |m, v| m.max(v.abs()));
+        for j in currents {
+            assert!(j.iter().sum::<f64>().abs() <= 1e-13 * largest, "nu = {nu}: {j:?}");
         }
         assert!(law.error_estimate() < 1e-9, "{:e}", law.error_estimate());
         let (linear, quadratic) =
@@ -986,6 +986,30 @@ fn currents_cancel_exactly_at_any_rate() {
     };
     for k in 0..=50 {
         assert_close(sum(k as f64 / 50.0), sum(0.5), 1e-14);
+    }
+}
+
+/// Free rates equal to those of an edge over a barrier: the same law and, by local detailed balance, the
+/// same heat. It comes from the rates alone here, so the work, `H_b - H_a` less the heat, must vanish.
+#[test]
+fn free_rates_with_detailed_balance_are_an_activated_edge() {
+    for nu in [1e-8, 1e-3, 1.0, 1e3, 1e6] {
+        let t = |x: f64| 1.0 + 0.8 * x;
+        let rates = [0.5, 1.5].map(|height| value(move |x| nu * (-height / t(x)).exp()));
+        let [forward, backward] = rates.map(Some);
+        let states = vec![State::new("a", 1.0, 1e-2), State::new("b", 0.0, 1e-3)];
+        let freely = solve(&build(linear(0.8), states, vec![free([0, 1], forward, backward)]));
+        let activated = solve(&two_states(linear(0.8), nu));
+        let grid = Grid::new(1.0, 10);
+        let heat = |law: &Stationary| law.reference(Observable::HeatAbsorbed, &grid).expect("known");
+        let pairs = heat(&freely).into_iter().zip(heat(&activated));
+        let pairs: Vec<(f64, f64)> = pairs.map(|(a, b)| (a.expect("known"), b.expect("known"))).collect();
+        let largest = pairs.iter().fold(0.0f64, |m, p| m.max(p.1.abs()));
+        for (found, expected) in pairs {
+            assert!((found - expected).abs() < 1e-11 * largest, "nu = {nu}: {found:e} {expected:e}");
+        }
+        let sigma = whole(&activated, Observable::EntropyProduction);
+        assert_close(whole(&freely, Observable::EntropyProduction), sigma, 1e-12);
     }
 }
 
