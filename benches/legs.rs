@@ -86,14 +86,14 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
     let states = states
         .iter()
         .enumerate()
-        .map(|(k, &(energy, diffusivity))| State { name: k.to_string(), energy, diffusivity })
+        .map(|(k, &(energy, diffusivity))| State::new(k.to_string(), energy, diffusivity))
         .collect();
-    let edges =
-        edges.iter().map(|&(a, b)| Edge { between: [a, b], attempt_rate: 1.0, barrier: 1.5 }).collect();
+    let edges = edges.iter().map(|&(a, b)| Edge::new([a, b], 1.0, 1.5)).collect();
     let temperature = Expression::parse("1 + 0.8*x", &["x"], &[]).expect("an expression");
     Model {
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: Arc::new(temperature),
+        boltzmann: 1.0,
         network: Network::new(states, edges).expect("a sound network"),
     }
 }

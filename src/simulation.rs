@@ -63,13 +63,8 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
     let (solution, fast) = solve(experiment)?;
     let runner = registry::runner(experiment, &grid)?;
-    let context = Context {
-        model: experiment.model.clone(),
-        grid,
-        dwell: runner.dwell(),
-        leg_law: runner.leg_law(),
-        timed: matches!(experiment.run.span, Span::Duration(_)),
-    };
+    let timed = matches!(experiment.run.span, Span::Duration(_));
+    let context = Context::new(runner.as_ref(), &experiment.model, &grid, timed);
     let plan = plan(experiment, &context);
 
     let tick = |share: f64| observer.tick(share);

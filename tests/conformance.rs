@@ -213,7 +213,7 @@ fn cosine_modes_of_untimed_legs_decay_as_the_laplace_law_says() {
     const N: usize = 200_000;
     let model = model("1", &[(0.0, 1e-2)], &[]);
     let kernel = Exact::new(&model, &Grid::new(1.0, 20)).expect("bounds");
-    let length = kernel.leg_length(0).expect("legs");
+    let length = kernel.leg_law(0).expect("legs").length;
     let mut random = stream(202, Purpose::Advance, 0);
     let mut group = walkers(N, 0.1, 0);
     for legs in 1..=3 {
@@ -277,7 +277,7 @@ fn untimed_legs_are_laplace_distributed() {
     // a distribution function off by 0.0033.
     let model = model("1", &[(0.0, 1e-4), (0.0, 1e-4)], &[(0, 1, 1.0, 0.0)]);
     let kernel = Exact::new(&model, &Grid::new(1.0, 20)).expect("bounds");
-    let leg_length = kernel.leg_length(0).expect("legs");
+    let leg_length = kernel.leg_law(0).expect("legs").length;
     assert!(leg_length < 0.5 / 40.0, "the walls are out of reach: {leg_length}");
     let mut tally = Displacements { leg_length, list: Vec::new() };
     let mut random = stream(204, Purpose::Advance, 0);

@@ -111,13 +111,7 @@ fn groups_put_on_paper_go_on_with_the_same_bits() {
     // And so do the numbers made of them.
     let experiment = experiment(UNTIMED, 7);
     let runner = registry::runner(&experiment, &grid).expect("bounds");
-    let context = Context {
-        model: experiment.model.clone(),
-        grid,
-        dwell: runner.dwell(),
-        leg_length: runner.leg_length(),
-        timed: false,
-    };
+    let context = Context::new(runner.as_ref(), &experiment.model, &grid, false);
     let numbers = |pauses: &[usize]| -> Vec<_> {
         let groups = groups(&experiment, &grid, &[Span::Legs(40); 4], pauses);
         let standard = estimator::standard();

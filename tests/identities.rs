@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use soret::ensemble::Group;
 use soret::estimator::{Context, Currents, Estimator, invariants};
-use soret::event::{Moves, Occupancy, Profile, Tally, Transitions, Walkers};
+use soret::event::{Moves, Occupancy, Profile, Tally, Transitions, Visits, Walkers};
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
 use soret::kernel::{Exact, Kernel, KernelError, Span};
@@ -26,7 +26,7 @@ struct Crossings {
 
 impl Tally for Crossings {
     fn moves(&mut self, moves: &Moves<'_>) {
-        if self.visits_only && !moves.visits {
+        if self.visits_only && matches!(moves.visits, Visits::None) {
             return;
         }
         for ((state, from), to) in moves.state.iter().zip(moves.from).zip(moves.to) {
@@ -88,8 +88,8 @@ fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
     Context {
         model: model.clone(),
         grid: *grid,
-        dwell: states.clone().map(|s| kernel.dwell(s)).collect(),
-        leg_length: states.map(|s| kernel.leg_length(s)).collect(),
+        dwell: states.clone().map(|s| (0..grid.cells()).map(|c| kernel.dwell(s, c)).collect()).collect(),
+        leg_law: states.map(|s| kernel.leg_law(s)).collect(),
         timed: false,
     }
 }
@@ -205,8 +205,8 @@ impl Kernel for Dropping {
     fn states(&self) -> usize {
         self.0.states()
     }
-    fn dwell(&self, state: usize) -> f64 {
-        self.0.dwell(state)
+    fn dwell(&self, state: usize, cell: usize) -> f64 {
+        self.0.dwell(state, cell)
     }
     fn advance<T: Tally>(
         &self,

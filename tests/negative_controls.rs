@@ -10,7 +10,7 @@ mod common;
 
 use common::*;
 use soret::comparison::Comparison;
-use soret::event::{Moves, Position, Tally, Transitions, Walkers};
+use soret::event::{Moves, Position, Tally, Transitions, Visits, Walkers};
 use soret::expression::Interval;
 use soret::grid::Grid;
 use soret::kernel::{CandidateRates, Exact, Kernel, KernelError, Span};
@@ -80,7 +80,7 @@ impl Plain {
         let s = usize::from(*state);
         let waiting = exponential(stream.word()) / self.candidates[s];
         let elapsed = waiting.min(remaining);
-        let d = self.model.network.states()[s].diffusivity;
+        let d = self.model.diffusivity(s, 0.0);
         let step = (2.0 * d * elapsed).sqrt() * standard_normal(stream.word()) / length;
         let from = *position;
         let landed = from.fraction() + step;
@@ -94,7 +94,8 @@ impl Plain {
         *position = Position::from_fraction(fraction);
         let cell = [position.cell(self.cells) as u32];
         let cut = elapsed < waiting;
-        tally.moves(&Moves { visits: !cut, state: &[*state], from: &[from], to: &[*position], cell: &cell });
+        let visits = if cut { Visits::None } else { Visits::All };
+        tally.moves(&Moves { visits, state: &[*state], from: &[from], to: &[*position], cell: &cell });
         if cut {
             return 0.0;
         }
@@ -108,7 +109,7 @@ impl Plain {
                     channel: &[channel.index as u16],
                     position: &[*position],
                     cell: &cell,
-                    heat: &[sign * self.model.heat(channel)],
+                    heat: &[sign * self.model.constant_exchange(channel).expect("a passive edge").heat],
                     work: &[0.0],
                 });
                 *state = channel.to as u16;
@@ -130,7 +131,7 @@ impl Kernel for Plain {
         self.candidates.len()
     }
 
-    fn dwell(&self, state: usize) -> f64 {
+    fn dwell(&self, state: usize, _cell: usize) -> f64 {
         1.0 / self.candidates[state]
     }
 

@@ -18,7 +18,7 @@ pub use heat::Heat;
 pub use invariants::{Check, invariants};
 pub use soret::Soret;
 
-use crate::ensemble::Group;
+use crate::ensemble::{Group, GroupRunner};
 use crate::grid::Grid;
 use crate::kernel::LegLaw;
 use crate::model::Model;
@@ -50,6 +50,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// The context of a run by `runner`.
+    pub fn new(runner: &dyn GroupRunner, model: &Model, grid: &Grid, timed: bool) -> Self {
+        let (dwell, leg_law) = (runner.dwell(), runner.leg_law());
+        Context { model: model.clone(), grid: *grid, dwell, leg_law, timed }
+    }
+
     fn states(&self) -> usize {
         self.model.network.states().len()
     }

@@ -353,12 +353,13 @@ impl Model {
         // without any subtraction, accurate to rounding whatever the spread of the rates.
         for k in (1..n).rev() {
             let exit: f64 = rate[k][..k].iter().sum();
-            for i in 0..k {
-                let share = if exit > 0.0 { rate[i][k] / exit } else { 0.0 };
-                rate[i][k] = share;
-                for j in 0..k {
+            let (rest, eliminated) = rate.split_at_mut(k);
+            for (i, row) in rest.iter_mut().enumerate() {
+                let share = if exit > 0.0 { row[k] / exit } else { 0.0 };
+                row[k] = share;
+                for (j, (to, via)) in row[..k].iter_mut().zip(&eliminated[0]).enumerate() {
                     if j != i {
-                        rate[i][j] += share * rate[k][j];
+                        *to += share * via;
                     }
                 }
             }

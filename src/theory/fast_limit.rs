@@ -3,7 +3,7 @@
 //! # Equations
 //! With the occupancies `p_i(x)` at which transitions balance on the spot (the null vector of the rate
 //! matrix; Boltzmann's without driving), `y_i = w_i p_i`, and `w_i`, `g_i` of
-//! [`Motility`](crate::model::Motility),
+//! [`Motility`],
 //! ```text
 //! P_i = p_i P_tot,     d_x ln P_tot = -(sum_i y_i'/g_i)/(sum_i y_i/g_i),                 (1)
 //! J_i = -(1/g_i) d_x(y_i P_tot),     sum_i J_i = 0,     J_E = sum_i H_i J_i .

@@ -50,11 +50,10 @@ pub(super) trait Profile {
 impl Stationary {
     /// The values of an observable for this law on `grid`: one number, one per bin, or one per
     /// interior face, as [`Observable::support`] says. Each follows the definition in
-    /// [`Observable`]; integrals over bins are exact for the piecewise polynomials, and by Gauss
-    /// quadrature on every piece where a rate or `T(x)` enters.
+    /// [`Observable`]; integrals over bins are by Gauss quadrature on every piece.
     ///
     /// - `HeatAbsorbed` is the sum over edges of `net_e` times the heat of a forward passage (see
-    ///   [`Model::exchange`]). With (1) and heat = enthalpy gained - work it is evaluated as
+    ///   [`Model::exchange`]). With (1) of [`stationary`](super::stationary) and heat = enthalpy gained - work it is evaluated as
     ///   `[J_E(hi) - J_E(lo)]/h` less the work done on the particle there per time and length.
     /// - `EntropyProduction` is the functional that trajectories estimate, the entropy that the bath
     ///   gains, `-int sum_e net_e heat_e/kT dx`; see also
@@ -72,8 +71,9 @@ impl Stationary {
     /// ```text
     /// sigma_q = int [ sum_i J_i^2/(D_i P_i) + sum_e net_e ln(k_f P_from/(k_b P_to)) ] dx >= 0,   (4)
     /// ```
-    /// in units of k_B per unit time. Integration by parts with (1) gives its distance from the
-    /// entropy that the bath gains, for rates with detailed balance up to the work that a passage does:
+    /// in units of k_B per unit time. Integration by parts with (1) of [`stationary`](super::stationary) gives its distance from the
+    /// entropy that the bath gains, for rates with detailed balance up to the work that a passage does
+    /// (entropies of states drop out, like every function of the state alone):
     /// ```text
     /// sigma_q - sigma = sum_i int J_i' ln w_i dx .                                              (5)
     /// ```

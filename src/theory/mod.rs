@@ -196,9 +196,11 @@ fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
 
 /// The limit at `x` of a function that is smooth between breakpoints, from the side of `inner`.
 fn one_sided(breakpoints: &[f64], x: f64, inner: f64, f: impl Fn(f64) -> f64) -> f64 {
-    let (first, last) = (breakpoints[0], breakpoints[breakpoints.len() - 1]);
-    let near = |b: &f64| (b - x).abs() <= 1e-12 * (last - first);
-    if !breakpoints.iter().any(|b| *b > first && *b < last && near(b)) {
+    let walls = [breakpoints[0], breakpoints[breakpoints.len() - 1]];
+    let near = |b: &f64| (b - x).abs() <= 1e-12 * (walls[1] - walls[0]);
+    let after = breakpoints.partition_point(|b| *b < x);
+    let neighbours = &breakpoints[after.saturating_sub(1)..(after + 1).min(breakpoints.len())];
+    if !neighbours.iter().any(|b| !walls.contains(b) && near(b)) {
         return f(x);
     }
     // Linear extrapolation over a distance whose square is lost in rounding.

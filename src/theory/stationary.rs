@@ -43,11 +43,20 @@
 //!
 //! # When not to trust it
 //! Rates below about `k L^2/D = 1e-11` are refused as singular, and so are networks whose slowest
-//! rate is more than some 16 to 20 orders of magnitude below the fastest. At relative temperature differences of 1e-7 and less, rounding of `T(x)`
-//! itself leaves fewer digits than the estimate, whose scale is then not the tiny current, says.
+//! rate is more than some 16 to 20 orders of magnitude below the fastest. At relative temperature
+//! differences of 1e-7 and less, rounding of `T(x)` itself leaves fewer digits than the estimate, whose
+//! scale is then not the tiny current, says.
 //! Occupancies below about 1e-28 are lost. Rates beyond `k L^2/D = 1e10` make layers thinner than
 //! 1e-5 L, in which the rounding of `T(x)` itself limits currents to about nine digits. Both show
 //! up in the estimate as far as they matter.
+//!
+//! A jump of a friction that [`Field::kinks`](crate::model::Field::kinks) does not report is refused as
+//! not converged: `u_i` bends there inside an element. Undeclared kinks, and jumps of anything else, are
+//! found by bisection.
+//!
+//! The equations hold for what the file says. Ito diffusivities of different shapes, `D_i != d_i f(x)`,
+//! have currents even at uniform `T` with detailed balance: they are no limit of a dynamics in contact
+//! with a bath, and [`Stationary::quadratic_entropy_production`] shows it.
 //!
 //! # Reference
 //! Liang, Busiello and De Los Rios, "The intrinsic non-equilibrium nature of thermophoresis",

@@ -24,21 +24,16 @@ pub fn field(expression: &str) -> Arc<dyn Field> {
 
 /// `(E_i, D_i)` of each state and `(from, to, nu, B)` of each edge, on `[0, 1]`.
 pub fn model(temperature: &str, states: &[(f64, f64)], edges: &[(usize, usize, f64, f64)]) -> Model {
-    let state = |(i, &(energy, diffusivity)): (usize, &(f64, f64))| State {
-        name: format!("s{i}"),
-        energy,
-        diffusivity,
-    };
-    let edge = |&(a, b, attempt_rate, barrier): &(usize, usize, f64, f64)| Edge {
-        between: [a, b],
-        attempt_rate,
-        barrier,
-    };
+    let state =
+        |(i, &(energy, diffusivity)): (usize, &(f64, f64))| State::new(format!("s{i}"), energy, diffusivity);
+    let edge =
+        |&(a, b, attempt_rate, barrier): &(usize, usize, f64, f64)| Edge::new([a, b], attempt_rate, barrier);
     let network =
         Network::new(states.iter().enumerate().map(state).collect(), edges.iter().map(edge).collect());
     Model {
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: field(temperature),
+        boltzmann: 1.0,
         network: network.expect("a valid network"),
     }
 }
@@ -85,9 +80,12 @@ pub struct Finished {
 }
 
 /// Legs per unit of time and particle where they are most frequent.
-fn legs_per_time(model: &Model, grid: &Grid, dwell: &[f64]) -> f64 {
-    let at = |x: f64| model.local_equilibrium(x).iter().zip(dwell).map(|(p, d)| p / d).sum::<f64>();
-    (0..=64).map(|k| at(grid.length * f64::from(k) / 64.0)).fold(0.0, f64::max)
+fn legs_per_time(model: &Model, grid: &Grid, dwell: &[Vec<f64>]) -> f64 {
+    let at = |cell: usize| {
+        let p = model.local_equilibrium(grid.cell_middle(cell));
+        p.iter().zip(dwell).map(|(p, dwell)| p / dwell[cell]).sum::<f64>()
+    };
+    (0..grid.cells()).map(at).fold(0.0, f64::max)
 }
 
 /// The plan of a run with a burn-in of 8 relaxation times, as the program chooses it.
@@ -114,13 +112,7 @@ pub fn run(
 ) -> Result<Finished, KernelError> {
     let mut ensemble = Ensemble::begin(runner, plan, &|_| ())?;
     ensemble.run(&|_| (), &mut |_| Control::Continue)?;
-    let context = Context {
-        model: model.clone(),
-        grid: *grid,
-        dwell: runner.dwell(),
-        leg_length: runner.leg_length(),
-        timed: matches!(plan.span, Span::Duration(_)),
-    };
+    let context = Context::new(runner, model, grid, matches!(plan.span, Span::Duration(_)));
     Ok(Finished { context, groups: ensemble.groups().to_vec() })
 }
 
