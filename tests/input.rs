@@ -5,10 +5,12 @@
 //! all of which must occur in what is said about that mistake. No other mistake may be reported.
 
 use soret::error::Error;
-use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion};
+use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion, Setting};
 use soret::kernel::Span;
 use soret::kernel::start::Start;
-use soret::model::{Motility, RateLaw, Units};
+use soret::model::{EnergyUnit, Motility, RateLaw, Units};
+use soret::report::summary::Summary;
+use soret::simulation;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -322,7 +324,7 @@ fn mutated_files_never_panic() {
         folder(name).into_iter().map(read).collect()
     };
     let seeds = [texts("good"), texts("good"), texts("bad")];
-    const PIECES: [&str; 36] = [
+    const PIECES: [&str; 48] = [
         "{",
         "}",
         "[",
@@ -359,6 +361,18 @@ fn mutated_files_never_panic() {
         "9007199254740993",
         "\"dT\"",
         "//",
+        "\"x\": 1,",
+        "[[0, 1], [1, 2]]",
+        "[0.5]",
+        "{ \"steps\": { \"at\": [0.5], \"values\": [1, 2] } }",
+        "{ \"table\": { \"file\": \"/dev/zero\" } }",
+        "\"rate\": { \"forward\": \"x\" },",
+        "\"friction\"",
+        "\"T*x\"",
+        "\"step(T - 1.4)\"",
+        "\"abs(x - 0.5)\"",
+        "5e-324",
+        "1e308",
     ];
     let mut random = Random(0x9e3779b97f4a7c15);
     let (mut good, mut bad) = (0, 0);
@@ -419,4 +433,152 @@ fn mutated_files_never_panic() {
         }
     }
     assert!(good > rounds / 50 && bad > rounds / 2, "{good} good, {bad} bad");
+}
+
+const TWO_STATES: &str = r#"{
+  "format_version": 1,
+  "domain": { "length": 1.0 },
+  "temperature": "300 + 60*x",
+  "states": [
+    { "name": "excited", "energy": 2.5, "entropy": 0.5, "diffusivity": 1e-2 },
+    { "name": "ground", "friction": 1000 }
+  ],
+  "transitions": [
+    { "between": ["excited", "ground"], "attempt_rate": 1.0, "barrier": 4, "affinity": 0.5 },
+    { "between": ["excited", "ground"], "rate": { "forward": "0.1*exp(-300/T)", "backward": 0.02 } }
+  ],
+  "units": { "temperature": "K", "energy": "kJ/mol" },
+  "run": { "particles": 64, "legs": 100 }
+}"#;
+
+/// The same in reduced units: the temperature is `kT` in kJ/mol.
+fn reduced(kelvin: &str) -> String {
+    let boltzmann = EnergyUnit::KilojoulePerMole.boltzmann();
+    kelvin
+        .replace(r#""units": { "temperature": "K", "energy": "kJ/mol" },"#, "")
+        .replace("300 + 60*x", "k*(300 + 60*x)")
+        .replace("exp(-300/T)", "exp(-300*k/T)")
+        .replacen('{', &format!("{{ \"parameters\": {{ \"k\": {boltzmann} }},"), 1)
+}
+
+#[test]
+fn unit_systems_describe_the_same_physics() {
+    let kelvin = read(TWO_STATES).unwrap_or_else(|d| panic!("{d}"));
+    let reduced = read(&reduced(TWO_STATES)).unwrap_or_else(|d| panic!("{d}"));
+    let boltzmann = kelvin.model.boltzmann;
+    assert_eq!(kelvin.units, Units::Kelvin(EnergyUnit::KilojoulePerMole));
+    assert!((boltzmann - 8.314462618e-3).abs() < 1e-11);
+    let near = |a: f64, b: f64, what: &str| {
+        assert!((a - b).abs() <= 1e-13 * a.abs().max(b.abs()), "{what}: {a} {b}");
+    };
+    for i in 0..=32 {
+        let x = f64::from(i) / 32.0;
+        near(kelvin.model.thermal_energy(x), reduced.model.thermal_energy(x), "kT");
+        for channel in kelvin.model.network.channels() {
+            near(kelvin.model.rate(channel, x), reduced.model.rate(channel, x), "rate");
+            let heat = |e: &Experiment| e.model.exchange(channel, x).unwrap().heat;
+            near(heat(&kelvin), heat(&reduced), "heat");
+        }
+        for state in 0..2 {
+            near(kelvin.model.diffusivity(state, x), reduced.model.diffusivity(state, x), "diffusivity");
+        }
+    }
+    // The continuum solutions differ by rounding, and what is per temperature by k_B.
+    let [a, b] = [&kelvin, &reduced].map(|e| simulation::theory_only(e).unwrap());
+    let mut compared = 0;
+    for (of_a, of_b) in a.quantities.iter().zip(&b.quantities) {
+        assert_eq!(of_a.name, of_b.name);
+        let factor = match of_b.unit.as_str() {
+            "1/temperature" => 1.0 / boltzmann,
+            "temperature" => boltzmann,
+            _ => 1.0,
+        };
+        let scale = of_b.rows.iter().filter_map(|r| r.theory).fold(0.0, |m: f64, v| m.max(v.abs()));
+        for (row_a, row_b) in of_a.rows.iter().zip(&of_b.rows) {
+            let (Some(a), Some(b)) = (row_a.theory, row_b.theory) else {
+                assert_eq!(row_a.theory, row_b.theory);
+                continue;
+            };
+            compared += 1;
+            let differ = (a * factor - b).abs();
+            assert!(differ <= 1e-7 * scale, "{}: {} {b}", of_a.name, a * factor);
+        }
+    }
+    assert!(compared > 300, "{compared}");
+    let unit = |s: &Summary, name: &str| s.quantities.iter().find(|q| q.name == name).unwrap().unit.clone();
+    assert_eq!([unit(&a, "soret"), unit(&a, "heat_current")], ["1/K", "kJ/mol per time"]);
+    assert_eq!([unit(&b, "soret"), unit(&b, "heat_current")], ["1/temperature", "energy/time"]);
+    assert!(a.conventions[0].contains("kJ/mol") && b.conventions[0].contains("k_B = 1"));
+    assert!(
+        a.conventions.iter().any(|c| c.contains("Ito"))
+            && a.conventions.iter().any(|c| c.contains("kinetic"))
+    );
+}
+
+#[test]
+fn ito_diffusivities_with_different_shapes_are_warned_about() {
+    let warned = |first: &str, second: &str| {
+        let text = TWO_STATES
+            .replace("\"diffusivity\": 1e-2", &format!("\"diffusivity\": {first}"))
+            .replace("\"friction\": 1000", second);
+        let e = read(&text).unwrap_or_else(|d| panic!("{d}"));
+        e.warnings().first().map(|w| w.seen.clone())
+    };
+    // The same shape, or none, or a dependence on T alone: no currents at uniform temperature.
+    assert_eq!(warned("\"1 + x\"", "\"diffusivity\": \"0.1*(1 + x)\""), None);
+    assert_eq!(warned("\"T*(1 + x)^2\"", "\"diffusivity\": \"3*T*(1 + x)^2\""), None);
+    assert_eq!(warned("\"exp(-100/T)\"", "\"diffusivity\": \"exp(-200/T)\""), None);
+    assert_eq!(warned("1", "\"friction\": \"1 + x\""), None);
+    for (first, second) in [
+        ("\"1 + x\"", "\"diffusivity\": 0.1"),
+        ("1", "\"diffusivity\": \"0.1*(1 + x)\""),
+        ("\"T\"", "\"diffusivity\": \"T*(1 + x)\""),
+        ("\"1 + x\"", "\"friction\": 1"),
+    ] {
+        let seen = warned(first, second).unwrap_or_else(|| panic!("{first} {second}"));
+        assert!(seen.contains("by a factor of 2"), "{seen}");
+    }
+    // Summaries carry it, also those of the theory alone.
+    let text = TWO_STATES.replace("1e-2", "\"1 + x\"");
+    let summary = simulation::theory_only(&read(&text).unwrap()).unwrap();
+    assert!(summary.warnings[0].meaning.contains("uniform temperature"));
+}
+
+#[test]
+fn settings_are_read_like_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("two.json");
+    fs::write(&path, TWO_STATES).unwrap();
+    let with = |settings: &[&str]| {
+        let settings: Vec<Setting> = settings.iter().map(|s| Setting::parse(s).unwrap()).collect();
+        Experiment::read_with(&path, &settings)
+    };
+    let e = with(&["run.seed=7", "temperature=320", "states[0].energy=2+0.5", "measure.bins=10"]).unwrap();
+    assert_eq!((e.run.seed, e.measure.bins), (7, 10));
+    assert_eq!(e.model.temperature.constant(), Some(320.0));
+    assert_eq!(e.model.network.states()[0].energy, 2.5);
+    let e = with(&["run.legs=null", "run.duration=3", "method={\"euler_maruyama\": {\"dt\": 0.1}}"]).unwrap();
+    assert_eq!((e.run.span, e.method), (Span::Duration(3.0), Method::EulerMaruyama { dt: 0.1 }));
+
+    let told = |settings: &[&str]| match with(settings).unwrap_err() {
+        Error::Input(diagnostics) => {
+            diagnostics.render(false);
+            diagnostics.lines().collect::<Vec<_>>().join("\n")
+        }
+        other => panic!("{other}"),
+    };
+    let inside = told(&["run.seed=1", "temperature=300 + y"]);
+    assert!(inside.starts_with("--set temperature:1:8: unknown name `y`"), "{inside}");
+    let inside = told(&["states[1]={\"name\": \"ground\", \"friction\": 1, \"mass\": 2}"]);
+    assert!(inside.starts_with("--set states[1]:1:35: unknown key \"mass\""), "{inside}");
+    let inside = told(&["run.sed=3"]);
+    assert!(inside.starts_with("--set run.sed:1:1: unknown key \"sed\"") && inside.contains("\"seed\"?"));
+    // A mistake that is elsewhere keeps its place in the file, and the setting is named.
+    let outside = told(&["run={\"particles\": 64, \"legs\": 5}", "states[0].energy=1e5"]);
+    assert!(outside.contains("two.json:10:5: the rate of a transition overflows"), "{outside}");
+    let outside = told(&["states[0].name=first", "title=other"]);
+    assert!(outside.contains("two.json:10:19: no state has this name"), "{outside}");
+    let lost = with(&["states[2].energy=1"]).unwrap_err();
+    assert_eq!(lost.exit_code(), 2);
+    assert!(lost.to_string().contains("--set states[2].energy"), "{lost}");
 }

@@ -62,14 +62,17 @@ fn page(experiment: &Experiment, forecast: Option<&Forecast>) -> String {
         line(
             "time",
             format!(
-                "about {} with {} ({:.1} ns each)",
+                "{} with {} ({:.1} ns each)",
                 duration(f.seconds),
                 many(f.threads, "thread"),
                 f.nanoseconds_per_leg
             ),
         );
         line("memory", format!("about {:.1} MB", f.memory_bytes as f64 / 1e6));
-        line("memory time", format!("about {:.3} in the time unit of the file", f.relaxation_time));
+        line(
+            "relaxation",
+            format!("about {} in the time unit of the file", format::brief(f.relaxation_time)),
+        );
         match f.soret {
             Some(soret) => line(
                 "soret",
@@ -95,9 +98,9 @@ fn page(experiment: &Experiment, forecast: Option<&Forecast>) -> String {
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => "less than a second".into(),
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
-        s => format!("{:.1} days", s / 86_400.0),
+        s if s < 120.0 => format!("about {s:.0} s"),
+        s if s < 7200.0 => format!("about {:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("about {:.1} h", s / 3600.0),
+        s => format!("about {:.1} days", s / 86_400.0),
     }
 }

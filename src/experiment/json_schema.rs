@@ -156,7 +156,10 @@ fn definitions() -> Value {
         &["particles"],
         "How many particles, for how long.",
     );
-    run["oneOf"] = json!([{ "required": ["legs"] }, { "required": ["duration"] }]);
+    run["oneOf"] = json!([
+        { "required": ["legs"], "properties": { "burn_in": { "type": "integer" } } },
+        { "required": ["duration"] }
+    ]);
     json!({
         "notes": text("For people; changes nothing."),
         "number": number(json!({}), "A number, or an expression of the parameters."),

@@ -100,6 +100,8 @@ struct Edit {
     old: Range<usize>,
     new: String,
     path: String,
+    /// The setting as it was understood.
+    words: String,
 }
 
 /// Puts settings into a text, one after the other. A text that is not JSON stays as it is.
@@ -115,7 +117,7 @@ pub(super) fn apply(text: &str, settings: &[Setting]) -> Result<Changed, Error> 
         let (old, new) = edit(&tree, setting)
             .map_err(|why| Error::Usage(format!("--set {}: {why}", source::shorten(&setting.path))))?;
         changed.text.replace_range(old.clone(), &new);
-        changed.edits.push(Edit { old, new, path: setting.path.clone() });
+        changed.edits.push(Edit { old, new, path: setting.path.clone(), words: setting.to_string() });
     }
     Ok(changed)
 }
@@ -192,7 +194,7 @@ enum Origin {
 impl Changed {
     /// Mistakes of the changed text, told where the user wrote them: those of the first setting that has any,
     /// or else those of the file.
-    pub fn trace(&self, diagnostics: Diagnostics) -> Diagnostics {
+    pub fn trace(&self, mut diagnostics: Diagnostics) -> Diagnostics {
         if self.edits.is_empty() {
             return diagnostics;
         }
@@ -210,7 +212,7 @@ impl Changed {
             let last = if span.end > span.start { byte(span.end - 1) + 1 } else { start };
             start..last.max(start)
         };
-        let mut list = diagnostics.list;
+        let mut list = std::mem::take(&mut diagnostics.list);
         list.retain(|d| edit_of(d.span.start) == culprit);
         for d in &mut list {
             let related = d.related.take();
@@ -227,7 +229,15 @@ impl Changed {
                 list,
                 omitted: 0,
             },
-            None => Diagnostics { text: self.original.clone(), list, ..diagnostics },
+            None => {
+                // The file may be at fault only together with what was put in.
+                let settings: Vec<String> =
+                    self.edits.iter().map(|e| format!("--set {}", source::shorten(&e.words))).collect();
+                for d in list.iter_mut().filter(|d| d.hint.is_none()) {
+                    d.hint = Some(format!("the file was read with {}", settings.join(" ")));
+                }
+                Diagnostics { text: self.original.clone(), list, ..diagnostics }
+            }
         }
     }
 
