@@ -414,7 +414,11 @@ fn mutated_files_never_panic() {
                     let x = model.domain.length * f64::from(i) / 16.0;
                     assert!(model.temperature.value(x) > 0.0, "{text}");
                     for channel in model.network.channels() {
-                        assert!(model.rate(channel, x).is_finite(), "{text}");
+                        let rate = model.rate(channel, x);
+                        assert!(rate >= 0.0 && rate.is_finite(), "{text}");
+                    }
+                    for state in model.network.states() {
+                        assert!(state.motility.parts().1.value(x) > 0.0, "{text}");
                     }
                 }
                 let canonical = experiment.canonical().to_string();
