@@ -48,6 +48,9 @@ pub enum Observable {
     MeanTemperature,
     /// Entropy production `-sum (heat absorbed)/T` per unit time, in units of k_B. 1/time.
     EntropyProduction,
+    /// What an underdamped particle would dissipate besides, in the overdamped limit with frictions:
+    /// `sum_i int P_i k_B T'^2/(2 gamma_i T) dx` in units of k_B (the entropic anomaly). 1/time.
+    KineticEntropyProduction,
 }
 
 /// Where an observable lives.
@@ -72,8 +75,14 @@ impl Observable {
                 Support::Bins
             }
             Current(_) | HeatCurrent => Support::Faces,
-            Population(_) | MeanCurrent(_) | MeanHeatCurrent | Soret | SoretWall | MeanTemperature
-            | EntropyProduction => Support::Whole,
+            Population(_)
+            | MeanCurrent(_)
+            | MeanHeatCurrent
+            | Soret
+            | SoretWall
+            | MeanTemperature
+            | EntropyProduction
+            | KineticEntropyProduction => Support::Whole,
         }
     }
 
@@ -96,6 +105,7 @@ impl Observable {
             SoretWall => "soret_wall",
             MeanTemperature => "mean_temperature",
             EntropyProduction => "entropy_production",
+            KineticEntropyProduction => "kinetic_entropy_production",
         }
     }
 }
@@ -127,7 +137,9 @@ impl Observable {
         match self {
             Density | StateDensity(_) => "1/length",
             Population(_) => "1",
-            Current(_) | WindowCurrent(_) | MeanCurrent(_) | EntropyProduction => "1/time",
+            Current(_) | WindowCurrent(_) | MeanCurrent(_) | EntropyProduction | KineticEntropyProduction => {
+                "1/time"
+            }
             HeatCurrent | MeanHeatCurrent => "energy/time",
             HeatAbsorbed => "energy/(time length)",
             TransitionRate(_) => "1/(time length)",

@@ -70,7 +70,9 @@ impl Estimator for Soret {
             .then(|| -libm::log(right / left) / (at_right - at_left));
         let local = (0..grid.bins)
             .map(|b| {
-                let (lo, hi) = (field.value(grid.face(b)), field.value(grid.face(b + 1)));
+                // One-sided limits, as for the densities.
+                let nudge = 1e-9 * grid.cell_width();
+                let (lo, hi) = (field.value(grid.face(b) + nudge), field.value(grid.face(b + 1) - nudge));
                 (differ(lo, hi) && per_bin[b] > 0.0 && exposure > 0.0).then(|| {
                     let density = per_bin[b] / (time * grid.bin_width());
                     fall[b] / exposure / (density * (hi - lo))
@@ -112,7 +114,7 @@ fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: us
     let faces = passages(context, group, closing, state);
     let per_cell = context.time_in(group, state).enumerate().map(|(c, time)| {
         let over_w = |x: f64| 1.0 / model.weight(state, x);
-        // One-sided limits at the faces: where w jumps, it is between two cells.
+        // One-sided limits at the faces.
         let nudge = 1e-9 * h;
         let (lo, hi) = (over_w(grid.cell_face(c) + nudge), over_w(grid.cell_face(c + 1) - nudge));
         let u = time / h / context.cell_mean(c, over_w);

@@ -50,6 +50,8 @@ pub struct Exact {
     diffusion: Vec<f64>,
     timed_rate: Vec<f64>,
     shift: u32,
+    /// The circumference of the circle in units of `2^shift`.
+    turn: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +141,7 @@ impl Exact {
             tables,
             clocks,
             shift,
+            turn: libm::exp2(f64::from(64 - shift as i32)),
         })
     }
 
@@ -457,11 +460,10 @@ impl Exact {
     /// A displacement less whole turns of the circle, within the range of [`Exact::units`].
     #[inline]
     fn wrapped(&self, displacement: f64) -> f64 {
-        let turn = libm::exp2(f64::from(64 - self.shift as i32));
-        if displacement.abs() < 0.5 * turn {
+        if displacement.abs() < 0.5 * self.turn {
             displacement
         } else {
-            displacement - turn * libm::round(displacement / turn)
+            displacement - self.turn * libm::round(displacement / self.turn)
         }
     }
 }

@@ -39,6 +39,15 @@ impl Model {
         self.boltzmann * self.temperature.value(x)
     }
 
+    /// Whether the temperature jumps anywhere in the domain.
+    pub fn temperature_jumps(&self) -> bool {
+        let length = self.domain.length;
+        let sides =
+            |x: f64| [-1e-9, 1e-9].map(|d| self.temperature.value((x + d * length).clamp(0.0, length)));
+        let kinks = self.temperature.kinks(Interval::new(0.0, length));
+        kinks.into_iter().map(sides).any(|[a, b]| (a - b).abs() > 1e-6 * (a + b))
+    }
+
     /// An interval that contains `k_B T` everywhere on `x`.
     pub fn thermal_energy_bounds(&self, x: Interval) -> Interval {
         Interval::point(self.boltzmann) * self.temperature.bounds(x)

@@ -58,6 +58,11 @@ impl Model {
         }
     }
 
+    /// Whether every state is given by a friction, so that an underdamped system stands behind the model.
+    pub fn has_frictions(&self) -> bool {
+        self.network.states().iter().all(|s| matches!(s.motility, Motility::Friction(_)))
+    }
+
     /// An interval that contains `D` of a state everywhere on `x`.
     pub fn diffusivity_bounds(&self, state: usize, x: Interval) -> Interval {
         match &self.network.states()[state].motility {

@@ -65,6 +65,7 @@ fn words(observable: Observable) -> &'static str {
         SoretWall => "soret_wall",
         MeanTemperature => "mean temperature",
         EntropyProduction => "entropy production",
+        KineticEntropyProduction => "kinetic entropy production",
     }
 }
 

@@ -5,7 +5,7 @@ use super::element::{Rule, series, series_derivative};
 use super::one_sided;
 use super::stationary::Stationary;
 use crate::grid::Grid;
-use crate::model::{Exchange, Model, Motility, RateLaw};
+use crate::model::{Exchange, Model, RateLaw};
 use crate::observable::{Observable, Support};
 
 /// Points of the Gauss rule on every piece of an element.
@@ -64,7 +64,10 @@ impl Stationary {
     /// quantity is not defined there, that is a Soret coefficient where `T` does not vary, or heat and
     /// entropy production with a free rate whose other direction is not given.
     pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
-        reference(self, observable, grid)
+        match observable {
+            Observable::KineticEntropyProduction => Some(vec![self.kinetic_entropy_production()]),
+            _ => reference(self, observable, grid),
+        }
     }
 
     /// Entropy production of transitions and motion along x together, as the quadratic form
@@ -129,8 +132,7 @@ impl Stationary {
     /// `None` unless every state has a friction, and where `T` jumps: the integral diverges there.
     pub fn kinetic_entropy_production(&self) -> Option<f64> {
         let model = &self.model;
-        let friction = |m: &Motility| matches!(m, Motility::Friction(_));
-        if !model.network.states().iter().all(|s| friction(&s.motility)) {
+        if !model.has_frictions() {
             return None;
         }
         if self.law.breakpoints.windows(3).any(|three| jumps(model, &self.law.breakpoints, three)) {
@@ -236,6 +238,8 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             whole(Some(mean + excess))
         }
         Observable::EntropyProduction => whole(law.entropy_production()),
+        // Not a functional of the law alone: see `Stationary::reference`.
+        Observable::KineticEntropyProduction => whole(None),
     };
     debug_assert_eq!(
         values.len(),
