@@ -81,9 +81,8 @@ pub struct Run {
     /// Experiment file, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Change the file before it is read, for example run.seed=3 or states[0].energy=2 or
-    /// temperature="1 + x"; null removes; may be given several times
-    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    /// Changes of the file.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
     pub set: Vec<Setting>,
     /// Run folder [default: runs/NAME, after the file NAME.json]
     #[arg(long, value_name = "DIR")]
@@ -111,9 +110,8 @@ pub struct Theory {
     /// Experiment file, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Change the file before it is read, for example run.seed=3 or states[0].energy=2 or
-    /// temperature="1 + x"; null removes; may be given several times
-    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    /// Changes of the file.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
     pub set: Vec<Setting>,
     /// Also write the theory into this folder, in the same files as a run
     #[arg(long, value_name = "DIR")]
@@ -132,9 +130,8 @@ pub struct Check {
     /// Experiment file, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Change the file before it is read, for example run.seed=3 or states[0].energy=2 or
-    /// temperature="1 + x"; null removes; may be given several times
-    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    /// Changes of the file.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
     pub set: Vec<Setting>,
     /// No pilot run: mistakes and warnings only
     #[arg(long)]
@@ -165,6 +162,10 @@ pub struct Completions {
     #[arg(value_name = "SHELL")]
     pub shell: clap_complete::Shell,
 }
+
+/// Help for `--set`.
+const SET: &str = "Change the file before it is read, for example run.seed=3, states[0].energy=2 or \
+                   temperature=\"1 + x\"; null removes; may be given several times";
 
 fn setting(text: &str) -> Result<Setting, String> {
     Setting::parse(text).map_err(|error| error.to_string())

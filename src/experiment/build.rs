@@ -210,7 +210,7 @@ fn edges<'a>(
 
 /// The rates of a transition, those that are free proven not to be negative.
 fn rate_law(part: &RatePart<'_>, proof: Option<&Proof<'_>>) -> Option<RateLaw> {
-    let (forward, backward) = match part {
+    let [forward, backward] = match part {
         RatePart::Activated { attempt_rate, barrier, affinity } => {
             return Some(RateLaw::Activated {
                 attempt_rate: *attempt_rate,
@@ -218,7 +218,7 @@ fn rate_law(part: &RatePart<'_>, proof: Option<&Proof<'_>>) -> Option<RateLaw> {
                 affinity: *affinity,
             });
         }
-        RatePart::Free { forward, backward } => (forward, backward),
+        RatePart::Free(directions) => directions.each_ref(),
     };
     let field = |part: &Option<LawPart<'_>>| match part {
         None => Some(None),

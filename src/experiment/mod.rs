@@ -322,7 +322,7 @@ fn read_some(from: impl Read) -> std::io::Result<Vec<u8>> {
 fn one_mistake(file: &str, text: &str, mistake: Diagnostic) -> Error {
     let text = if text.len() > MAX_BYTES { "" } else { text };
     Error::Input(Diagnostics {
-        file: source::shorten(file),
+        file: source::printable(file),
         text: text.to_owned(),
         list: vec![mistake],
         omitted: 0,

@@ -6,7 +6,7 @@
 
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::schema::limits::LONGEST_EXPRESSION;
-use super::source::{Kind, Member, Node, place_in_string, quote, shorten};
+use super::source::{Kind, Member, Node, place_in_string, printable, quote, shorten};
 use crate::expression::{Expression, ExpressionError};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -66,7 +66,7 @@ impl<'t> Reports<'t> {
         let mut list = self.list.into_inner();
         list.sort_by_key(|d| (d.span.start, d.span.end));
         (!list.is_empty()).then(|| Diagnostics {
-            file: shorten(file),
+            file: printable(file),
             text: self.text.to_owned(),
             list,
             omitted: self.omitted.get(),

@@ -126,8 +126,13 @@ pub(super) struct TransitionPart<'a> {
 /// How fast the two directions of a transition are.
 #[derive(Debug)]
 pub(super) enum RatePart<'a> {
-    Activated { attempt_rate: f64, barrier: f64, affinity: f64 },
-    Free { forward: Option<LawPart<'a>>, backward: Option<LawPart<'a>> },
+    Activated {
+        attempt_rate: f64,
+        barrier: f64,
+        affinity: f64,
+    },
+    /// Forward and backward.
+    Free(Box<[Option<LawPart<'a>>; 2]>),
 }
 
 /// The plan of the run, with the place of its length.
@@ -477,7 +482,7 @@ fn free_rates<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<RatePart<'
         Some(c) => law(c, parameters, Must::NOT_NEGATIVE).map(Some),
     };
     let (forward, backward) = (read(forward), read(backward));
-    let rates = RatePart::Free { forward: forward?, backward: backward? };
+    let rates = RatePart::Free(Box::new([forward?, backward?]));
     clean.then_some(rates)
 }
 

@@ -67,12 +67,16 @@ pub(super) fn quote(s: &str) -> String {
 /// A text for a message, without quotes: control characters escaped, long ones cut.
 pub(super) fn shorten(s: &str) -> String {
     const MOST: usize = 60;
+    match s.char_indices().nth(MOST) {
+        Some((end, _)) => printable(&s[..end]) + "...",
+        None => printable(s),
+    }
+}
+
+/// A text with its control characters escaped.
+pub(super) fn printable(s: &str) -> String {
     let mut out = String::new();
-    for (i, c) in s.chars().enumerate() {
-        if i == MOST {
-            out.push_str("...");
-            break;
-        }
+    for c in s.chars() {
         match c {
             c if c.is_control() => out.extend(c.escape_default()),
             c => out.push(c),
