@@ -391,7 +391,7 @@ fn a_missing_estimate_is_an_empty_field_and_odd_names_are_quoted() {
     let text = csv::currents(&summary).expect("finite");
     let line = text.lines().nth(1).expect("a row");
     let head = "0.02,0.02,0.02,\"a,\"\"b\"\"\",current,,,,,";
-    assert!(line.starts_with(head) && line.ends_with(','), "{line}");
+    assert!(line.starts_with(head), "{line}");
 }
 
 // -------------------------------------------------------------------------------------------- JSON
