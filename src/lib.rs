@@ -29,6 +29,25 @@
 //! # Ok::<(), soret::error::Error>(())
 //! ```
 //!
+//! The same without a file: a closure for the temperature, with the promise that its slope stays below 1,
+//! from which the bounds that exact legs need are proven.
+//!
+//! ```
+//! use soret::experiment::{Experiment, RunPlan};
+//! use soret::model::{Edge, Function, Model, State};
+//! use soret::{observable::Observable, simulation};
+//!
+//! let temperature = Function::lipschitz(|x| 1.0 + 0.5 * x * x, 1.0);
+//! let states = vec![State::new("excited", 1.0, 0.1), State::new("ground", 0.0, 0.01)];
+//! let model = Model::new(1.0, temperature, states, vec![Edge::new([0, 1], 10.0, 1.0)])?;
+//! let experiment = Experiment::new("closures", model, RunPlan::legs(2048, 200));
+//! let summary = simulation::run(&experiment, &())?;
+//! let soret = summary.quantities.iter().find(|q| q.observable == Observable::Soret).unwrap();
+//! println!("{:?}, theory {:?}", soret.rows[0].estimate, soret.rows[0].theory);
+//! assert!(summary.comparison.unwrap().agrees);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # A tour
 //! A house of rooms; doors open one way, from the top of this list to the bottom.
 //!
@@ -40,7 +59,7 @@
 //! | [`comparison`] | measured against theory, entry by entry and jointly |
 //! | [`estimator`] | from tallies to values with standard errors |
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
-//! | [`kernel`] | how a group advances; so far by exact legs, [`kernel::Exact`] |
+//! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] steps |
 //! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
 //! | [`theory`] | the deterministic reference, which never sees a random number |
 //! | [`observable`], [`grid`] | what can be measured, and where: shared by both sides |

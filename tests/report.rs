@@ -338,7 +338,7 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
     let mut read = 0;
     for (text, currents) in tables {
         assert!(text.starts_with(
-            "x_lo,x_hi,x_mid,state,quantity,value,std_err,ci_low,ci_high,theory,z,fast_limit\n"
+            "x_lo,x_hi,x_mid,state,quantity,value,std_err,ci_low,ci_high,theory,z,fast_limit,unit,reason\n"
         ));
         let mut lines = text.lines().skip(1);
         for quantity in &summary.quantities {

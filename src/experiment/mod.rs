@@ -143,7 +143,49 @@ pub struct MeasurePlan {
     pub bins: usize,
 }
 
+impl RunPlan {
+    /// So many particles for so many untimed legs each, everything else as in a file that says no more.
+    pub fn legs(particles: u64, legs: u64) -> Self {
+        RunPlan {
+            particles,
+            groups: schema::DEFAULT_GROUPS.min(particles) as usize,
+            rounds: schema::DEFAULT_ROUNDS.min(legs),
+            span: Span::Legs(legs),
+            burn_in: None,
+            start: Start::LocalEquilibrium,
+            seed: schema::DEFAULT_SEED,
+        }
+    }
+}
+
 impl Experiment {
+    /// An experiment on a model made in Rust, whose fields may be closures: exact legs, 50 bins, reduced
+    /// units. Everything else can be changed in its public fields. What a file would be refused for (a
+    /// temperature that is not positive, rates without bounds) is an error when it is run.
+    pub fn new(name: impl Into<String>, model: Model, run: RunPlan) -> Self {
+        let states = model.network.states();
+        let edge = |(k, e): (usize, &crate::model::Edge)| {
+            let [a, b] = e.between.map(|s| states[s].name.as_str());
+            Transition { name: format!("{a}-{b} ({k})") }
+        };
+        Experiment {
+            name: name.into(),
+            title: String::new(),
+            claim: String::new(),
+            notes: String::new(),
+            transitions: model.network.edges().iter().enumerate().map(edge).collect(),
+            motion: Motion::Overdamped,
+            method: Method::Exact {},
+            run,
+            measure: MeasurePlan { bins: schema::DEFAULT_BINS as usize },
+            parameters: Vec::new(),
+            temperature: model.temperature.describe().into(),
+            units: Units::default(),
+            warnings: Vec::new(),
+            model,
+        }
+    }
+
     /// Reads an experiment from its text. `name` is the experiment's, `file` is how messages call the
     /// file.
     ///

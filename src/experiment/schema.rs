@@ -41,9 +41,10 @@ pub(super) mod limits {
     pub const MOST_BINS: u64 = 4096;
 }
 
-const DEFAULT_GROUPS: u64 = 64;
-const DEFAULT_ROUNDS: u64 = 20;
-const DEFAULT_BINS: u64 = 50;
+pub(super) const DEFAULT_GROUPS: u64 = 64;
+pub(super) const DEFAULT_ROUNDS: u64 = 20;
+pub(super) const DEFAULT_BINS: u64 = 50;
+pub(super) const DEFAULT_SEED: u64 = 1;
 
 /// What a file says, as far as it could be read. What is `None` has been noted as a mistake.
 #[derive(Debug)]
@@ -553,7 +554,7 @@ fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
     let start = object.or("start", Start::LocalEquilibrium, |c| {
         c.word(&[("local_equilibrium", Start::LocalEquilibrium), ("uniform", Start::Uniform)])
     });
-    let seed = object.or("seed", 1, |c| c.integer(0..=u64::MAX));
+    let seed = object.or("seed", DEFAULT_SEED, |c| c.integer(0..=u64::MAX));
     object.finish();
 
     if let (Some(particles), Some(groups), Some(c)) = (particles, groups, &groups_at)

@@ -34,6 +34,24 @@ pub struct Model {
 }
 
 impl Model {
+    /// A model in reduced units (`k_B = 1`) between reflecting walls at 0 and `length`.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn new(
+        length: f64,
+        temperature: impl Field + 'static,
+        states: Vec<State>,
+        edges: Vec<Edge>,
+    ) -> Result<Self, NetworkError> {
+        Ok(Model {
+            domain: Domain { length, walls: Boundary::Reflecting },
+            temperature: Arc::new(temperature),
+            boltzmann: 1.0,
+            network: Network::new(states, edges)?,
+        })
+    }
+
     /// `k_B T(x)`, an energy.
     pub fn thermal_energy(&self, x: f64) -> f64 {
         self.boltzmann * self.temperature.value(x)

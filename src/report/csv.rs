@@ -1,7 +1,7 @@
 //! Tidy tables: one number a line, readable by `pandas.read_csv` without options.
 //!
-//! The header is [`HEADER`]. An empty field means "none": no owner, no estimate, no theory; why there is
-//! no estimate is told in `summary.json` and on the terminal. For `transition_rate` the column `state`
+//! The header is [`HEADER`]. An empty field means "none": no owner, no estimate, no theory; `reason` tells
+//! why there is no estimate, `unit` is that of the value. For `transition_rate` the column `state`
 //! holds the name of the directed channel. On faces `x_lo`, `x_hi` and `x_mid` are the same. Floats are
 //! the shortest that read back to the same bits (in pandas with `float_precision="round_trip"`).
 
@@ -11,7 +11,7 @@ use crate::observable::{Observable, Support};
 use crate::stats::Outcome;
 
 /// The columns of both tables.
-pub const HEADER: [&str; 12] = [
+pub const HEADER: [&str; 14] = [
     "x_lo",
     "x_hi",
     "x_mid",
@@ -24,6 +24,8 @@ pub const HEADER: [&str; 12] = [
     "theory",
     "z",
     "fast_limit",
+    "unit",
+    "reason",
 ];
 
 /// `profiles.csv`: every quantity that lives on bins, windowed currents apart.
@@ -79,6 +81,11 @@ fn record(quantity: &Quantity, row: &Row) -> [String; HEADER.len()] {
         number(row.theory),
         number(row.z),
         number(row.fast_limit),
+        quantity.unit.clone(),
+        match &row.estimate {
+            Outcome::Estimate(_) => String::new(),
+            Outcome::Null { reason, .. } => reason.clone(),
+        },
     ]
 }
 

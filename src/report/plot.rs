@@ -101,9 +101,15 @@ fn renumber(svg: &str) -> String {
     text
 }
 
+/// The label of an axis: a symbol and the unit that the summary gives to the quantity.
+fn axis(summary: &Summary, symbol: &str, observable: Observable) -> String {
+    let unit = summary.quantities.iter().find(|q| q.observable == observable).map(|q| q.unit.as_str());
+    format!("{symbol}  ({})", unit.unwrap_or(observable.dimension()))
+}
+
 /// (a) `P_tot` and every `P_i`.
 fn densities(summary: &Summary) -> Panel {
-    let mut panel = Panel::new("(a) density", "P  (1/length)");
+    let mut panel = Panel::new("(a) density", axis(summary, "P", Observable::Density));
     panel.include(0.0);
     for quantity in &summary.quantities {
         match quantity.observable {
@@ -120,7 +126,7 @@ fn densities(summary: &Summary) -> Panel {
 
 /// (b) `J_i` through every face.
 fn currents(summary: &Summary) -> Panel {
-    let mut panel = Panel::new("(b) current", "J  (1/time)");
+    let mut panel = Panel::new("(b) current", axis(summary, "J", Observable::Current(0)));
     panel.zero(summary);
     for quantity in &summary.quantities {
         if let Observable::Current(state) = quantity.observable {
@@ -132,7 +138,7 @@ fn currents(summary: &Summary) -> Panel {
 
 /// (c) `S_T` in every bin, and the global coefficient.
 fn local_soret(summary: &Summary) -> Panel {
-    let mut panel = Panel::new("(c) local Soret coefficient", "S_T  (1/temperature)");
+    let mut panel = Panel::new("(c) local Soret coefficient", axis(summary, "S_T", Observable::LocalSoret));
     for quantity in &summary.quantities {
         match quantity.observable {
             Observable::LocalSoret => {
@@ -200,7 +206,7 @@ impl Mark {
 /// One panel under construction.
 struct Panel {
     title: &'static str,
-    y_label: &'static str,
+    y_label: String,
     plots: Vec<Plot>,
     lines: Vec<Plot>,
     legend: Vec<LegendEntry>,
@@ -216,10 +222,10 @@ struct Panel {
 }
 
 impl Panel {
-    fn new(title: &'static str, y_label: &'static str) -> Self {
+    fn new(title: &'static str, y_label: impl Into<String>) -> Self {
         Self {
             title,
-            y_label,
+            y_label: y_label.into(),
             plots: Vec::new(),
             lines: Vec::new(),
             legend: Vec::new(),
@@ -493,7 +499,7 @@ impl Panel {
             .with_title(self.title)
             .with_title_size(15)
             .with_x_label(in_powers("position x  (length)", x))
-            .with_y_label(in_powers(self.y_label, y))
+            .with_y_label(in_powers(&self.y_label, y))
             .with_label_size(13)
             .with_tick_size(11)
             .with_body_size(12)
