@@ -349,8 +349,7 @@ fn theory_summary(solution: &Stationary, fast: Option<&FastLimit>) -> TheorySumm
     let layer = |x: f64| fast?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
     let length = solution.model().domain.length;
     TheorySummary {
-        equation: "stationary reaction-diffusion, (D_i P_i)'' + sum_j (k_ij P_j - k_ji P_i) = 0, no flux at the walls"
-            .into(),
+        equation: "stationary law, -d_x J_i + sum_j (k_ij P_j - k_ji P_i) = 0, no flux at the walls".into(),
         error_estimate: solution.error_estimate(),
         resolution: format!("{} elements", solution.vertices().len().saturating_sub(1)),
         wall_layers: layer(0.0).zip(layer(length)).map(|(left, right)| [left, right]),

@@ -133,17 +133,20 @@ impl Page {
         wrap(text, self.width, "", "").iter().map(|line| self.ink(Ink::Dim, line)).collect()
     }
 
-    /// `quantity | mc ± s.e. | theory | z | dimension`, columns without any entry left out.
+    /// `quantity | mc ± s.e. | theory | z | dimension`, columns without any entry left out; without a
+    /// simulation the fast-reaction limit stands beside the theory.
     fn table(&self, summary: &Summary, simulated: bool, limit: usize) -> Vec<String> {
         let entries = whole(summary);
         let shown = &entries[..entries.len().min(limit)];
         let compared = simulated && shown.iter().any(|(_, row)| row.z.is_some());
         let theory = shown.iter().any(|(_, row)| row.theory.is_some());
+        let fast = !simulated && shown.iter().any(|(_, row)| row.fast_limit.is_some());
         let critical = summary.comparison.as_ref().map(|c| c.critical_z);
 
         let mut header = vec!["quantity"];
         header.extend(simulated.then_some("mc ± s.e."));
         header.extend(theory.then_some("theory"));
+        header.extend(fast.then_some("fast limit"));
         header.extend(compared.then_some("z"));
         let numbers = 1..header.len();
         header.push("dimension");
@@ -155,6 +158,7 @@ impl Page {
                 let text = row.theory.map(|t| beside(t, &row.estimate));
                 line.push(text.unwrap_or_default());
             }
+            line.extend(fast.then(|| row.fast_limit.map(plain).unwrap_or_default()));
             line.extend(compared.then(|| row.z.map(deviate).unwrap_or_default()));
             line.push(clip(&quantity.unit, UNIT_WIDTH));
             cells.push(line);
@@ -244,6 +248,15 @@ impl Page {
                 theory.equation, theory.resolution, theory.error_estimate
             );
             lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
+            if let Some([left, right]) = theory.wall_layers.filter(|_| !simulated) {
+                let text = format!(
+                    "the fast-reaction limit fails within layers of thickness {} at the left wall and {} at \
+                     the right one",
+                    plain(left),
+                    plain(right)
+                );
+                lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
+            }
         }
         if let Some(comparison) = summary.comparison.as_ref().filter(|_| simulated) {
             let (ink, word) = if comparison.agrees { (Ink::Good, "AGREES") } else { (Ink::Bad, "DISAGREES") };
