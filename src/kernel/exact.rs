@@ -24,7 +24,7 @@ use super::{Kernel, KernelError, LegLaw, Span};
 use crate::event::{Moves, Position, Tally, Transitions, Visits, Walkers};
 use crate::grid::Grid;
 use crate::model::{Channel, Model};
-use crate::rng::{Stream, exponential, standard_normal};
+use crate::rng::{Stream, exponential, standard_normals};
 
 /// Walkers advanced side by side, so that the latency of one hides behind the others.
 const BLOCK: usize = 64;
@@ -385,7 +385,12 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         let mut block = Block::new();
-        let mut decisions = [0u64; BLOCK];
+        let (mut when, mut whither, mut then) = ([0u64; BLOCK], [0u64; BLOCK], [0u64; BLOCK]);
+        let (mut time, mut normal, mut decisions) = ([0.0; BLOCK], [0.0; BLOCK], [0u64; BLOCK]);
+        let mut cut_state = [0u16; BLOCK];
+        let mut cut_from = [Position::default(); BLOCK];
+        let mut cut_to = [Position::default(); BLOCK];
+        let mut cut_cell = [0u32; BLOCK];
         let (mut position, mut state) = ([Position::default(); BLOCK], [0u16; BLOCK]);
         for (chunk_position, chunk_state) in
             walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK))
@@ -397,18 +402,22 @@ impl Exact {
             while active > 0 {
                 let mut going = 0;
                 let mut ended = 0;
-                let mut cut_state = [0u16; BLOCK];
-                let mut cut_from = [Position::default(); BLOCK];
-                let mut cut_to = [Position::default(); BLOCK];
-                let mut cut_cell = [0u32; BLOCK];
+                // Three words a leg: when, whither, and what then.
+                for i in 0..active {
+                    (when[i], whither[i], then[i]) = (stream.word(), stream.word(), stream.word());
+                }
+                // Simple loops over whole columns, which the compiler can do several at a time.
+                standard_normals(&whither[..active], &mut normal[..active]);
+                for (time, word) in time[..active].iter_mut().zip(&when[..active]) {
+                    *time = exponential(*word);
+                }
                 for i in 0..active {
                     let w = walker[i];
-                    let (time_word, move_word, decision) = (stream.word(), stream.word(), stream.word());
                     let s = usize::from(chunk_state[w]);
-                    let time = exponential(time_word) / self.timed_rate[s];
+                    let (time, decision) = (time[i] / self.timed_rate[s], then[i]);
                     let cut = time >= remaining[i];
                     let elapsed = if cut { remaining[i] } else { time };
-                    let displacement = self.diffusion[s] * libm::sqrt(elapsed) * standard_normal(move_word);
+                    let displacement = self.diffusion[s] * elapsed.sqrt() * normal[i];
                     let from = chunk_position[w];
                     // A Gaussian over a long time may exceed the range of the rounding trick; the
                     // circle is periodic, so whole turns may be dropped first.

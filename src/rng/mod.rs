@@ -8,7 +8,7 @@
 
 mod inversion;
 
-pub use inversion::{exponential, open_unit, standard_normal};
+pub use inversion::{exponential, open_unit, standard_normal, standard_normals};
 
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
