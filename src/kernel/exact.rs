@@ -72,6 +72,7 @@ fn below(uniform: f64, probability: f64, row: Row) -> Result<bool, (f64, f64)> {
 /// Columns of one block, on the stack.
 struct Block {
     words: [u64; 3 * BLOCK],
+    signed: [f64; BLOCK],
     scored: [bool; BLOCK],
     from: [Position; BLOCK],
     cell: [u32; BLOCK],
@@ -324,22 +325,23 @@ impl Exact {
                 stream.fill(&mut block.words[..words]);
                 let (moves, rest) = block.words[..words].split_at(n);
                 let (decisions, scores) = rest.split_at(n);
+                // A simple loop over a column, which the compiler can do several at a time. The lowest bit,
+                // which the exponential leaves unused, becomes the sign.
+                for (signed, &word) in block.signed[..n].iter_mut().zip(moves) {
+                    *signed = f64::from_bits(exponential(word).to_bits() ^ (word << 63));
+                }
+                block.from[..n].copy_from_slice(position);
                 if self.variable_clock {
-                    block.from[..n].copy_from_slice(position);
                     for i in 0..n {
-                        position[i] = self.displaced(position[i], state[i], self.leg(moves[i], state[i]));
+                        let units = self.leg(block.signed[i], state[i]);
+                        position[i] = self.displaced(position[i], state[i], units);
                         block.cell[i] = position[i].cell(cells) as u32;
                     }
                     self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
                 } else {
-                    for (((&word, position), &state), (from, cell)) in moves
-                        .iter()
-                        .zip(position.iter_mut())
-                        .zip(state.iter())
-                        .zip(block.from.iter_mut().zip(&mut block.cell))
-                    {
-                        *from = *position;
-                        *position = position.displaced(self.leg(word, state));
+                    let columns = position.iter_mut().zip(state.iter()).zip(&mut block.cell);
+                    for (((position, &state), cell), &signed) in columns.zip(&block.signed) {
+                        *position = position.displaced(self.leg(signed, state));
                         *cell = position.cell(cells) as u32;
                     }
                 }
@@ -357,12 +359,10 @@ impl Exact {
         Ok(())
     }
 
-    /// The displacement of a leg: Laplace distributed.
+    /// The displacement of a leg, Laplace distributed, from an exponential deviate with a sign.
     #[inline]
-    fn leg(&self, word: u64, state: u16) -> u64 {
-        // The lowest bit, which the exponential leaves unused, becomes the sign.
-        let length = exponential(word) * self.scale[usize::from(state)];
-        self.units(f64::from_bits(length.to_bits() ^ (word << 63)))
+    fn leg(&self, signed: f64, state: u16) -> u64 {
+        self.units(signed * self.scale[usize::from(state)])
     }
 
     /// A position displaced in the natural scale of its state.
@@ -481,6 +481,7 @@ impl Block {
     fn new() -> Self {
         Block {
             words: [0; 3 * BLOCK],
+            signed: [0.0; BLOCK],
             scored: [true; BLOCK],
             from: [Position::default(); BLOCK],
             cell: [0; BLOCK],

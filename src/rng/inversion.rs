@@ -71,12 +71,11 @@ fn central(q: f64) -> f64 {
 }
 
 fn tail(word: u64) -> f64 {
-    let u = open_unit(word);
-    // The smaller tail probability is exact: u is an odd multiple of 2^-53, and so is 1 - u.
-    let tail = if u < 0.5 { u } else { 1.0 - u };
-    let r = libm::sqrt(-libm::log(tail));
+    let lower = word >> 63 == 0;
+    // The complement of the word belongs to 1 - u, exactly.
+    let r = exponential(if lower { word } else { !word }).sqrt();
     let x = if r <= 5.0 { ratio(r - 1.6, &MIDDLE) } else { ratio(r - 5.0, &FAR) };
-    if u < 0.5 { -x } else { x }
+    if lower { -x } else { x }
 }
 
 /// Value of a rational function given by the coefficients of numerator and denominator, from the
