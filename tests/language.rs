@@ -171,6 +171,28 @@ fn a_driven_ring_with_two_parallel_edges() {
 }
 
 #[test]
+fn diffusivities_proportional_to_temperature_gather_up_to_the_walls() {
+    // D = d T with one state: P = 1/(N T) in closed form at every point, N = ln(1.8)/0.8; exact legs have
+    // no wall layer, so the bins at the walls are as good as all others.
+    let text = r#"{ "format_version": 1,
+        "domain": { "length": 1.0, "walls": "reflecting" },
+        "temperature": "1 + 0.8*x",
+        "states": [ { "name": "only", "diffusivity": "0.5*T" } ],
+        "run": { "particles": 4096, "legs": 6000, "seed": 14 },
+        "measure": { "bins": 50 } }"#;
+    let summary = agrees("D = d T", text);
+    let density = summary.quantities.iter().find(|q| q.observable == Observable::Density).unwrap();
+    let limit = deviate_from_p(ALPHA / density.rows.len() as f64) + 1.0;
+    for row in &density.rows {
+        let (lo, hi) = (row.x_lo.unwrap(), row.x_hi.unwrap());
+        let exact = ((1.0 + 0.8 * hi) / (1.0 + 0.8 * lo)).ln() / 1.8f64.ln() / (hi - lo);
+        let estimate = row.estimate.estimate().unwrap();
+        let t = (estimate.value - exact) / estimate.std_error;
+        assert!(t.abs() < limit, "{lo} < x < {hi}: {} for {exact}", estimate.value);
+    }
+}
+
+#[test]
 fn one_state_with_friction_gathers_as_one_over_temperature() {
     // Whatever the friction, P ~ 1/T up to the walls, so soret_wall is ln(T_hot/T_cold)/(T_hot - T_cold).
     let text = r#"{ "format_version": 1,

@@ -173,3 +173,63 @@ pub fn measure(estimator: &dyn Estimator, context: &Context, groups: &[Group]) -
 fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
     (denominator > 0.0).then(|| numerator / denominator)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ensemble::{Ensemble, Plan, Runner};
+    use crate::kernel::start::Start;
+    use crate::kernel::{Exact, Span};
+    use crate::model::{State, Uniform};
+
+    /// Time per walker: means nothing unless it is known.
+    struct Elapsed;
+
+    impl Estimator for Elapsed {
+        fn needs(&self) -> Clock {
+            Clock::Elapsed
+        }
+        fn observables(&self, _context: &Context) -> Vec<Observable> {
+            vec![Observable::MeanTemperature]
+        }
+        fn sums(&self, _context: &Context, group: &Group) -> Vec<f64> {
+            vec![group.clock, group.walkers.len() as f64]
+        }
+        fn evaluate(&self, _context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>> {
+            vec![vec![ratio(sums[0], sums[1])]]
+        }
+        fn why_undefined(&self, _context: &Context, _observable: Observable) -> String {
+            "no walkers".into()
+        }
+    }
+
+    #[test]
+    fn estimators_get_the_legs_that_they_need() {
+        let state = State::new("only", 0.0, 1.0);
+        let model = Model::new(1.0, Uniform(1.0), vec![state], vec![]).unwrap();
+        let grid = Grid::new(1.0, 4);
+        let kernel = Exact::new(&model, &grid).unwrap();
+        let runner = Runner { kernel, model: model.clone(), grid };
+        for span in [Span::Legs(3), Span::Duration(0.5)] {
+            let timed = matches!(span, Span::Duration(_));
+            let plan = Plan {
+                particles: 70,
+                groups: 32,
+                span,
+                burn_in: 0.0,
+                rounds: 1,
+                start: Start::Uniform,
+                seed: 1,
+            };
+            let mut ensemble = Ensemble::begin(&runner, &plan, &|_| ()).unwrap();
+            ensemble.run(&|_| (), &mut |_| crate::ensemble::Control::Stop).unwrap();
+            let context = Context::new(&runner, &model, &grid, timed);
+            let measured = measure(&Elapsed, &context, ensemble.groups());
+            let value = measured[0].samples[0].as_ref().map(|s| s.value);
+            assert_eq!(value.map(|v| (v - 0.5).abs() < 1e-12), timed.then_some(true));
+            if !timed {
+                assert!(measured[0].reason.contains("duration"), "{}", measured[0].reason);
+            }
+        }
+    }
+}
