@@ -1,4 +1,4 @@
-//! Hidden currents from counts (Eqs 9-10, A14-A16 of the paper).
+//! Hidden currents from counts (Eqs 11, A14-A16 of the paper).
 //!
 //! A move changes x at fixed state, a transition changes the state at fixed x. The walkers of state `i`
 //! to the left of a face therefore change in number by net transitions into `i` there, less the net

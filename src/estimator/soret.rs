@@ -1,4 +1,4 @@
-//! Soret coefficients: three functionals of the density, never mixed (Eq 1 and Section II of the paper).
+//! Soret coefficients: three functionals of the density, never mixed (Eq 2 of the paper).
 
 use super::currents::passages;
 use super::{Context, Estimator, ratio};

@@ -1,4 +1,4 @@
-//! Exact legs: no time step and no bias, for constant diffusivities and reflecting walls.
+//! Exact legs: no time step and no bias, between reflecting walls.
 //!
 //! In state `i` candidates for a transition come at the constant rate `K_i`. Between two of them the
 //! walker diffuses freely, which is sampled exactly by folding at the walls:

@@ -1,7 +1,7 @@
 //! The equations of a system and nothing else: no time step, no random number, no bin.
 //!
 //! A model is what the experiment file says about nature: a [`Domain`], a temperature [`Field`], and a
-//! [`Network`] of internal states joined by reversible [`Edge`]s. Kernels and theory both read it and
+//! [`Network`] of internal states joined by [`Edge`]s, passive, driven or one-way. Kernels and theory both read it and
 //! share nothing else, which is what makes their agreement evidence.
 
 mod domain;
