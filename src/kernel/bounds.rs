@@ -146,7 +146,7 @@ fn deal(bounds: &[f64], floor: f64) -> (f64, Vec<usize>) {
 
 /// A cell, widened by a little more than the rounding of positions to the fixed-point lattice and to a
 /// double.
-fn widened(grid: &Grid, cell: usize) -> Interval {
+pub(super) fn widened(grid: &Grid, cell: usize) -> Interval {
     let margin = grid.length * 1e-15;
     let lo = (grid.cell_face(cell) - margin).max(0.0);
     Interval::new(lo, (grid.cell_face(cell + 1) + margin).min(grid.length))

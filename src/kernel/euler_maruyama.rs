@@ -18,15 +18,14 @@
 //!
 //! Maruyama, Rend. Circ. Mat. Palermo 4, 48 (1955); Gillespie, J. Comput. Phys. 22, 403 (1976).
 
-use super::{Caution, Kernel, KernelError, Span};
-use crate::event::{Moves, Position, Tally, Transitions, Visits, Walkers};
+use super::bounds::widened;
+use super::taken::Taken;
+use super::{BLOCK, Caution, Kernel, KernelError, Span};
+use crate::event::{Moves, Position, Tally, Visits, Walkers};
 use crate::expression::Interval;
 use crate::grid::Grid;
 use crate::model::{Channel, Model, Motility};
 use crate::rng::{Stream, exponential, open_unit, standard_normal};
-
-/// Walkers advanced side by side.
-const BLOCK: usize = 64;
 
 /// Transitions per step beyond which a user is cautioned.
 const MOST_TRANSITIONS: f64 = 0.05;
@@ -48,16 +47,6 @@ pub struct EulerMaruyama {
     stride: Vec<Option<f64>>,
 }
 
-/// Transitions of a block, handed on whenever they fill up.
-struct Taken {
-    count: usize,
-    channel: [u16; BLOCK],
-    position: [Position; BLOCK],
-    cell: [u32; BLOCK],
-    heat: [f64; BLOCK],
-    work: [f64; BLOCK],
-}
-
 impl EulerMaruyama {
     /// Prepares steps of length `dt` for `model`.
     ///
@@ -73,9 +62,7 @@ impl EulerMaruyama {
         let mut ceiling = Vec::with_capacity(exits.len() * grid.cells());
         for exits in &exits {
             for cell in 0..grid.cells() {
-                let margin = grid.length * 1e-15;
-                let lo = (grid.cell_face(cell) - margin).max(0.0);
-                let x = Interval::new(lo, (grid.cell_face(cell + 1) + margin).min(grid.length));
+                let x = widened(grid, cell);
                 let sum = exits.iter().fold(Interval::point(0.0), |sum, c| sum + model.rate_bounds(*c, x));
                 if !sum.hi.is_finite() {
                     let what = "the rate of leaving a state".into();
@@ -177,47 +164,11 @@ impl EulerMaruyama {
             }
             *state = chosen.to as u16;
             let exchange = self.model.exchange(chosen, x).map_or((0.0, 0.0), |e| (e.heat, e.work));
-            if taken.count == BLOCK {
+            if taken.is_full() {
                 taken.hand_on(tally);
             }
-            taken.push(chosen, position, cell, exchange);
+            taken.push(true, chosen.index as u16, (position, cell), exchange);
             waiting = exponential(stream.word());
-        }
-    }
-}
-
-impl Taken {
-    fn new() -> Self {
-        Taken {
-            count: 0,
-            channel: [0; BLOCK],
-            position: [Position::default(); BLOCK],
-            cell: [0; BLOCK],
-            heat: [0.0; BLOCK],
-            work: [0.0; BLOCK],
-        }
-    }
-
-    fn push(&mut self, channel: Channel, position: Position, cell: u32, (heat, work): (f64, f64)) {
-        let i = self.count;
-        self.channel[i] = channel.index as u16;
-        self.position[i] = position;
-        self.cell[i] = cell;
-        self.heat[i] = heat;
-        self.work[i] = work;
-        self.count += 1;
-    }
-
-    fn hand_on<T: Tally>(&mut self, tally: &mut T) {
-        let n = std::mem::take(&mut self.count);
-        if n > 0 {
-            tally.transitions(&Transitions {
-                channel: &self.channel[..n],
-                position: &self.position[..n],
-                cell: &self.cell[..n],
-                heat: &self.heat[..n],
-                work: &self.work[..n],
-            });
         }
     }
 }

@@ -20,14 +20,12 @@
 
 use super::bounds::{CandidateRates, ONE, Row, SLOTS, Tables, channel_name};
 use super::scale::Clocks;
-use super::{Kernel, KernelError, LegLaw, Span};
-use crate::event::{Moves, Position, Tally, Transitions, Visits, Walkers};
+use super::taken::Taken;
+use super::{BLOCK, Kernel, KernelError, LegLaw, Span};
+use crate::event::{Moves, Position, Tally, Visits, Walkers};
 use crate::grid::Grid;
 use crate::model::{Channel, Model};
 use crate::rng::{Stream, exponential, standard_normals};
-
-/// Walkers advanced side by side, so that the latency of one hides behind the others.
-const BLOCK: usize = 64;
 
 /// The method `exact`.
 #[derive(Clone, Debug)]
@@ -78,11 +76,7 @@ struct Block {
     cell: [u32; BLOCK],
     channel: [u16; BLOCK],
     accepted: [bool; BLOCK],
-    taken_channel: [u16; BLOCK],
-    taken_position: [Position; BLOCK],
-    taken_cell: [u32; BLOCK],
-    taken_heat: [f64; BLOCK],
-    taken_work: [f64; BLOCK],
+    taken: Taken,
 }
 
 impl Exact {
@@ -271,40 +265,25 @@ impl Exact {
             to: position,
             cell: &block.cell[..n],
         });
-        // Write every entry and keep the accepted ones: whether a candidate is accepted cannot be
-        // predicted, and a branch here would cost more than everything else.
-        let mut taken = 0;
         for i in 0..n {
-            block.taken_channel[taken] = block.channel[i];
-            block.taken_position[taken] = position[i];
-            block.taken_cell[taken] = block.cell[i];
             let passage = self.passage[usize::from(block.channel[i])];
-            block.taken_heat[taken] = passage.heat;
-            block.taken_work[taken] = passage.work;
+            let place = (position[i], block.cell[i]);
+            block.taken.push(block.accepted[i], block.channel[i], place, (passage.heat, passage.work));
             state[i] = if block.accepted[i] { passage.to } else { state[i] };
-            taken += usize::from(block.accepted[i]);
         }
         if self.variable_exchange {
-            self.exchange(block, taken);
+            self.exchange(&mut block.taken);
         }
-        if taken > 0 {
-            tally.transitions(&Transitions {
-                channel: &block.taken_channel[..taken],
-                position: &block.taken_position[..taken],
-                cell: &block.taken_cell[..taken],
-                heat: &block.taken_heat[..taken],
-                work: &block.taken_work[..taken],
-            });
-        }
+        block.taken.hand_on(tally);
     }
 
     /// Fills in heat and work that depend on x; what is not known is booked as zero, and estimators say so.
-    fn exchange(&self, block: &mut Block, taken: usize) {
-        for i in 0..taken {
-            let channel = self.channels[usize::from(block.taken_channel[i])];
-            let x = block.taken_position[i].fraction() * self.model.domain.length;
+    fn exchange(&self, taken: &mut Taken) {
+        for i in 0..taken.count {
+            let channel = self.channels[usize::from(taken.channel[i])];
+            let x = taken.position[i].fraction() * self.model.domain.length;
             let exchange = self.model.exchange(channel, x);
-            (block.taken_heat[i], block.taken_work[i]) = exchange.map_or((0.0, 0.0), |e| (e.heat, e.work));
+            (taken.heat[i], taken.work[i]) = exchange.map_or((0.0, 0.0), |e| (e.heat, e.work));
         }
     }
 
@@ -487,11 +466,7 @@ impl Block {
             cell: [0; BLOCK],
             channel: [0; BLOCK],
             accepted: [false; BLOCK],
-            taken_channel: [0; BLOCK],
-            taken_position: [Position::default(); BLOCK],
-            taken_cell: [0; BLOCK],
-            taken_heat: [0.0; BLOCK],
-            taken_work: [0.0; BLOCK],
+            taken: Taken::new(),
         }
     }
 }

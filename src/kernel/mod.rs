@@ -5,6 +5,7 @@ mod euler_maruyama;
 mod exact;
 mod scale;
 pub mod start;
+mod taken;
 
 pub use bounds::CandidateRates;
 pub use euler_maruyama::EulerMaruyama;
@@ -13,6 +14,9 @@ pub use exact::Exact;
 use crate::event::{Tally, Walkers};
 use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
+
+/// Walkers advanced side by side, so that the latency of one hides behind the others.
+const BLOCK: usize = 64;
 
 /// How far a group is advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
