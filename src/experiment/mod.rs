@@ -2,8 +2,8 @@
 //!
 //! The way of a file is `source` (text to a tree with places), `schema` (tree to parts, one function
 //! per object, by means of `reader`), `build` (parts to a model, with the checks that need several of
-//! them). A new key is one line where its object is read; a new kind of method or motion is one arm of
-//! its choice; nothing else lists keys.
+//! them). A new key is one line where its object is read and one in `json_schema`, held together by a test;
+//! a new kind of method or motion is one arm of its choice.
 
 mod build;
 mod diagnostics;
