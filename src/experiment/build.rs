@@ -7,6 +7,7 @@ use super::schema::{
 use super::source::quote;
 use super::{Experiment, Method, Transition, Warning};
 use crate::expression::Interval;
+use crate::kernel::MOST_EXITS;
 use crate::kernel::Span;
 use crate::model::{Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State};
 use std::collections::{HashMap, HashSet};
@@ -31,6 +32,9 @@ pub(super) fn build(
     };
     if let (Some(parts), Some(edges)) = (&file.states, &edges) {
         reachable(parts, edges);
+        if matches!(file.method, Some(Method::Exact {})) {
+            not_too_many(parts, edges);
+        }
     }
     if let (Some(states), Some(edges), Some(units), Some(range)) =
         (&states, &edges, file.units, temperature_range)
@@ -226,6 +230,21 @@ fn rate_law(part: &RatePart<'_>, proof: Option<&Proof<'_>>) -> Option<RateLaw> {
     };
     let (forward, backward) = (field(forward), field(backward));
     Some(RateLaw::Free { forward: forward?, backward: backward? })
+}
+
+/// Exact legs deal their candidates among a limited number of ways out of each state.
+fn not_too_many(parts: &[StatePart<'_>], edges: &[EdgePart<'_>]) {
+    let mut exits = vec![0; parts.len()];
+    edges.iter().flat_map(EdgePart::ways).for_each(|[from, _]| exits[from] += 1);
+    for (part, found) in parts.iter().zip(exits).filter(|(_, found)| *found > MOST_EXITS) {
+        part.at.push(
+            part.at
+                .mistake("too many transitions lead out of a state")
+                .expected(format!("at most {MOST_EXITS} with the method exact"))
+                .found(found.to_string())
+                .hint("join parallel transitions, or use the method euler_maruyama"),
+        );
+    }
 }
 
 /// Every state must lead to every other: one mistake for each part of the network that hangs together and

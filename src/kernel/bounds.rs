@@ -20,7 +20,7 @@ use crate::grid::Grid;
 use crate::model::{Channel, Model};
 
 /// How many parts the candidates of a state are dealt into.
-pub(super) const SLOTS: usize = 64;
+pub(super) const SLOTS: usize = super::MOST_EXITS;
 
 /// `2^32`: probabilities are compared in units of its inverse.
 pub(super) const ONE: f64 = 4_294_967_296.0;

@@ -192,8 +192,10 @@ impl Kernel for EulerMaruyama {
         if fastest > MOST_TRANSITIONS {
             cautions.push(Caution {
                 seen: format!("the fastest rate times dt is {fastest:.2}"),
-                meaning: "populations are off by about half of that, relatively; profiles and currents by its square"
-                    .into(),
+                meaning:
+                    "transitions and moves are split: the density of each state is off at first order in \
+                          that, P_tot and the currents at second; populations hardly at all"
+                        .into(),
                 remedy: format!(
                     "take dt below {:.1e}, or the method exact, which has no step",
                     self.dt * MOST_TRANSITIONS / fastest

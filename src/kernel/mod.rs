@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 /// Walkers advanced side by side, so that the latency of one hides behind the others.
 const BLOCK: usize = 64;
 
+/// Most channels that may lead out of one state.
+pub const MOST_EXITS: usize = 64;
+
 /// How far a group is advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

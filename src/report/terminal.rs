@@ -390,8 +390,9 @@ fn describe_run(run: &RunSummary) -> String {
         (None, None) => {}
     }
     parts.push(format!(
-        "{} legs and {} transitions scored",
+        "{} {} and {} transitions scored",
         brief(run.legs as f64),
+        if run.method == "exact" { "legs" } else { "steps" },
         brief(run.transitions as f64)
     ));
     parts.join("; ")
