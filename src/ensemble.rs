@@ -14,6 +14,7 @@ use crate::model::Model;
 use crate::rng::{Purpose, Stream, stream};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a run does, as far as the ensemble is concerned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +166,7 @@ pub struct Ensemble<'a> {
     plan: Plan,
     groups: Vec<Group>,
     rounds_done: u64,
+    stopped: bool,
 }
 
 impl<'a> Ensemble<'a> {
@@ -178,6 +180,21 @@ impl<'a> Ensemble<'a> {
         plan: &Plan,
         tick: &(dyn Fn(f64) + Sync),
     ) -> Result<Self, KernelError> {
+        Self::begin_unless(runner, plan, tick, &|| false)
+    }
+
+    /// The same, unless `stop` says so: it is asked before each group burns in, and once it has said yes
+    /// nothing more is done here or in [`Ensemble::run`].
+    ///
+    /// # Errors
+    /// As [`Ensemble::begin`].
+    pub fn begin_unless(
+        runner: &'a dyn GroupRunner,
+        plan: &Plan,
+        tick: &(dyn Fn(f64) + Sync),
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, KernelError> {
+        let stopped = AtomicBool::new(false);
         let burn_in = match plan.span {
             Span::Legs(_) => Span::Legs(plan.burn_in as u64),
             Span::Duration(_) => Span::Duration(plan.burn_in),
@@ -188,7 +205,9 @@ impl<'a> Ensemble<'a> {
             .with_max_len(1)
             .map(|g| {
                 let mut group = runner.begin(plan, g);
-                if plan.burn_in > 0.0 {
+                if stop() {
+                    stopped.store(true, Ordering::Relaxed);
+                } else if plan.burn_in > 0.0 {
                     runner.burn_in(&mut group, burn_in)?;
                 }
                 tick(share);
@@ -196,7 +215,8 @@ impl<'a> Ensemble<'a> {
             })
             .collect();
         let groups = groups.into_iter().collect::<Result<_, _>>()?;
-        Ok(Ensemble { runner, plan: plan.clone(), groups, rounds_done: 0 })
+        let stopped = stopped.into_inner();
+        Ok(Ensemble { runner, plan: plan.clone(), groups, rounds_done: 0, stopped })
     }
 
     /// Advances round by round until the plan is done or `after_round` asks to stop.
@@ -208,7 +228,7 @@ impl<'a> Ensemble<'a> {
         tick: &(dyn Fn(f64) + Sync),
         after_round: &mut dyn FnMut(&Ensemble<'_>) -> Control,
     ) -> Result<(), KernelError> {
-        while self.rounds_done < self.plan.rounds {
+        while !self.stopped && self.rounds_done < self.plan.rounds {
             self.round(tick)?;
             if after_round(self) == Control::Stop {
                 break;

@@ -70,7 +70,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let span = in_legs(run.span);
     let burn_in = match run.burn_in {
         Some(burn_in) => in_legs(burn_in),
-        None => simulation::BURN_IN * experiment.model.relaxation_time() * per_time,
+        None => (simulation::BURN_IN * experiment.model.relaxation_time() * per_time).min(span),
     };
     let legs = run.particles as f64 * (span + burn_in);
 

@@ -31,6 +31,10 @@ pub trait Observer {
         Self: Sync;
     /// A round is done.
     fn after_round(&self, progress: &Progress) -> Control;
+    /// Whether to give up during the burn-in, when there is nothing to show yet. Called from any thread.
+    fn gives_up(&self) -> bool {
+        false
+    }
 }
 
 /// What is known after a round.
@@ -68,7 +72,8 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
     let plan = plan(experiment, &context);
 
     let tick = |share: f64| observer.tick(share);
-    let mut ensemble = Ensemble::begin(runner.as_ref(), &plan, &tick).map_err(numeric)?;
+    let mut ensemble =
+        Ensemble::begin_unless(runner.as_ref(), &plan, &tick, &|| observer.gives_up()).map_err(numeric)?;
     let mut after_round = |ensemble: &Ensemble<'_>| {
         let soret = estimator::measure(&estimator::Soret, &context, ensemble.groups());
         observer.after_round(&Progress {
@@ -169,7 +174,9 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
     let burn_in = match run.burn_in {
         Some(Span::Legs(legs)) => legs as f64,
         Some(Span::Duration(duration)) => duration,
-        None => (BURN_IN * relaxation(experiment, context)).ceil(),
+        // Never longer than the run itself: fast transitions make the relaxation time immense in legs, and
+        // their start is near the stationary law. A warning says so.
+        None => (BURN_IN * relaxation(experiment, context)).ceil().min(run.span.amount()),
     };
     Plan {
         particles: run.particles,
@@ -230,7 +237,10 @@ fn summarise(
                 plan.burn_in / relaxation
             ),
             meaning: "estimates may still remember where the particles began".into(),
-            remedy: format!("leave burn_in out, or set it to {:.0}", (BURN_IN * relaxation).ceil()),
+            remedy: format!(
+                "make burn_in, or the whole run, as long as {:.0}",
+                (BURN_IN * relaxation).ceil()
+            ),
         });
     }
     for caution in cautions {

@@ -54,6 +54,10 @@ impl Observer for Watch {
         self.bar.inc((share * WHOLE) as u64);
     }
 
+    fn gives_up(&self) -> bool {
+        self.signals.received().is_some()
+    }
+
     fn after_round(&self, progress: &Progress) -> Control {
         let soret = match progress.soret.estimate() {
             Some(e) => format!("soret {}", format::value_with_error(e.value, e.std_error)),

@@ -31,6 +31,16 @@ pub enum Span {
     Duration(f64),
 }
 
+impl Span {
+    /// The number of legs, or the duration.
+    pub fn amount(self) -> f64 {
+        match self {
+            Span::Legs(legs) => legs as f64,
+            Span::Duration(duration) => duration,
+        }
+    }
+}
+
 /// Why a kernel could not be made or could not go on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum KernelError {
