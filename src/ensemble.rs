@@ -265,6 +265,11 @@ impl<'a> Ensemble<'a> {
         &self.groups
     }
 
+    /// The groups, in order, for good.
+    pub fn into_groups(self) -> Vec<Group> {
+        self.groups
+    }
+
     /// Rounds done so far.
     pub fn rounds_done(&self) -> u64 {
         self.rounds_done

@@ -55,6 +55,7 @@
 //! |---|---|
 //! | [`simulation`] | from an experiment to a summary: the one place where simulation and theory meet |
 //! | [`report`] | from a summary to a page, JSON, CSV, plots, a run folder |
+//! | [`sampling`] | the run itself: from an experiment to groups with their tallies, without any theory |
 //! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
 //! | [`comparison`] | measured against theory, entry by entry and jointly |
 //! | [`estimator`] | from tallies to values with standard errors |
@@ -84,6 +85,7 @@ pub mod observable;
 pub mod pilot;
 pub mod report;
 pub mod rng;
+pub mod sampling;
 pub mod simulation;
 pub mod stats;
 pub mod theory;

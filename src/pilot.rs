@@ -7,7 +7,8 @@ use crate::event::{Position, Profile};
 use crate::experiment::{Experiment, Method, registry};
 use crate::grid::Grid;
 use crate::kernel::Span;
-use crate::simulation::{self, Observer, Progress};
+use crate::sampling::{BURN_IN, Observer, Progress};
+use crate::simulation;
 use serde::Serialize;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let span = in_legs(run.span);
     let burn_in = match run.burn_in {
         Some(burn_in) => in_legs(burn_in),
-        None => (simulation::BURN_IN * experiment.model.relaxation_time() * per_time).min(span),
+        None => (BURN_IN * experiment.model.relaxation_time() * per_time).min(span),
     };
     let legs = run.particles as f64 * (span + burn_in);
 

@@ -1,10 +1,10 @@
 //! From an experiment to a [`Summary`]: the one place where simulation and theory meet.
 
 use crate::comparison::{ALPHA, Comparison, compare};
-use crate::ensemble::{Control, Ensemble, Group, Plan};
+use crate::ensemble::Plan;
 use crate::error::Error;
-use crate::estimator::{self, Context, Measured};
-use crate::experiment::{Experiment, registry};
+use crate::estimator::{self, Context};
+use crate::experiment::Experiment;
 use crate::grid::Grid;
 use crate::kernel::{Caution, Span};
 use crate::model::Motility;
@@ -13,50 +13,9 @@ use crate::report::summary::{
     FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, TheorySummary, Warning,
 };
 use crate::report::verdict;
+use crate::sampling::{BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample};
 use crate::stats::Outcome;
 use crate::theory::{self, FastLimit, Stationary};
-
-/// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
-/// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
-pub(crate) const BURN_IN: f64 = 8.0;
-
-/// A burn-in of less than this many relaxation times is warned about.
-const SHORT_BURN_IN: f64 = 3.0;
-
-/// A run whose progress is watched.
-pub trait Observer {
-    /// A group has done its part of a round: `share` of the whole run. Called from any thread.
-    fn tick(&self, share: f64)
-    where
-        Self: Sync;
-    /// A round is done.
-    fn after_round(&self, progress: &Progress) -> Control;
-    /// Whether to give up during the burn-in, when there is nothing to show yet. Called from any thread.
-    fn gives_up(&self) -> bool {
-        false
-    }
-}
-
-/// What is known after a round.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// Rounds done.
-    pub rounds_done: u64,
-    /// Rounds planned.
-    pub rounds: u64,
-    /// Legs scored so far.
-    pub legs: u64,
-    /// The global Soret coefficient so far.
-    pub soret: Outcome,
-}
-
-/// An observer that looks away.
-impl Observer for () {
-    fn tick(&self, _share: f64) {}
-    fn after_round(&self, _progress: &Progress) -> Control {
-        Control::Continue
-    }
-}
 
 /// Runs an experiment on the current rayon thread pool and compares it with the continuum theory of the
 /// same file. The summary is a function of the experiment alone, whatever the number of threads.
@@ -64,41 +23,11 @@ impl Observer for () {
 /// # Errors
 /// [`Error::Numeric`] if a kernel finds its bounds violated or the theory has no solution.
 pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<Summary, Error> {
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
     let (solution, fast) = solve(experiment)?;
-    let runner = registry::runner(experiment, &grid)?;
-    let timed = matches!(experiment.run.span, Span::Duration(_));
-    let context = Context::new(runner.as_ref(), &experiment.model, &grid, timed);
-    let plan = plan(experiment, &context);
-
-    let tick = |share: f64| observer.tick(share);
-    let mut ensemble =
-        Ensemble::begin_unless(runner.as_ref(), &plan, &tick, &|| observer.gives_up()).map_err(numeric)?;
-    let mut after_round = |ensemble: &Ensemble<'_>| {
-        let soret = estimator::measure(&estimator::Soret, &context, ensemble.groups());
-        observer.after_round(&Progress {
-            rounds_done: ensemble.rounds_done(),
-            rounds: plan.rounds,
-            legs: legs(&context, ensemble.groups()),
-            soret: soret[0].outcome(0),
-        })
-    };
-    ensemble.run(&tick, &mut after_round).map_err(numeric)?;
-
-    let measured: Vec<Measured> = estimator::standard()
-        .iter()
-        .flat_map(|e| estimator::measure(e.as_ref(), &context, ensemble.groups()))
-        .collect();
-    let comparison = compare(measured, &grid, ALPHA, &|o| solution.reference(o, &grid));
-    Ok(summarise(
-        experiment,
-        &context,
-        &plan,
-        &ensemble,
-        (&solution, fast.as_ref()),
-        comparison,
-        runner.cautions(),
-    ))
+    let sampled = sample(experiment, observer)?;
+    let grid = sampled.context.grid;
+    let comparison = compare(sampled.measure(), &grid, ALPHA, &|o| solution.reference(o, &grid));
+    Ok(summarise(experiment, &sampled, (&solution, fast.as_ref()), comparison))
 }
 
 /// The continuum theory of an experiment alone, in the same form: every estimate is null.
@@ -133,15 +62,8 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
     Ok(Summary {
         quantities,
         theory: Some(theory_summary(&solution, fast.as_ref())),
-        ..blank(experiment, run_summary(experiment, &plan, 0, 0, 0, 0.0))
+        ..blank(experiment, run_summary(experiment, &plan, None))
     })
-}
-
-/// Legs that ended in a candidate, over all groups.
-fn legs(context: &Context, groups: &[Group]) -> u64 {
-    let states = 0..context.model.network.states().len();
-    let of = |g: &Group| states.clone().map(|s| g.profile.visits(s).iter().sum::<u64>()).sum::<u64>();
-    groups.iter().map(of).sum()
 }
 
 fn numeric(error: impl std::fmt::Display) -> Error {
@@ -168,60 +90,13 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
     estimator::standard().iter().flat_map(|e| e.observables(&context)).collect()
 }
 
-/// What the ensemble has to do, the burn-in chosen if the file leaves it open.
-fn plan(experiment: &Experiment, context: &Context) -> Plan {
-    let run = &experiment.run;
-    let burn_in = match run.burn_in {
-        Some(Span::Legs(legs)) => legs as f64,
-        Some(Span::Duration(duration)) => duration,
-        // Never longer than the run itself: fast transitions make the relaxation time immense in legs, and
-        // their start is near the stationary law. A warning says so.
-        None => (BURN_IN * relaxation(experiment, context)).ceil().min(run.span.amount()),
-    };
-    Plan {
-        particles: run.particles,
-        groups: run.groups,
-        span: run.span,
-        burn_in,
-        rounds: run.rounds,
-        start: run.start,
-        seed: run.seed,
-    }
-}
-
-/// The relaxation time in the unit of the span: time, or legs of the state that makes most of them.
-fn relaxation(experiment: &Experiment, context: &Context) -> f64 {
-    let time = experiment.model.relaxation_time();
-    match experiment.run.span {
-        Span::Duration(_) => time,
-        Span::Legs(_) => {
-            let legs_per_time = |bin: usize| -> f64 {
-                let cell = context.grid.cells_per_bin * bin;
-                let p = experiment.model.local_equilibrium(context.grid.cell_middle(cell));
-                p.iter().zip(&context.dwell).map(|(p, dwell)| p / dwell[cell]).sum()
-            };
-            time * (0..context.grid.bins).map(legs_per_time).fold(0.0, f64::max)
-        }
-    }
-}
-
 fn summarise(
     experiment: &Experiment,
-    context: &Context,
-    plan: &Plan,
-    ensemble: &Ensemble<'_>,
+    sampled: &Sampled,
     (solution, fast): (&Stationary, Option<&FastLimit>),
     comparison: Comparison,
-    cautions: Vec<Caution>,
 ) -> Summary {
-    let groups = ensemble.groups();
-    let channels = 0..2 * context.model.network.edges().len();
-    let total = |counts: &[u64]| counts.iter().sum::<u64>();
-    let legs = legs(context, groups);
-    let transitions =
-        groups.iter().map(|g| channels.clone().map(|c| total(g.profile.passages(c))).sum::<u64>()).sum();
-    let time = groups.iter().map(|g| context.exposure(g)).sum();
-
+    let Sampled { context, plan, groups, .. } = sampled;
     let invariants = estimator::invariants(context, groups)
         .into_iter()
         .map(|c| Invariant { name: c.name.into(), holds: c.holds, detail: c.detail })
@@ -243,7 +118,7 @@ fn summarise(
             ),
         });
     }
-    for caution in cautions {
+    for caution in sampled.cautions.clone() {
         let Caution { seen, meaning, remedy } = caution;
         warnings.push(Warning { seen, meaning, remedy });
     }
@@ -277,7 +152,7 @@ fn summarise(
         comparison: Some(verdict),
         invariants,
         warnings,
-        ..blank(experiment, run_summary(experiment, plan, ensemble.rounds_done(), legs, transitions, time))
+        ..blank(experiment, run_summary(experiment, plan, Some(sampled)))
     }
 }
 
@@ -325,14 +200,8 @@ fn motility_conventions(experiment: &Experiment) -> Vec<String> {
     conventions
 }
 
-fn run_summary(
-    experiment: &Experiment,
-    plan: &Plan,
-    rounds_done: u64,
-    legs: u64,
-    transitions: u64,
-    particle_time: f64,
-) -> RunSummary {
+fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) -> RunSummary {
+    let rounds_done = sampled.map_or(0, |s| s.rounds_done);
     let (clock, legs_per_particle, duration) = match plan.span {
         Span::Legs(legs) => ("legs", Some(legs), None),
         Span::Duration(duration) => ("duration", None, Some(duration)),
@@ -349,9 +218,9 @@ fn run_summary(
         burn_in: plan.burn_in,
         rounds_planned: plan.rounds,
         rounds_done,
-        legs,
-        transitions,
-        particle_time,
+        legs: sampled.map_or(0, Sampled::legs),
+        transitions: sampled.map_or(0, Sampled::transitions),
+        particle_time: sampled.map_or(0.0, Sampled::particle_time),
     }
 }
 
@@ -389,24 +258,8 @@ fn quantity(experiment: &Experiment, observable: Observable, rows: Vec<Row>) -> 
     Quantity {
         observable,
         name: observable.name().into(),
-        of: label(experiment, observable),
+        of: experiment.label(observable),
         unit: observable.dimension_in(experiment.units),
         rows,
-    }
-}
-
-/// The state or directed transition that an observable belongs to, by name.
-pub fn label(experiment: &Experiment, observable: Observable) -> Option<String> {
-    use Observable::*;
-    let network = &experiment.model.network;
-    let state = |s: usize| network.states()[s].name.clone();
-    match observable {
-        StateDensity(s) | Population(s) | Current(s) | WindowCurrent(s) | MeanCurrent(s) => Some(state(s)),
-        TransitionRate(c) => {
-            let channel = network.channel(c);
-            let name = &experiment.transitions[channel.edge].name;
-            Some(format!("{name}: {} -> {}", state(channel.from), state(channel.to)))
-        }
-        _ => None,
     }
 }

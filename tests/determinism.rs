@@ -10,7 +10,8 @@ use soret::grid::Grid;
 use soret::kernel::Span;
 use soret::report::summary::Summary;
 use soret::report::{csv, json};
-use soret::simulation::{self, Observer, Progress};
+use soret::sampling::{Observer, Progress};
+use soret::simulation;
 
 /// 4 groups more than particles divide into, 7 rounds into which legs do not: the seams are uneven.
 fn experiment(run: &str, seed: u64) -> Experiment {

@@ -4,7 +4,7 @@ use super::signal::Signals;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use soret::ensemble::Control;
 use soret::report::format;
-use soret::simulation::{Observer, Progress};
+use soret::sampling::{Observer, Progress};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
 use crate::model::{Field, Model, RateLaw, Units};
+use crate::observable::Observable;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -324,6 +325,24 @@ impl Experiment {
             canonical["units"] = json!({ "temperature": "K", "energy": energy });
         }
         canonical
+    }
+
+    /// The state or directed transition that an observable belongs to, by name.
+    pub fn label(&self, observable: Observable) -> Option<String> {
+        use Observable::*;
+        let network = &self.model.network;
+        let state = |s: usize| network.states()[s].name.clone();
+        match observable {
+            StateDensity(s) | Population(s) | Current(s) | WindowCurrent(s) | MeanCurrent(s) => {
+                Some(state(s))
+            }
+            TransitionRate(c) => {
+                let channel = network.channel(c);
+                let name = &self.transitions[channel.edge].name;
+                Some(format!("{name}: {} -> {}", state(channel.from), state(channel.to)))
+            }
+            _ => None,
+        }
     }
 
     /// What a reader should know about the equations; what concerns a run is said by the run.

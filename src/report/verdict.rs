@@ -6,12 +6,11 @@ use crate::comparison::{Compared, Comparison};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
 use crate::observable::{Observable, Support};
-use crate::simulation::label;
 use crate::stats::Estimate;
 
 /// Puts a comparison into words.
 pub fn summarise(comparison: &Comparison, experiment: &Experiment, grid: &Grid) -> ComparisonSummary {
-    let name = |observable: Observable| match label(experiment, observable) {
+    let name = |observable: Observable| match experiment.label(observable) {
         Some(of) => format!("{} of {of}", words(observable)),
         None => words(observable).to_owned(),
     };
@@ -80,7 +79,7 @@ fn headline(compared: &Compared, experiment: &Experiment, critical_z: f64) -> Op
     let meaning = match observable {
         Soret => format!("soret {number}: {}", gather(estimate, sigmas)),
         MeanCurrent(_) => {
-            let state = label(experiment, observable)?;
+            let state = experiment.label(observable)?;
             format!("hidden current J_{state}: {number}, {}", from_zero(sigmas))
         }
         MeanHeatCurrent => format!("heat flux J_E: {number}, {}", from_zero(sigmas)),
