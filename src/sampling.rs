@@ -142,6 +142,7 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         span: run.span,
         burn_in,
         rounds: run.rounds,
+        times: Vec::new(),
         start: run.start,
         seed: run.seed,
     }

@@ -30,6 +30,7 @@ fn steps(model: &Model, grid: &Grid, dt: f64, steps: f64, seed: u64) -> Finished
         span: Span::Duration(steps * dt),
         burn_in: 8.0 * model.relaxation_time(),
         rounds: 1,
+        times: Vec::new(),
         start: Start::LocalEquilibrium,
         seed,
     };

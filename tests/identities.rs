@@ -138,7 +138,18 @@ fn group<K: Kernel>(
     }
     let (mut profile, crossings) = tally;
     profile.flush();
-    (Group { walkers, stream: advance, profile, opening, clock: 0.0, origin: Some(origin) }, crossings)
+    (
+        Group {
+            walkers,
+            stream: advance,
+            profile,
+            opening,
+            clock: 0.0,
+            origin: Some(origin),
+            snapshots: Vec::new(),
+        },
+        crossings,
+    )
 }
 
 fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
@@ -149,6 +160,7 @@ fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
         dwell: states.clone().map(|s| (0..grid.cells()).map(|c| kernel.dwell(s, c)).collect()).collect(),
         leg_law: states.map(|s| kernel.leg_law(s)).collect(),
         timed: false,
+        times: Vec::new(),
     }
 }
 

@@ -99,6 +99,7 @@ pub fn plan(runner: &dyn GroupRunner, model: &Model, grid: &Grid, timed: bool, s
         span: if timed { Span::Duration(size.legs as f64 / pace) } else { Span::Legs(size.legs) },
         burn_in: if timed { relaxation } else { (relaxation * pace).ceil() },
         rounds: 1,
+        times: Vec::new(),
         start: Start::LocalEquilibrium,
         seed: size.seed,
     }
