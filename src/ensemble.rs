@@ -13,8 +13,10 @@ use crate::kernel::{Caution, Kernel, KernelError, LegLaw, Span};
 use crate::model::{Boundary, Model};
 use crate::rng::{Purpose, Stream, stream};
 use crate::snapshot::Snapshot;
+use crate::trajectory::{PathSums, PathWeights, Paths};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a run does, as far as the ensemble is concerned.
@@ -77,6 +79,8 @@ pub struct Group {
     pub opening: Occupancy,
     /// What it looked like at the observation times; on a ring without any, at the end of every round.
     pub snapshots: Vec<Snapshot>,
+    /// What its trajectories have produced, where that is asked for.
+    pub paths: Option<PathSums>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -115,6 +119,17 @@ pub struct Runner<K> {
     pub model: Model,
     /// The grid of the tallies.
     pub grid: Grid,
+    /// What single trajectories are weighed with, if they are looked at.
+    pub trajectories: Option<Segments>,
+}
+
+/// How trajectories are cut, and what they are weighed with.
+#[derive(Clone, Debug)]
+pub struct Segments {
+    /// Duration of a segment; a round is cut into the nearest whole number of them.
+    pub duration: f64,
+    /// Logarithms of the densities.
+    pub weights: Arc<PathWeights>,
 }
 
 impl<K: Kernel + Send> Runner<K> {
@@ -140,6 +155,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             stream: stream(plan.seed, Purpose::Advance, group as u64),
             profile: Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid),
             snapshots: Vec::new(),
+            paths: None,
             clock: 0.0,
         }
     }
@@ -164,11 +180,28 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
     }
 
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
-        self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut group.profile)?;
-        group.profile.flush();
-        if let Some(time) = self.kernel.elapsed(span) {
-            group.clock += time * group.walkers.len() as f64;
+        let Group { walkers, stream, profile, paths, clock, .. } = group;
+        match (&self.trajectories, span) {
+            (Some(segments), Span::Duration(duration)) => {
+                let pieces = libm::round(duration / segments.duration).max(1.0);
+                let piece = Span::Duration(duration / pieces);
+                let edges = self.model.network.edges().len();
+                let mut tally = Paths::new(segments.weights.clone(), walkers.len(), edges);
+                let sums = paths.get_or_insert_default();
+                let elapsed = self.kernel.elapsed(piece).unwrap_or(0.0);
+                for _ in 0..pieces as u64 {
+                    tally.open(walkers);
+                    self.kernel.advance(walkers, piece, stream, &mut (&mut *profile, &mut tally))?;
+                    tally.close(walkers, elapsed, sums);
+                    *clock += elapsed * walkers.len() as f64;
+                }
+            }
+            _ => {
+                self.kernel.advance(walkers, span, stream, profile)?;
+                *clock += self.kernel.elapsed(span).unwrap_or(0.0) * walkers.len() as f64;
+            }
         }
+        group.profile.flush();
         Ok(())
     }
 

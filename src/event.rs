@@ -197,6 +197,21 @@ pub trait Tally {
 
 impl Tally for () {}
 
+impl<T: Tally> Tally for &mut T {
+    #[inline]
+    fn moves(&mut self, moves: &Moves<'_>) {
+        T::moves(self, moves);
+    }
+    #[inline]
+    fn transitions(&mut self, transitions: &Transitions<'_>) {
+        T::transitions(self, transitions);
+    }
+    #[inline]
+    fn kicks(&mut self, kicks: &Kicks<'_>) {
+        T::kicks(self, kicks);
+    }
+}
+
 impl<A: Tally, B: Tally> Tally for (A, B) {
     #[inline]
     fn moves(&mut self, moves: &Moves<'_>) {

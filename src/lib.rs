@@ -62,6 +62,7 @@
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
 //! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] steps |
 //! | [`snapshot`] | a group at one moment: where its walkers are, how far they have come |
+//! | [`trajectory`] | entropy and counts along single trajectories |
 //! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
 //! | [`theory`] | the deterministic reference, which never sees a random number |
 //! | [`observable`], [`grid`] | what can be measured, and where: shared by both sides |
@@ -91,3 +92,4 @@ pub mod simulation;
 pub mod snapshot;
 pub mod stats;
 pub mod theory;
+pub mod trajectory;

@@ -48,6 +48,25 @@ pub enum Observable {
     MeanTemperature,
     /// Entropy production `-sum (heat absorbed)/T` per unit time, in units of k_B. 1/time.
     EntropyProduction,
+    /// Entropy production per time of single trajectories, `ds_tot` of [`crate::trajectory`]. 1/time.
+    TrajectoryEntropyProduction,
+    /// Its diffusive part, `int sum_i J_i^2/(D_i P_i) dx`. 1/time.
+    DiffusiveEntropyProduction,
+    /// Its reactive part, `int sum_edges (net flux) ln(forward flux/backward flux) dx`. 1/time.
+    ReactiveEntropyProduction,
+    /// Mean of `exp(-ds_tot)` over segments; 1 by the integral fluctuation theorem. Dimensionless.
+    FluctuationTheorem,
+    /// Standard deviation of `ds_tot` over segments. Dimensionless.
+    EntropySpread,
+    /// Variance over mean of the passages along a directed channel in a segment. Dimensionless.
+    Fano(usize),
+    /// Net passages along an edge that closes a cycle of the network. 1/time.
+    CycleCurrent(usize),
+    /// Their variance over the size of their mean in a segment. Dimensionless.
+    CycleFano(usize),
+    /// `sigma t Var(N)/(2 <N>^2)` of the same net number `N` in a segment of duration t; at least 1 by the
+    /// thermodynamic uncertainty relation. Dimensionless.
+    UncertaintyProduct(usize),
     /// What is seen at one moment: at the observation time of this index.
     At(usize, Instant),
     /// What an underdamped particle would dissipate besides, in the overdamped limit with frictions:
@@ -110,6 +129,15 @@ impl Observable {
             | SoretWall
             | MeanTemperature
             | EntropyProduction
+            | TrajectoryEntropyProduction
+            | DiffusiveEntropyProduction
+            | ReactiveEntropyProduction
+            | FluctuationTheorem
+            | EntropySpread
+            | Fano(_)
+            | CycleCurrent(_)
+            | CycleFano(_)
+            | UncertaintyProduct(_)
             | KineticEntropyProduction => Support::Whole,
         }
     }
@@ -133,6 +161,15 @@ impl Observable {
             SoretWall => "soret_wall",
             MeanTemperature => "mean_temperature",
             EntropyProduction => "entropy_production",
+            TrajectoryEntropyProduction => "trajectory_entropy_production",
+            DiffusiveEntropyProduction => "diffusive_entropy_production",
+            ReactiveEntropyProduction => "reactive_entropy_production",
+            FluctuationTheorem => "fluctuation_theorem",
+            EntropySpread => "entropy_spread",
+            Fano(_) => "fano_factor",
+            CycleCurrent(_) => "cycle_current",
+            CycleFano(_) => "cycle_fano_factor",
+            UncertaintyProduct(_) => "uncertainty_product",
             At(_, what) => match what {
                 Instant::Density => "density_at",
                 Instant::StateDensity(_) => "state_density_at",
@@ -178,6 +215,11 @@ impl Observable {
             Current(_) | WindowCurrent(_) | MeanCurrent(_) | EntropyProduction | KineticEntropyProduction => {
                 "1/time"
             }
+            TrajectoryEntropyProduction
+            | DiffusiveEntropyProduction
+            | ReactiveEntropyProduction
+            | CycleCurrent(_) => "1/time",
+            FluctuationTheorem | EntropySpread | Fano(_) | CycleFano(_) | UncertaintyProduct(_) => "1",
             HeatCurrent | MeanHeatCurrent => "energy/time",
             HeatAbsorbed => "energy/(time length)",
             TransitionRate(_) => "1/(time length)",

@@ -125,7 +125,7 @@ fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
         return Ok(1.0 / dt);
     }
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
-    let dwell = registry::runner(experiment, &grid)?.dwell();
+    let dwell = registry::runner(experiment, &grid, None)?.dwell();
     let at = |bin: usize| -> f64 {
         let cell = grid.cells_per_bin * bin;
         let p = experiment.model.local_equilibrium(grid.cell_middle(cell));

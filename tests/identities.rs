@@ -147,6 +147,7 @@ fn group<K: Kernel>(
             clock: 0.0,
             origin: Some(origin),
             snapshots: Vec::new(),
+            paths: None,
         },
         crossings,
     )

@@ -117,7 +117,7 @@ fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: us
         // One-sided limits at the faces.
         let nudge = 1e-9 * h;
         let (lo, hi) = (over_w(grid.cell_face(c) + nudge), over_w(grid.cell_face(c + 1) - nudge));
-        let u = time / h / context.cell_mean(c, over_w);
+        let u = time / h / context.grid.cell_mean(c, over_w);
         let through = 0.5 * (faces[c] + faces[c + 1]) as f64;
         let drop = model.resistance(state, grid.cell_middle(c)) * through * h;
         // -(u_hi/w_hi - u_lo/w_lo) with u = mean -+ drop/2.

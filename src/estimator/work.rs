@@ -75,8 +75,8 @@ impl Work {
             let mut sum = 0.0;
             let mut faces = vec![0.0];
             for c in 0..cells {
-                sum +=
-                    context.cell_mean(c, |x| context.model.propulsion(state, x)) * context.grid.cell_width();
+                sum += context.grid.cell_mean(c, |x| context.model.propulsion(state, x))
+                    * context.grid.cell_width();
                 faces.push(sum);
             }
             faces

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
 use crate::model::{Field, Model, RateLaw, Units};
-use crate::observable::Observable;
+use crate::observable::{Instant, Observable};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -142,6 +142,19 @@ pub struct RunPlan {
 pub struct MeasurePlan {
     /// Number of reported bins.
     pub bins: usize,
+    /// Times at which all particles are looked at, increasing; without any, the run is averaged over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<f64>,
+    /// Thermodynamics of single trajectories, if it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trajectories: Option<Trajectories>,
+}
+
+/// Trajectory thermodynamics: heat, work and entropy of pieces of single trajectories.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Trajectories {
+    /// Duration of each piece.
+    pub segment: f64,
 }
 
 impl RunPlan {
@@ -178,7 +191,11 @@ impl Experiment {
             motion: Motion::Overdamped,
             method: Method::Exact {},
             run,
-            measure: MeasurePlan { bins: schema::DEFAULT_BINS as usize },
+            measure: MeasurePlan {
+                bins: schema::DEFAULT_BINS as usize,
+                times: Vec::new(),
+                trajectories: None,
+            },
             parameters: Vec::new(),
             temperature: model.temperature.describe().into(),
             units: Units::default(),
@@ -336,7 +353,17 @@ impl Experiment {
             StateDensity(s) | Population(s) | Current(s) | WindowCurrent(s) | MeanCurrent(s) => {
                 Some(state(s))
             }
-            TransitionRate(c) => {
+            At(t, what) => {
+                let time = self.measure.times.get(t).map(|t| format!("t = {t}"));
+                let of = match what {
+                    Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
+                    Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
+                    _ => None,
+                };
+                Some(of.into_iter().chain(time).collect::<Vec<_>>().join(", "))
+            }
+            CycleCurrent(e) | CycleFano(e) | UncertaintyProduct(e) => Some(self.transitions[e].name.clone()),
+            TransitionRate(c) | Fano(c) => {
                 let channel = network.channel(c);
                 let name = &self.transitions[channel.edge].name;
                 Some(format!("{name}: {} -> {}", state(channel.from), state(channel.to)))

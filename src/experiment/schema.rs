@@ -168,7 +168,7 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
     let run = file.required("run").and_then(|c| run(&c));
     let measure = match file.optional("measure") {
         Some(at) => measure(&at),
-        None => Some(MeasurePlan { bins: DEFAULT_BINS as usize }),
+        None => Some(MeasurePlan { bins: DEFAULT_BINS as usize, times: Vec::new(), trajectories: None }),
     };
     file.finish();
     Some(ExperimentFile {
@@ -631,7 +631,7 @@ fn measure(at: &Cursor<'_>) -> Option<MeasurePlan> {
     let mut object = at.object()?;
     let bins = object.or("bins", DEFAULT_BINS, |c| c.integer(2..=MOST_BINS));
     object.finish();
-    Some(MeasurePlan { bins: usize::try_from(bins?).ok()? })
+    Some(MeasurePlan { bins: usize::try_from(bins?).ok()?, times: Vec::new(), trajectories: None })
 }
 
 /// Notes every name that occurs twice.

@@ -62,7 +62,7 @@ pub fn exact(model: &Model, grid: &Grid) -> Box<dyn GroupRunner> {
 
 /// The runner of any kernel.
 pub fn pair<K: Kernel + Send + 'static>(kernel: K, model: &Model, grid: &Grid) -> Box<dyn GroupRunner> {
-    Box::new(Runner { kernel, model: model.clone(), grid: *grid })
+    Box::new(Runner { kernel, model: model.clone(), grid: *grid, trajectories: None })
 }
 
 /// How much work, in legs even where they are timed, so that both cost about the same.
