@@ -71,7 +71,7 @@ fn threads_do_not_change_a_bit() {
 /// All groups of an experiment after `spans`, each group written to text and read again before the spans
 /// whose index is in `pauses`.
 fn groups(experiment: &Experiment, grid: &Grid, spans: &[Span], pauses: &[usize]) -> Vec<Group> {
-    let runner = registry::runner(experiment, grid).expect("bounds");
+    let runner = registry::runner(experiment, grid, None).expect("bounds");
     let plan = soret::ensemble::Plan {
         particles: experiment.run.particles,
         groups: experiment.run.groups,
@@ -112,7 +112,7 @@ fn groups_put_on_paper_go_on_with_the_same_bits() {
     }
     // And so do the numbers made of them.
     let experiment = experiment(UNTIMED, 7);
-    let runner = registry::runner(&experiment, &grid).expect("bounds");
+    let runner = registry::runner(&experiment, &grid, None).expect("bounds");
     let context = Context::new(runner.as_ref(), &experiment.model, &grid, false);
     let numbers = |pauses: &[usize]| -> Vec<_> {
         let groups = groups(&experiment, &grid, &[Span::Legs(40); 4], pauses);
