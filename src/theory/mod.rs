@@ -36,6 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod displacement;
 mod element;
 pub mod fast_limit;
 pub mod functionals;
