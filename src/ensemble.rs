@@ -4,12 +4,12 @@
 //! tallies, all plain data. Groups are advanced by any number of threads and always read in order, so
 //! that results depend on the experiment file and the seed alone. They advance in **rounds** whose
 //! length depends on the file only; between rounds the caller sees the groups, may show an estimate and
-//! may end the run.
+//! may end the run. The burn-in before them is done in pieces, between which it may be given up.
 
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::kernel::start::{Start, start};
-use crate::kernel::{Caution, Kernel, KernelError, LegLaw, Span};
+use crate::kernel::{BLOCK, Caution, Kernel, KernelError, LegLaw, Span};
 use crate::model::{Boundary, Model};
 use crate::rng::{Purpose, Stream, stream};
 use crate::snapshot::Snapshot;
@@ -18,6 +18,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Untimed legs of a burn-in between two looks at whether it shall go on.
+const LEGS_BETWEEN_LOOKS: u64 = 10_000;
 
 /// What a run does, as far as the ensemble is concerned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +49,13 @@ impl Plan {
     pub fn walkers_in(&self, group: usize) -> usize {
         let (groups, group) = (self.groups as u64, group as u64);
         (self.particles / groups + u64::from(group < self.particles % groups)) as usize
+    }
+
+    /// Into how many pieces a timed burn-in is cut: none is longer than a round.
+    fn burn_in_pieces(&self) -> u64 {
+        let rounds = self.burn_in / self.span.amount() * self.rounds as f64;
+        // A span of nothing has no rounds to measure by.
+        if rounds.is_finite() { rounds.ceil().max(1.0) as u64 } else { 1 }
     }
 
     /// The part of the span that belongs to `round`. Legs differ by one at most between rounds.
@@ -90,11 +100,17 @@ pub struct Group {
 pub trait GroupRunner: Send + Sync {
     /// Makes group number `group`.
     fn begin(&self, plan: &Plan, group: usize) -> Group;
-    /// Advances without scoring.
+    /// Advances without scoring, in pieces: `after` is told the share that each was of the burn-in, and may
+    /// end it there.
     ///
     /// # Errors
     /// As the kernel's.
-    fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
+    fn burn_in(
+        &self,
+        plan: &Plan,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError>;
     /// Advances and scores.
     ///
     /// # Errors
@@ -140,6 +156,52 @@ impl<K: Kernel + Send> Runner<K> {
     fn keeps_origin(&self) -> bool {
         self.model.has_forces() || self.model.domain.walls == Boundary::Periodic
     }
+
+    /// Untimed legs, one block of walkers after the other. So does a kernel with all of them: the words of
+    /// the stream meet the same legs, and pieces of any length give the same bits.
+    fn burn_in_legs(
+        &self,
+        legs: u64,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError> {
+        let Group { walkers, stream, .. } = group;
+        let all = walkers.len() as f64;
+        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+            let mut block = Walkers::new(position.to_vec(), state.to_vec());
+            let mut left = legs;
+            while left > 0 {
+                let piece = left.min(LEGS_BETWEEN_LOOKS);
+                self.kernel.advance(&mut block, Span::Legs(piece), stream, &mut ())?;
+                left -= piece;
+                if after(piece as f64 / legs as f64 * block.len() as f64 / all) == Control::Stop {
+                    return Ok(());
+                }
+            }
+            position.copy_from_slice(&block.position);
+            state.copy_from_slice(&block.state);
+        }
+        Ok(())
+    }
+
+    /// A physical duration. Cutting a leg in two takes other words, so that the pieces must follow from the
+    /// file.
+    fn burn_in_time(
+        &self,
+        duration: f64,
+        pieces: u64,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError> {
+        let piece = Span::Duration(duration / pieces as f64);
+        for _ in 0..pieces {
+            self.kernel.advance(&mut group.walkers, piece, &mut group.stream, &mut ())?;
+            if after(1.0 / pieces as f64) == Control::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<K: Kernel + Send> GroupRunner for Runner<K> {
@@ -169,8 +231,16 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         group.snapshots.push(Snapshot::of(&group.walkers, origin, ring, states, &self.grid));
     }
 
-    fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
-        self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut ())?;
+    fn burn_in(
+        &self,
+        plan: &Plan,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError> {
+        match plan.span {
+            Span::Legs(_) => self.burn_in_legs(plan.burn_in as u64, group, after)?,
+            Span::Duration(_) => self.burn_in_time(plan.burn_in, plan.burn_in_pieces(), group, after)?,
+        }
         group.opening = self.occupancy(&group.walkers);
         group.walkers.laps.fill(0);
         if let Some(origin) = &mut group.origin {
@@ -252,8 +322,8 @@ impl<'a> Ensemble<'a> {
         Self::begin_unless(runner, plan, tick, &|| false)
     }
 
-    /// The same, unless `stop` says so: it is asked before each group burns in, and once it has said yes
-    /// nothing more is done here or in [`Ensemble::run`].
+    /// The same, unless `stop` says so: it is asked before each group burns in and again and again while it
+    /// does, and once it has said yes nothing more is done here or in [`Ensemble::run`].
     ///
     /// # Errors
     /// As [`Ensemble::begin`].
@@ -264,22 +334,25 @@ impl<'a> Ensemble<'a> {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Self, KernelError> {
         let stopped = AtomicBool::new(false);
-        let burn_in = match plan.span {
-            Span::Legs(_) => Span::Legs(plan.burn_in as u64),
-            Span::Duration(_) => Span::Duration(plan.burn_in),
-        };
         let share = plan.burn_in / plan.total() / plan.groups as f64;
         let groups: Vec<Result<Group, KernelError>> = (0..plan.groups)
             .into_par_iter()
             .with_max_len(1)
             .map(|g| {
                 let mut group = runner.begin(plan, g);
-                if stop() {
+                let ask = || {
+                    if !stop() {
+                        return Control::Continue;
+                    }
                     stopped.store(true, Ordering::Relaxed);
-                } else if plan.burn_in > 0.0 {
-                    runner.burn_in(&mut group, burn_in)?;
+                    Control::Stop
+                };
+                if ask() == Control::Continue && plan.burn_in > 0.0 {
+                    runner.burn_in(plan, &mut group, &mut |part| {
+                        tick(share * part);
+                        ask()
+                    })?;
                 }
-                tick(share);
                 Ok(group)
             })
             .collect();
@@ -308,11 +381,7 @@ impl<'a> Ensemble<'a> {
 
     fn round(&mut self, tick: &(dyn Fn(f64) + Sync)) -> Result<(), KernelError> {
         let span = self.plan.piece(self.rounds_done);
-        let done = match span {
-            Span::Legs(legs) => legs as f64,
-            Span::Duration(duration) => duration,
-        };
-        let share = done / self.plan.total() / self.plan.groups as f64;
+        let share = span.amount() / self.plan.total() / self.plan.groups as f64;
         let (runner, plan) = (self.runner, &self.plan);
         let results: Vec<Result<(), KernelError>> = self
             .groups
@@ -354,10 +423,6 @@ impl<'a> Ensemble<'a> {
 impl Plan {
     /// Length of the run with its burn-in, in the unit of the span.
     fn total(&self) -> f64 {
-        self.burn_in
-            + match self.span {
-                Span::Legs(legs) => legs as f64,
-                Span::Duration(duration) => duration,
-            }
+        self.burn_in + self.span.amount()
     }
 }

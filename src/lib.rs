@@ -24,7 +24,7 @@
 //! let soret = summary.quantities.iter().find(|q| q.observable == Observable::Soret).unwrap();
 //! let (estimate, theory) = (soret.rows[0].estimate.estimate().unwrap(), soret.rows[0].theory.unwrap());
 //! println!("soret {} ± {}, theory {theory}", estimate.value, estimate.std_error);
-//! assert!(summary.comparison.unwrap().agrees);
+//! assert_eq!(summary.comparison.unwrap().agrees, Some(true));
 //! # assert!((estimate.value - theory).abs() < 6.0 * estimate.std_error);
 //! # Ok::<(), soret::error::Error>(())
 //! ```
@@ -44,7 +44,7 @@
 //! let summary = simulation::run(&experiment, &())?;
 //! let soret = summary.quantities.iter().find(|q| q.observable == Observable::Soret).unwrap();
 //! println!("{:?}, theory {:?}", soret.rows[0].estimate, soret.rows[0].theory);
-//! assert!(summary.comparison.unwrap().agrees);
+//! assert_eq!(summary.comparison.unwrap().agrees, Some(true));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

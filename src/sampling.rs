@@ -25,7 +25,8 @@ pub trait Observer {
         Self: Sync;
     /// A round is done.
     fn after_round(&self, progress: &Progress) -> Control;
-    /// Whether to give up during the burn-in, when there is nothing to show yet. Called from any thread.
+    /// Whether to give up during the burn-in, when there is nothing to show yet. Called from any thread, many
+    /// times while it lasts.
     fn gives_up(&self) -> bool {
         false
     }

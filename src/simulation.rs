@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::estimator::{self, Context};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
-use crate::kernel::{Caution, Span};
+use crate::kernel::Span;
 use crate::model::Motility;
 use crate::observable::Observable;
 use crate::report::summary::{
@@ -120,10 +120,7 @@ fn summarise(
             ),
         });
     }
-    for caution in sampled.cautions.clone() {
-        let Caution { seen, meaning, remedy } = caution;
-        warnings.push(Warning { seen, meaning, remedy });
-    }
+    warnings.extend(sampled.cautions.iter().cloned().map(Warning::from));
     if !solution.is_converged() {
         warnings.push(Warning {
             seen: format!("the continuum solution is known to {:.0e} only", solution.error_estimate()),
@@ -132,7 +129,7 @@ fn summarise(
         });
     }
 
-    let verdict = verdict::summarise(&comparison, experiment, &context.grid);
+    let verdict = verdict::summarise(&comparison, sampled.rounds_done, experiment, &context.grid);
     let quantities = comparison
         .compared
         .iter()

@@ -8,7 +8,11 @@ use tempfile::TempDir;
 
 fn mc(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mc"));
-    command.args(arguments).current_dir(folder).env_remove("NO_COLOR").output().unwrap()
+    // Away from the settings of whoever runs the tests.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS", "RAYON_NUM_THREADS"] {
+        command.env_remove(name);
+    }
+    command.args(arguments).current_dir(folder).output().unwrap()
 }
 
 /// Standard output of a command that must succeed.
@@ -74,6 +78,27 @@ fn check_forecasts_a_run() {
     );
     assert!(page.contains("none: the temperature is uniform"), "{page}");
     assert!(page.contains("warning: the ratio of the diffusivities"), "{page}");
+    assert!(page.starts_with("two: no mistakes, but 1 warning\n"), "{page}");
+}
+
+#[test]
+fn check_repeats_what_the_method_says_about_itself() {
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("two.json"), answer(place.path(), &["init"])).unwrap();
+    let with_step = |dt: &str, more: &[&str]| {
+        let method = format!("method={{\"euler_maruyama\": {{\"dt\": {dt}}}}}");
+        let run = "run={\"particles\": 64, \"duration\": 2000}";
+        let arguments = ["check", "two.json", "--quick", "--set", &method, "--set", run];
+        answer(place.path(), &[&arguments[..], more].concat())
+    };
+    assert!(with_step("0.001", &[]).starts_with("two: no mistakes\n"));
+    let page = with_step("20", &[]);
+    assert!(
+        page.starts_with("two: no mistakes, but ") && page.contains("warning: the fastest rate times dt"),
+        "{page}"
+    );
+    let json: Value = serde_json::from_str(&with_step("20", &["--json"])).unwrap();
+    assert!(json["warnings"][0]["seen"].as_str().unwrap().starts_with("the fastest rate times dt"), "{json}");
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
                 p_value: 0.41,
                 agrees: true,
             }],
-            agrees: true,
+            agrees: Some(true),
             sentences: vec![
                 "particles gather on the cold side: soret 1.061(5), 236 standard errors from zero, agrees with the continuum, z = 0.6".into(),
                 "hidden current J_excited: -1.190(5)e-4, 225 standard errors from zero, agrees with the continuum, z = 0.6".into(),
@@ -554,6 +554,19 @@ fn any_scale_can_be_reported() {
         assert!(page.lines().all(|line| width(line) <= 80), "{page}");
         assert!(page.lines().count() <= terminal::LINES, "{page}");
     }
+}
+
+#[test]
+fn where_nothing_was_compared_the_page_gives_no_verdict() {
+    let mut summary = fake(2, Kind::Compared);
+    assert!(terminal::page(&summary, 80, false).contains("AGREES with theory"));
+    let comparison = summary.comparison.as_mut().expect("comparison");
+    comparison.agrees = None;
+    comparison.comparisons = 0;
+    comparison.sentences = vec!["nothing was compared with theory: because".into()];
+    let page = terminal::page(&summary, 80, false);
+    assert!(page.contains("NO VERDICT\n- nothing was compared with theory: because\n"), "{page}");
+    assert!(!page.contains("AGREES"), "{page}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
 
 /// Walkers advanced side by side, so that the latency of one hides behind the others.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Most channels that may lead out of one state.
 pub const MOST_EXITS: usize = 64;
