@@ -13,6 +13,7 @@ mod invariants;
 mod soret;
 
 pub use currents::Currents;
+pub(crate) use currents::passages;
 pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
@@ -56,7 +57,7 @@ impl Context {
         Context { model: model.clone(), grid: *grid, dwell, leg_law, timed }
     }
 
-    fn states(&self) -> usize {
+    pub(crate) fn states(&self) -> usize {
         self.model.network.states().len()
     }
 
@@ -70,7 +71,7 @@ impl Context {
     }
 
     /// Time spent by a group in each cell in `state`.
-    fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
+    pub(crate) fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
         group.profile.visits(state).iter().zip(&self.dwell[state]).map(|(v, dwell)| *v as f64 * dwell)
     }
 
