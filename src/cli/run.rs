@@ -49,8 +49,9 @@ pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     if !arguments.quiet {
         out.say(&format!("written to {}", path.display()));
     }
-    let agrees =
-        summary.comparison.as_ref().is_none_or(|c| c.agrees) && summary.invariants.iter().all(|i| i.holds);
+    let agrees = summary.comparison.as_ref().is_none_or(|c| c.agrees)
+        && summary.checks.as_ref().is_none_or(|c| c.passes)
+        && summary.invariants.iter().all(|i| i.holds);
     Ok(match signals.received() {
         Some(signal) if !summary.run.complete => Status::Stopped { signal },
         _ if !agrees => Status::Disagrees,

@@ -190,7 +190,16 @@ impl Tested {
             [one] => {
                 let t = one.value / one.std_error();
                 let both = t_two_sided(t, one.dof());
-                (t, if !one_sided { both } else if t < 0.0 { 0.5 * both } else { 1.0 - 0.5 * both })
+                (
+                    t,
+                    if !one_sided {
+                        both
+                    } else if t < 0.0 {
+                        0.5 * both
+                    } else {
+                        1.0 - 0.5 * both
+                    },
+                )
             }
             several => {
                 let test = hotelling(several, &vec![0.0; several.len()])?;

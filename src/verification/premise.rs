@@ -33,8 +33,7 @@ pub(super) fn one_shape(model: &Model) -> Result<(), String> {
         return Ok(());
     }
     let states = model.network.states();
-    let uneven =
-        |s: &usize| !same_everywhere(model, |x| model.diffusivity(*s, x) / model.diffusivity(0, x));
+    let uneven = |s: &usize| !same_everywhere(model, |x| model.diffusivity(*s, x) / model.diffusivity(0, x));
     match (1..states.len()).find(uneven) {
         None => Ok(()),
         Some(s) => Err(format!(
