@@ -120,10 +120,11 @@ fn check_comparison(comparison: &ComparisonSummary) -> Result<(), ReportError> {
 fn check_question(question: &Question) -> Result<(), ReportError> {
     let Question { name, law: _, expected: _, effect: _, evidence } = question;
     match evidence {
-        Evidence::Contrasts { sums, scale, blind: _ } => sums
+        Evidence::Contrasts { sums, scale, grain, blind: _ } => sums
             .iter()
             .flatten()
             .chain(scale)
+            .chain(grain)
             .try_for_each(|n| number(*n, || format!("contrasts of: {name}"))),
         Evidence::Exact { .. } | Evidence::Missing { .. } => Ok(()),
     }

@@ -84,7 +84,8 @@ pub fn f_quantile(p: f64, d1: f64, d2: f64) -> f64 {
 pub fn noncentral_f_survival(f: f64, d1: f64, d2: f64, lambda: f64) -> f64 {
     let x = d2 / (d2 + d1 * f);
     let half = 0.5 * lambda;
-    let reach = 12.0 * libm::sqrt(half) + 60.0;
+    // Weights beyond ten standard deviations and thirty do not count.
+    let reach = 10.0 * libm::sqrt(half) + 30.0;
     let first = (half - reach).max(0.0) as u64;
     let term = |j: u64| {
         let j = j as f64;
@@ -113,7 +114,7 @@ fn root(f: impl Fn(f64) -> f64) -> f64 {
     while f(high) > 0.0 && high < 1e12 {
         high *= 2.0;
     }
-    for _ in 0..80 {
+    while high - low > 1e-10 * high {
         let middle = 0.5 * (low + high);
         if f(middle) > 0.0 { low = middle } else { high = middle }
     }

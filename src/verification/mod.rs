@@ -65,6 +65,9 @@ pub enum Evidence {
         sums: Vec<Vec<f64>>,
         /// Per group, the scale that all contrasts share; positive in sum.
         scale: Vec<f64>,
+        /// What a single event adds to a sum, where sums are counts less their expectation: groups must differ by
+        /// several events before their law is normal.
+        grain: Option<f64>,
         /// Why contrasts near zero would prove nothing.
         blind: Option<String>,
     },
@@ -148,9 +151,10 @@ pub fn questions(context: &Context, groups: &[Group]) -> Vec<Question> {
 pub fn judge(questions: &[Question], alpha: f64) -> Verification {
     let tested: Vec<Option<Tested>> = questions.iter().map(Tested::of).collect();
     let tests = tested.iter().flatten().count();
-    let critical_p = alpha / tests.max(1) as f64;
-    let checks: Vec<Check> =
-        questions.iter().zip(&tested).map(|(question, tested)| question.judged(tested, critical_p)).collect();
+    let mut limits = Limits { critical_p: alpha / tests.max(1) as f64, noncentrality: Vec::new() };
+    let judged = questions.iter().zip(&tested).map(|(question, test)| question.judged(test, &mut limits));
+    let checks: Vec<Check> = judged.collect();
+    let critical_p = limits.critical_p;
     let passes = checks.iter().all(|c| c.verdict != Verdict::Fails);
     Verification { alpha, tests, critical_p, passes, checks }
 }
@@ -160,6 +164,44 @@ impl Verification {
     pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(move |c| c.verdict == verdict)
     }
+}
+
+/// What every test is held against.
+struct Limits {
+    critical_p: f64,
+    /// Noncentrality that is seen with [`POWER`], per number of contrasts and of degrees of freedom left.
+    noncentrality: Vec<([f64; 2], f64)>,
+}
+
+impl Limits {
+    fn noncentrality(&mut self, contrasts: f64, rest: f64) -> f64 {
+        let key = [contrasts, rest];
+        if let Some((_, lambda)) = self.noncentrality.iter().find(|(k, _)| *k == key) {
+            return *lambda;
+        }
+        let lambda = detectable_noncentrality(self.critical_p, POWER, contrasts, rest);
+        self.noncentrality.push((key, lambda));
+        lambda
+    }
+}
+
+/// Variance of the counts of a group below which it is not taken as normal: that of so many events.
+const FEWEST_EVENTS: f64 = 10.0;
+
+/// Sums of counts with too little chance in them for a test: the largest in all groups, in events, and what it may
+/// be, ten standard deviations of the most that is called too little. `None` where there is chance enough.
+fn too_certain(sums: &[Vec<f64>], grain: Option<f64>) -> Option<(f64, f64)> {
+    let grain = grain.filter(|g| *g > 0.0)?;
+    let groups = sums.len() as f64;
+    let contrasts = 0..sums.first()?.len();
+    let total = |k: usize| sums.iter().map(|s| s[k]).sum::<f64>();
+    let variance = |k: usize| {
+        let mean = total(k) / groups;
+        sums.iter().map(|s| (s[k] - mean) * (s[k] - mean)).sum::<f64>() / (groups - 1.0)
+    };
+    let quiet = contrasts.clone().any(|k| variance(k) < FEWEST_EVENTS * grain * grain);
+    let largest = contrasts.map(|k| total(k).abs()).fold(0.0, f64::max) / grain;
+    quiet.then(|| (largest, 10.0 * libm::sqrt(FEWEST_EVENTS * groups)))
 }
 
 /// Contrasts that do not depend on each other, and their test.
@@ -173,9 +215,12 @@ struct Tested {
 impl Tested {
     /// `None` where there is nothing to test.
     fn of(question: &Question) -> Option<Self> {
-        let Evidence::Contrasts { sums, scale, .. } = &question.evidence else {
+        let Evidence::Contrasts { sums, scale, grain, .. } = &question.evidence else {
             return None;
         };
+        if too_certain(sums, *grain).is_some() {
+            return None;
+        }
         let contrasts = sums.first()?.len();
         let rows: Vec<Vec<f64>> =
             sums.iter().zip(scale).map(|(s, d)| s.iter().chain([d]).copied().collect()).collect();
@@ -209,31 +254,36 @@ impl Tested {
         Some(Tested { samples: kept, statistic, p_value, one_sided })
     }
 
-    /// The smallest size that any one contrast must have to be seen at `critical_p` with [`POWER`].
-    fn smallest_effect(&self, critical_p: f64) -> f64 {
+    /// The smallest size that any one contrast must have to be seen with [`POWER`].
+    fn smallest_effect(&self, limits: &mut Limits) -> f64 {
         let dof = self.samples[0].dof();
         if self.one_sided {
-            let reach = t_quantile(1.0 - 2.0 * critical_p, dof) + t_quantile(2.0 * POWER - 1.0, dof);
+            let reach = t_quantile(1.0 - 2.0 * limits.critical_p, dof) + t_quantile(2.0 * POWER - 1.0, dof);
             return reach * self.samples[0].std_error();
         }
         let contrasts = self.samples.len() as f64;
-        let lambda = detectable_noncentrality(critical_p, POWER, contrasts, dof + 1.0 - contrasts);
+        let lambda = limits.noncentrality(contrasts, dof + 1.0 - contrasts);
         single_effects(&self.samples, lambda).into_iter().fold(0.0, f64::max)
     }
 }
 
 impl Question {
-    fn judged(&self, tested: &Option<Tested>, critical_p: f64) -> Check {
+    fn judged(&self, tested: &Option<Tested>, limits: &mut Limits) -> Check {
         let (verdict, words) = match (&self.evidence, tested) {
             (Evidence::Missing { reason }, _) => (Verdict::NotApplicable, reason.clone()),
             (Evidence::Exact { holds, found }, _) => {
                 (if *holds { Verdict::Holds } else { Verdict::Fails }, format!("exact: {found}"))
             }
-            (Evidence::Contrasts { .. }, None) => {
-                (Verdict::NotApplicable, "too little was scored, or groups differ in nothing".into())
-            }
+            (Evidence::Contrasts { sums, grain, .. }, None) => match too_certain(sums, *grain) {
+                Some((largest, room)) => {
+                    let words =
+                        format!("almost nothing was left to chance: off by {largest:.1} events in all");
+                    (if largest <= room { Verdict::Holds } else { Verdict::Fails }, words)
+                }
+                None => (Verdict::NotApplicable, "too little was scored, or groups differ in nothing".into()),
+            },
             (Evidence::Contrasts { blind, .. }, Some(test)) => {
-                let beyond = test.p_value < critical_p;
+                let beyond = test.p_value < limits.critical_p;
                 match (self.expected, blind) {
                     (Expected::Anything, _) if beyond => (Verdict::Seen, String::new()),
                     (Expected::Anything, _) => (Verdict::NotSeen, String::new()),
@@ -252,7 +302,7 @@ impl Question {
             contrasts: tested.as_ref().map_or(0, |t| t.samples.len()),
             statistic: tested.as_ref().map(|t| t.statistic),
             p_value: tested.as_ref().map(|t| t.p_value),
-            smallest_effect: tested.as_ref().map(|t| t.smallest_effect(critical_p)),
+            smallest_effect: tested.as_ref().map(|t| t.smallest_effect(limits)),
             effect: self.effect.clone(),
             words,
         }

@@ -128,7 +128,18 @@ impl<'a> Interview<'a> {
         Evidence::Contrasts {
             sums: self.seen.iter().map(|seen| contrasts.iter().map(|c| c(seen)).collect()).collect(),
             scale: self.seen.iter().map(scale).collect(),
+            grain: None,
             blind: None,
+        }
+    }
+
+    /// The same for counts less their expectation, an event being worth `grain`.
+    fn counts(&self, contrasts: &[Contrast<'_>], scale: impl Fn(&Seen<'_>) -> f64, event: f64) -> Evidence {
+        match self.contrasts(contrasts, scale) {
+            Evidence::Contrasts { sums, scale, blind, .. } => {
+                Evidence::Contrasts { sums, scale, grain: Some(event), blind }
+            }
+            other => other,
         }
     }
 
@@ -223,7 +234,7 @@ impl<'a> Interview<'a> {
                     Box::new(difference) as Contrast<'_>
                 })
                 .collect();
-            self.contrasts(&each, |seen| seen.time(channel.from, &rate))
+            self.counts(&each, |seen| seen.time(channel.from, &rate), 1.0)
         };
         Question {
             name: format!("rate of {}", self.channel_name(channel)),
@@ -302,7 +313,10 @@ impl<'a> Interview<'a> {
                         Box::new(difference) as Contrast<'_>
                     })
                     .collect();
-                self.contrasts(&each, |seen| seen.exposure)
+                let middle = 0.5 * self.context.grid.length;
+                let heats = model.network.channels().filter_map(|c| model.exchange(c, middle));
+                let largest = heats.map(|e| e.heat.abs()).fold(0.0, f64::max);
+                self.counts(&each, |seen| seen.exposure, largest / self.context.grid.length)
             },
         );
         Question {
