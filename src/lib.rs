@@ -58,6 +58,7 @@
 //! | [`sampling`] | the run itself: from an experiment to groups with their tallies, without any theory |
 //! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
 //! | [`comparison`] | measured against theory, entry by entry and jointly |
+//! | [`verification`] | identities that trajectories must obey, asked without any theory solved |
 //! | [`estimator`] | from tallies to values with standard errors |
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
 //! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] steps |
@@ -93,3 +94,4 @@ pub mod snapshot;
 pub mod stats;
 pub mod theory;
 pub mod trajectory;
+pub mod verification;

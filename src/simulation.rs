@@ -16,6 +16,7 @@ use crate::report::verdict;
 use crate::sampling::{BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample};
 use crate::stats::Outcome;
 use crate::theory::{self, FastLimit, Stationary};
+use crate::verification;
 
 /// Runs an experiment on the current rayon thread pool and compares it with the continuum theory of the
 /// same file. The summary is a function of the experiment alone, whatever the number of threads.
@@ -145,10 +146,13 @@ fn summarise(
             quantity(experiment, observable, limit.into_iter().enumerate().map(row).collect())
         })
         .collect();
+    let questions = verification::questions(context, groups);
     Summary {
         quantities,
         theory: Some(theory_summary(solution, fast)),
         comparison: Some(verdict),
+        checks: Some(verification::judge(&questions, verification::ALPHA)),
+        questions,
         invariants,
         warnings,
         ..blank(experiment, run_summary(experiment, plan, Some(sampled)))
@@ -177,6 +181,8 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         quantities: Vec::new(),
         theory: None,
         comparison: None,
+        checks: None,
+        questions: Vec::new(),
         invariants: Vec::new(),
         warnings: experiment.warnings().to_vec(),
     }

@@ -185,6 +185,8 @@ fn fake(states: usize, kind: Kind) -> Summary {
                 "hidden current J_excited: -1.190(5)e-4, 225 standard errors from zero, agrees with the continuum, z = 0.6".into(),
             ],
         }),
+        checks: None,
+        questions: Vec::new(),
         invariants: vec![
             Invariant { name: "sum of currents".into(), holds: true, detail: "0 of 49 faces differ".into() },
             Invariant { name: "first law".into(), holds: true, detail: "0 of 50 bins differ".into() },

@@ -14,7 +14,7 @@ use std::path::PathBuf;
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done, 1 failed at run time, 2 usage, 3 mistakes in the experiment file, 4 simulation and \
-                  theory disagree, 130 or 143 ended early by a signal.\n\nFirst steps: mc run experiments/two_state.json"
+                  theory disagree or a check fails, 130 or 143 ended early by a signal.\n\nFirst steps: mc run experiments/two_state.json"
 )]
 pub struct Arguments {
     /// Colour in what is printed.
@@ -63,6 +63,13 @@ pub enum Command {
     Run(Run),
     /// Solve the continuum theory of an experiment, without any particle
     Theory(Theory),
+    /// Check hidden currents and sum rules of a run from its trajectories alone
+    #[command(long_about = "Check hidden currents and sum rules of a run from its trajectories alone.\n\n\
+        Asks what was counted whether it obeys the equations that it was made from: currents against densities, counts \
+        against rates, heat against energies, sum rules, the stationary equation, and at uniform temperature that nothing \
+        flows. Each check tells its p-value and the smallest fault that it would have seen. An experiment file is run, \
+        nothing is written; of a run folder what was measured there is judged again.")]
+    Verify(Verify),
     /// Look for mistakes in an experiment file, and forecast what its run would cost
     Check(Check),
     /// Write an example to begin with
@@ -122,6 +129,29 @@ pub struct Theory {
     /// Print the summary as JSON, and nothing else, on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `mc verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Experiment file, or - for standard input, or the folder of a run
+    #[arg(value_name = "FILE|RUN")]
+    pub path: PathBuf,
+    /// Changes of the file.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
+    pub set: Vec<Setting>,
+    /// Seed, instead of the one in the file
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads [default: all cores]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print the checks as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Arguments of `mc check`.

@@ -10,6 +10,7 @@ mod schema;
 mod signal;
 mod terminal;
 mod theory;
+mod verify;
 
 pub use arguments::{Arguments, Command};
 pub use check::check;
@@ -19,6 +20,7 @@ pub use run::run;
 pub use schema::schema;
 pub use terminal::Terminal;
 pub use theory::theory;
+pub use verify::verify;
 
 use soret::error::Error;
 use soret::report::ReportError;

@@ -51,6 +51,7 @@ pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     }
     // Where nothing was compared nothing disagrees; the page says so.
     let disagrees = summary.comparison.as_ref().is_some_and(|c| c.agrees == Some(false))
+        || summary.checks.as_ref().is_some_and(|c| !c.passes)
         || summary.invariants.iter().any(|i| !i.holds);
     Ok(match signals.received() {
         Some(signal) if !summary.run.complete => Status::Stopped { signal },

@@ -22,7 +22,7 @@ pub struct Currents;
 /// Net passages in `state` through every cell face, from the left wall (first entry, zero by
 /// construction) to the right wall (last entry, zero if every event was counted). On a ring first and last
 /// face are the same, `x = 0`.
-pub(super) fn passages(context: &Context, group: &Group, closing: &Occupancy, state: usize) -> Vec<i64> {
+pub(crate) fn passages(context: &Context, group: &Group, closing: &Occupancy, state: usize) -> Vec<i64> {
     let cells = context.grid.cells();
     let mut into = vec![0i64; cells];
     for channel in context.model.network.channels() {

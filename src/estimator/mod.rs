@@ -16,12 +16,14 @@ mod trajectories;
 mod work;
 
 pub use currents::Currents;
+pub(crate) use currents::passages;
 pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
 pub use snapshots::Snapshots;
 pub use soret::Soret;
 pub use trajectories::Trajectories;
+pub(crate) use work::heat_absorbed;
 
 use crate::ensemble::{Group, GroupRunner};
 use crate::grid::Grid;
@@ -63,7 +65,7 @@ impl Context {
         Context { model: model.clone(), grid: *grid, dwell, leg_law, timed, times: Vec::new() }
     }
 
-    fn states(&self) -> usize {
+    pub(crate) fn states(&self) -> usize {
         self.model.network.states().len()
     }
 
@@ -77,7 +79,7 @@ impl Context {
     }
 
     /// Time spent by a group in each cell in `state`.
-    fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
+    pub(crate) fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
         group.profile.visits(state).iter().zip(&self.dwell[state]).map(|(v, dwell)| *v as f64 * dwell)
     }
 

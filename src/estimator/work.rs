@@ -16,7 +16,7 @@ use crate::ensemble::Group;
 use crate::event::{Occupancy, Walkers};
 
 /// Heat absorbed in each cell, by transitions and by moves.
-pub(super) fn heat_absorbed(context: &Context, group: &Group) -> Vec<f64> {
+pub(crate) fn heat_absorbed(context: &Context, group: &Group) -> Vec<f64> {
     let mut heat = group.profile.heat().to_vec();
     let (Some(origin), true) = (&group.origin, context.model.has_forces()) else {
         return heat;

@@ -40,7 +40,7 @@ const UNIT_WIDTH: usize = 20;
 
 /// Meanings that colour underlines; the words carry them too.
 #[derive(Clone, Copy)]
-enum Ink {
+pub(super) enum Ink {
     Bold,
     Dim,
     Good,
@@ -57,6 +57,11 @@ impl Ink {
             Self::Bad => "31",
             Self::Caution => "33",
         }
+    }
+
+    /// The text in this ink, if there is to be any.
+    pub(super) fn paint(self, text: &str, color: bool) -> String {
+        if color { format!("\u{1b}[{}m{text}\u{1b}[0m", self.code()) } else { text.into() }
     }
 }
 
@@ -291,6 +296,13 @@ impl Page {
                 lines.push(self.ink(Ink::Dim, "... the rest in summary.json"));
             }
         }
+        if let Some(checks) = summary.checks.as_ref().filter(|_| simulated) {
+            let ink = if checks.passes { Ink::Good } else { Ink::Bad };
+            let text = super::checks::headline(checks);
+            lines.extend(
+                wrap(&text, self.width, "", "  ").into_iter().take(3).map(|line| self.ink(ink, &line)),
+            );
+        }
         if simulated && !summary.invariants.is_empty() {
             lines.extend(self.invariants(summary));
         }
@@ -333,7 +345,7 @@ impl Page {
     }
 
     fn ink(&self, ink: Ink, text: &str) -> String {
-        if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code()) } else { text.into() }
+        ink.paint(text, self.color)
     }
 }
 
@@ -426,7 +438,7 @@ fn blocks(series: &[f64], low: f64, high: f64) -> String {
 
 /// The text on lines of at most `width` columns, the first after `first`, the others after `rest`. A
 /// relation such as `z = 1.2` is not torn apart.
-fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;
