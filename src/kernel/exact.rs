@@ -44,12 +44,11 @@ pub struct Exact {
     variable_clock: bool,
     /// Scale of the Laplace law in position units, times `2^-shift`.
     scale: Vec<f64>,
-    /// `sqrt(2 D)` in the same units, and the physical rate of candidates; zero where the clock varies.
-    diffusion: Vec<f64>,
-    timed_rate: Vec<f64>,
+    /// Mean time between candidates, zero where the clock varies; `sqrt(2 D)` times its root, in units twice
+    /// as large.
+    wait: Vec<f64>,
+    reach: Vec<f64>,
     shift: u32,
-    /// The circumference of the circle in units of `2^shift`.
-    turn: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,11 +120,8 @@ impl Exact {
         passage.push(Passage { to: 0, heat: 0.0, work: 0.0 });
         Ok(Exact {
             scale: legs.iter().map(|l| l * per_length).collect(),
-            diffusion: constant
-                .iter()
-                .map(|d| libm::sqrt(2.0 * d.unwrap_or(0.0)) / length * per_length)
-                .collect(),
-            timed_rate: constant.iter().zip(&rates.state).map(|(d, k)| d.unwrap_or(0.0) * k).collect(),
+            wait: constant.iter().zip(&rates.state).map(|(d, k)| d.map_or(0.0, |d| 1.0 / (d * k))).collect(),
+            reach: legs.iter().map(|l| std::f64::consts::FRAC_1_SQRT_2 * l * per_length).collect(),
             variable_clock: constant.iter().any(Option::is_none),
             variable_exchange: model.network.channels().any(|c| model.constant_exchange(c).is_none()),
             channels: model.network.channels().collect(),
@@ -136,7 +132,6 @@ impl Exact {
             tables,
             clocks,
             shift,
-            turn: libm::exp2(f64::from(64 - shift as i32)),
         })
     }
 
@@ -364,95 +359,140 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         let mut block = Block::new();
-        let (mut when, mut whither, mut then) = ([0u64; BLOCK], [0u64; BLOCK], [0u64; BLOCK]);
-        let (mut time, mut normal, mut decisions) = ([0.0; BLOCK], [0.0; BLOCK], [0u64; BLOCK]);
-        let mut cut_state = [0u16; BLOCK];
-        let mut cut_from = [Position::default(); BLOCK];
-        let mut cut_to = [Position::default(); BLOCK];
-        let mut cut_cell = [0u32; BLOCK];
-        let (mut position, mut state) = ([Position::default(); BLOCK], [0u16; BLOCK]);
-        for (chunk_position, chunk_state) in
-            walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK))
-        {
-            // Walkers whose time is up leave the block; the rest close the ranks.
-            let mut active = chunk_state.len();
-            let mut walker: [usize; BLOCK] = std::array::from_fn(|i| i);
-            let mut remaining = [duration; BLOCK];
-            while active > 0 {
-                let mut going = 0;
-                let mut ended = 0;
-                // Three words a leg: when, whither, and what then.
-                for i in 0..active {
-                    (when[i], whither[i], then[i]) = (stream.word(), stream.word(), stream.word());
+        let mut going = Going::new();
+        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+            let mut n = state.len();
+            going.enter(position, state, duration);
+            while n > 0 {
+                // Three words a leg: when, whither, and what then. Simple loops over whole columns, as for
+                // untimed legs.
+                let (when, whither) = block.words[..2 * n].split_at_mut(n);
+                stream.fill(when);
+                stream.fill(whither);
+                stream.fill(&mut going.decision[..n]);
+                standard_normals(whither, &mut going.normal[..n]);
+                for ((time, root), &word) in going.time[..n].iter_mut().zip(&mut going.root).zip(&*when) {
+                    *time = exponential(word);
+                    *root = time.sqrt();
                 }
-                // Simple loops over whole columns, which the compiler can do several at a time.
-                standard_normals(&whither[..active], &mut normal[..active]);
-                for (time, word) in time[..active].iter_mut().zip(&when[..active]) {
-                    *time = exponential(*word);
+                let mut over = false;
+                let columns = going.time[..n].iter_mut().zip(&going.state).zip(&going.remaining);
+                for ((time, &state), &remaining) in columns {
+                    *time *= self.wait[usize::from(state)];
+                    over |= *time >= remaining;
                 }
-                for i in 0..active {
-                    let w = walker[i];
-                    let s = usize::from(chunk_state[w]);
-                    let (time, decision) = (time[i] / self.timed_rate[s], then[i]);
-                    let cut = time >= remaining[i];
-                    let elapsed = if cut { remaining[i] } else { time };
-                    let displacement = self.diffusion[s] * elapsed.sqrt() * normal[i];
-                    let from = chunk_position[w];
-                    // A Gaussian over a long time may exceed the range of the rounding trick; the
-                    // circle is periodic, so whole turns may be dropped first.
-                    let to = from.displaced(self.units(self.wrapped(displacement)));
-                    chunk_position[w] = to;
-                    let cell = to.cell(cells) as u32;
-                    if cut {
-                        (cut_state[ended], cut_from[ended], cut_to[ended], cut_cell[ended]) =
-                            (chunk_state[w], from, to, cell);
-                        ended += 1;
-                    } else {
-                        walker[going] = w;
-                        remaining[going] = remaining[i] - time;
-                        block.from[going] = from;
-                        position[going] = to;
-                        block.cell[going] = cell;
-                        state[going] = chunk_state[w];
-                        decisions[going] = decision;
-                        going += 1;
-                    }
+                if over {
+                    n = self.cut(&mut going, n, position, state, tally);
                 }
-                if ended > 0 {
-                    tally.moves(&Moves {
-                        visits: Visits::None,
-                        state: &cut_state[..ended],
-                        from: &cut_from[..ended],
-                        to: &cut_to[..ended],
-                        cell: &cut_cell[..ended],
-                    });
+                block.from[..n].copy_from_slice(&going.position[..n]);
+                for i in 0..n {
+                    going.remaining[i] -= going.time[i];
+                    let units = self.timed_leg(going.root[i] * going.normal[i], going.state[i]);
+                    going.position[i] = going.position[i].displaced(units);
+                    block.cell[i] = going.position[i].cell(cells) as u32;
                 }
                 self.decide(
-                    &decisions[..going],
-                    &state[..going],
-                    &position[..going],
-                    &block.cell[..going],
-                    &mut block.channel[..going],
-                    &mut block.accepted[..going],
+                    &going.decision[..n],
+                    &going.state[..n],
+                    &going.position[..n],
+                    &block.cell[..n],
+                    &mut block.channel[..n],
+                    &mut block.accepted[..n],
                 )?;
-                self.finish(&mut block, &position[..going], &mut state[..going], tally);
-                for i in 0..going {
-                    chunk_state[walker[i]] = state[i];
-                }
-                active = going;
+                self.finish(&mut block, &going.position[..n], &mut going.state[..n], tally);
             }
         }
         Ok(())
     }
 
-    /// A displacement less whole turns of the circle, within the range of [`Exact::units`].
+    /// The displacement of a timed leg, from a normal deviate times the root of its duration over the mean.
     #[inline]
-    fn wrapped(&self, displacement: f64) -> f64 {
-        if displacement.abs() < 0.5 * self.turn {
-            displacement
-        } else {
-            displacement - self.turn * libm::round(displacement / self.turn)
+    fn timed_leg(&self, deviate: f64, state: u16) -> u64 {
+        // At most sqrt(2 * 36.8) * 8.3 = 71.2 scales of the Laplace law, twice as far as an untimed leg goes:
+        // counted in units twice as large.
+        self.units(deviate * self.reach[usize::from(state)]) << 1
+    }
+
+    /// Ends the legs of those walkers whose time is up where they then are; the others close the ranks.
+    /// Returns how many there are.
+    #[inline(never)]
+    fn cut<T: Tally>(
+        &self,
+        going: &mut Going,
+        n: usize,
+        position: &mut [Position],
+        state: &mut [u16],
+        tally: &mut T,
+    ) -> usize {
+        let mut kept = 0;
+        for i in 0..n {
+            if going.time[i] < going.remaining[i] {
+                going.keep(i, kept);
+                kept += 1;
+                continue;
+            }
+            let (from, s) = (going.position[i], going.state[i]);
+            let root = (going.remaining[i] / self.wait[usize::from(s)]).sqrt();
+            let to = from.displaced(self.timed_leg(root * going.normal[i], s));
+            (position[going.walker[i]], state[going.walker[i]]) = (to, s);
+            tally.moves(&Moves {
+                visits: Visits::None,
+                state: &[s],
+                from: &[from],
+                to: &[to],
+                cell: &[to.cell(self.grid.cells()) as u32],
+            });
         }
+        kept
+    }
+}
+
+/// Columns of those walkers of a block whose time is not up.
+struct Going {
+    walker: [usize; BLOCK],
+    position: [Position; BLOCK],
+    state: [u16; BLOCK],
+    remaining: [f64; BLOCK],
+    /// Of the present leg: its duration, the root of that in mean durations, a normal deviate, and the word
+    /// that decides at its end.
+    time: [f64; BLOCK],
+    root: [f64; BLOCK],
+    normal: [f64; BLOCK],
+    decision: [u64; BLOCK],
+}
+
+impl Going {
+    fn new() -> Self {
+        Going {
+            walker: [0; BLOCK],
+            position: [Position::default(); BLOCK],
+            state: [0; BLOCK],
+            remaining: [0.0; BLOCK],
+            time: [0.0; BLOCK],
+            root: [0.0; BLOCK],
+            normal: [0.0; BLOCK],
+            decision: [0; BLOCK],
+        }
+    }
+
+    /// Takes in all walkers of a block.
+    fn enter(&mut self, position: &[Position], state: &[u16], duration: f64) {
+        self.walker = std::array::from_fn(|i| i);
+        self.position[..position.len()].copy_from_slice(position);
+        self.state[..state.len()].copy_from_slice(state);
+        self.remaining.fill(duration);
+    }
+
+    /// Moves an entry forward to a place that is free.
+    fn keep(&mut self, from: usize, to: usize) {
+        self.walker[to] = self.walker[from];
+        self.position[to] = self.position[from];
+        self.state[to] = self.state[from];
+        self.remaining[to] = self.remaining[from];
+        self.time[to] = self.time[from];
+        self.root[to] = self.root[from];
+        self.normal[to] = self.normal[from];
+        self.decision[to] = self.decision[from];
     }
 }
 
