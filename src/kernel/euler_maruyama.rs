@@ -167,7 +167,7 @@ impl EulerMaruyama {
             if taken.is_full() {
                 taken.hand_on(tally);
             }
-            taken.push(true, chosen.index as u16, (position, cell), exchange);
+            taken.push(chosen.index as u16, (position, cell), exchange);
             waiting = exponential(stream.word());
         }
     }

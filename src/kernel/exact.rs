@@ -260,11 +260,18 @@ impl Exact {
             to: position,
             cell: &block.cell[..n],
         });
-        for i in 0..n {
+        // Who changes state cannot be predicted: writing all and keeping some costs less than a branch.
+        let mut changing = [0u8; BLOCK];
+        let mut count = 0;
+        for (i, &accepted) in block.accepted[..n].iter().enumerate() {
+            changing[count % BLOCK] = i as u8;
+            count += usize::from(accepted);
+        }
+        for i in changing[..count].iter().map(|i| usize::from(*i)) {
             let passage = self.passage[usize::from(block.channel[i])];
             let place = (position[i], block.cell[i]);
-            block.taken.push(block.accepted[i], block.channel[i], place, (passage.heat, passage.work));
-            state[i] = if block.accepted[i] { passage.to } else { state[i] };
+            block.taken.push(block.channel[i], place, (passage.heat, passage.work));
+            state[i] = passage.to;
         }
         if self.variable_exchange {
             self.exchange(&mut block.taken);

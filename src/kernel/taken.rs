@@ -25,25 +25,16 @@ impl Taken {
         }
     }
 
-    /// Writes an entry, and keeps it if `taken`: where that cannot be predicted, writing all and keeping
-    /// some costs less than a branch.
-    ///
-    /// There must be room, see [`Taken::is_full`].
+    /// Adds an entry. There must be room, see [`Taken::is_full`].
     #[inline]
-    pub fn push(
-        &mut self,
-        taken: bool,
-        channel: u16,
-        (position, cell): (Position, u32),
-        (heat, work): (f64, f64),
-    ) {
+    pub fn push(&mut self, channel: u16, (position, cell): (Position, u32), (heat, work): (f64, f64)) {
         let i = self.count;
         self.channel[i] = channel;
         self.position[i] = position;
         self.cell[i] = cell;
         self.heat[i] = heat;
         self.work[i] = work;
-        self.count += usize::from(taken);
+        self.count += 1;
     }
 
     /// Whether there is no room for another entry.
