@@ -10,8 +10,9 @@ use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::kernel::start::{Start, start};
 use crate::kernel::{Caution, Kernel, KernelError, LegLaw, Span};
-use crate::model::Model;
+use crate::model::{Boundary, Model};
 use crate::rng::{Purpose, Stream, stream};
+use crate::snapshot::Snapshot;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +28,11 @@ pub struct Plan {
     pub span: Span,
     /// How far every particle goes before anything is scored, in the unit of `span`.
     pub burn_in: f64,
-    /// Into how many rounds the span is split.
+    /// Into how many rounds the span is split; with observation times, one round for each.
     pub rounds: u64,
+    /// Times since the end of the burn-in at which groups are observed, increasing, the last the duration
+    /// of the run; none where only averages over the run are wanted.
+    pub times: Vec<f64>,
     /// Where particles begin.
     pub start: Start,
     /// Seed of all streams.
@@ -46,6 +50,12 @@ impl Plan {
     fn piece(&self, round: u64) -> Span {
         match self.span {
             Span::Legs(legs) => Span::Legs(legs / self.rounds + u64::from(round < legs % self.rounds)),
+            Span::Duration(_) if !self.times.is_empty() => {
+                let round = round as usize;
+                Span::Duration(
+                    self.times[round] - round.checked_sub(1).map_or(0.0, |before| self.times[before]),
+                )
+            }
             Span::Duration(duration) => Span::Duration(duration / self.rounds as f64),
         }
     }
@@ -58,10 +68,15 @@ pub struct Group {
     pub walkers: Walkers,
     /// Its stream.
     pub stream: Stream,
+    /// Its walkers when scoring began, kept where the way that they have gone matters: on rings, and where
+    /// forces do work.
+    pub origin: Option<Walkers>,
     /// What it has scored since the end of the burn-in.
     pub profile: Profile,
     /// Where its walkers were when scoring began.
     pub opening: Occupancy,
+    /// What it looked like at the observation times; on a ring without any, at the end of every round.
+    pub snapshots: Vec<Snapshot>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -81,6 +96,8 @@ pub trait GroupRunner: Send + Sync {
     /// # Errors
     /// As the kernel's.
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
+    /// Takes a snapshot of a group after a round, if the plan asks for one or walkers may go round.
+    fn observe(&self, plan: &Plan, group: &mut Group);
     /// Physical time of one visit per state and cell, as [`Kernel::dwell`].
     fn dwell(&self) -> Vec<Vec<f64>>;
     /// The law of a leg per state, as [`Kernel::leg_law`].
@@ -104,6 +121,10 @@ impl<K: Kernel + Send> Runner<K> {
     fn occupancy(&self, walkers: &Walkers) -> Occupancy {
         Occupancy::of(walkers, self.kernel.states(), &self.grid)
     }
+
+    fn keeps_origin(&self) -> bool {
+        self.model.has_forces() || self.model.domain.walls == Boundary::Periodic
+    }
 }
 
 impl<K: Kernel + Send> GroupRunner for Runner<K> {
@@ -114,16 +135,31 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         let walkers = start(&self.kernel, &self.model, &self.grid, plan.start, untimed, n, &mut random);
         Group {
             opening: self.occupancy(&walkers),
+            origin: self.keeps_origin().then(|| walkers.clone()),
             walkers,
             stream: stream(plan.seed, Purpose::Advance, group as u64),
             profile: Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid),
+            snapshots: Vec::new(),
             clock: 0.0,
         }
+    }
+
+    fn observe(&self, plan: &Plan, group: &mut Group) {
+        let ring = self.model.domain.walls == Boundary::Periodic;
+        if plan.times.is_empty() && !ring {
+            return;
+        }
+        let (states, origin) = (self.kernel.states(), group.origin.as_ref());
+        group.snapshots.push(Snapshot::of(&group.walkers, origin, ring, states, &self.grid));
     }
 
     fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
         self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut ())?;
         group.opening = self.occupancy(&group.walkers);
+        group.walkers.laps.fill(0);
+        if let Some(origin) = &mut group.origin {
+            origin.clone_from(&group.walkers);
+        }
         Ok(())
     }
 
@@ -244,13 +280,14 @@ impl<'a> Ensemble<'a> {
             Span::Duration(duration) => duration,
         };
         let share = done / self.plan.total() / self.plan.groups as f64;
-        let runner = self.runner;
+        let (runner, plan) = (self.runner, &self.plan);
         let results: Vec<Result<(), KernelError>> = self
             .groups
             .par_iter_mut()
             .with_max_len(1)
             .map(|group| {
                 let result = runner.advance(group, span);
+                runner.observe(plan, group);
                 tick(share);
                 result
             })

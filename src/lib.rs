@@ -61,6 +61,7 @@
 //! | [`estimator`] | from tallies to values with standard errors |
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
 //! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] steps |
+//! | [`snapshot`] | a group at one moment: where its walkers are, how far they have come |
 //! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
 //! | [`theory`] | the deterministic reference, which never sees a random number |
 //! | [`observable`], [`grid`] | what can be measured, and where: shared by both sides |
@@ -87,5 +88,6 @@ pub mod report;
 pub mod rng;
 pub mod sampling;
 pub mod simulation;
+pub mod snapshot;
 pub mod stats;
 pub mod theory;

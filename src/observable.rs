@@ -48,9 +48,35 @@ pub enum Observable {
     MeanTemperature,
     /// Entropy production `-sum (heat absorbed)/T` per unit time, in units of k_B. 1/time.
     EntropyProduction,
+    /// What is seen at one moment: at the observation time of this index.
+    At(usize, Instant),
     /// What an underdamped particle would dissipate besides, in the overdamped limit with frictions:
     /// `sum_i int P_i k_B T'^2/(2 gamma_i T) dx` in units of k_B (the entropic anomaly). 1/time.
     KineticEntropyProduction,
+}
+
+/// What is seen of the particles at one moment `t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Instant {
+    /// `P_tot(x, t)`, averaged over each bin. 1/length.
+    Density,
+    /// `P_i(x, t)` of a state, averaged over each bin. 1/length.
+    StateDensity(usize),
+    /// Fraction of particles in a state. Dimensionless.
+    Population(usize),
+    /// Mean of x. Length.
+    MeanPosition,
+    /// Amplitude of mode `n >= 1` in a state, `int P_i cos(n pi x/L) dx`; on a ring of `cos(2 pi n x/L)`.
+    /// Dimensionless.
+    Mode(usize, usize),
+    /// On a ring: mean of the displacement since the start of the observation, laps included. Length.
+    Displacement,
+    /// On a ring: mean of its square. Length^2.
+    SquareDisplacement,
+    /// On a ring: fourth central moment of the displacement over the square of its variance; 3 for a
+    /// Gaussian. Dimensionless.
+    Kurtosis,
 }
 
 /// Where an observable lives.
@@ -74,6 +100,8 @@ impl Observable {
             Density | StateDensity(_) | WindowCurrent(_) | HeatAbsorbed | TransitionRate(_) | LocalSoret => {
                 Support::Bins
             }
+            At(_, Instant::Density | Instant::StateDensity(_)) => Support::Bins,
+            At(..) => Support::Whole,
             Current(_) | HeatCurrent => Support::Faces,
             Population(_)
             | MeanCurrent(_)
@@ -105,6 +133,16 @@ impl Observable {
             SoretWall => "soret_wall",
             MeanTemperature => "mean_temperature",
             EntropyProduction => "entropy_production",
+            At(_, what) => match what {
+                Instant::Density => "density_at",
+                Instant::StateDensity(_) => "state_density_at",
+                Instant::Population(_) => "population_at",
+                Instant::MeanPosition => "mean_position_at",
+                Instant::Mode(..) => "mode_at",
+                Instant::Displacement => "displacement_at",
+                Instant::SquareDisplacement => "square_displacement_at",
+                Instant::Kurtosis => "kurtosis_at",
+            },
             KineticEntropyProduction => "kinetic_entropy_production",
         }
     }
@@ -145,6 +183,12 @@ impl Observable {
             TransitionRate(_) => "1/(time length)",
             LocalSoret | Soret | SoretWall => "1/temperature",
             MeanTemperature => "temperature",
+            At(_, what) => match what {
+                Instant::Density | Instant::StateDensity(_) => "1/length",
+                Instant::Population(_) | Instant::Mode(..) | Instant::Kurtosis => "1",
+                Instant::MeanPosition | Instant::Displacement => "length",
+                Instant::SquareDisplacement => "length^2",
+            },
         }
     }
 

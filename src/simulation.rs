@@ -56,6 +56,7 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
         span: experiment.run.span,
         burn_in: 0.0,
         rounds: 0,
+        times: Vec::new(),
         start: experiment.run.start,
         seed: experiment.run.seed,
     };
@@ -86,6 +87,7 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
         dwell: Vec::new(),
         leg_law: Vec::new(),
         timed: false,
+        times: Vec::new(),
     };
     estimator::standard().iter().flat_map(|e| e.observables(&context)).collect()
 }

@@ -78,6 +78,7 @@ fn groups(experiment: &Experiment, grid: &Grid, spans: &[Span], pauses: &[usize]
         span: experiment.run.span,
         burn_in: 0.0,
         rounds: experiment.run.rounds,
+        times: Vec::new(),
         start: experiment.run.start,
         seed: experiment.run.seed,
     };

@@ -10,12 +10,15 @@ mod currents;
 mod density;
 mod heat;
 mod invariants;
+mod snapshots;
 mod soret;
+mod work;
 
 pub use currents::Currents;
 pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
+pub use snapshots::Snapshots;
 pub use soret::Soret;
 
 use crate::ensemble::{Group, GroupRunner};
@@ -47,13 +50,15 @@ pub struct Context {
     pub leg_law: Vec<Option<LegLaw>>,
     /// Whether elapsed times are known.
     pub timed: bool,
+    /// Observation times; none in a stationary run.
+    pub times: Vec<f64>,
 }
 
 impl Context {
     /// The context of a run by `runner`.
     pub fn new(runner: &dyn GroupRunner, model: &Model, grid: &Grid, timed: bool) -> Self {
         let (dwell, leg_law) = (runner.dwell(), runner.leg_law());
-        Context { model: model.clone(), grid: *grid, dwell, leg_law, timed }
+        Context { model: model.clone(), grid: *grid, dwell, leg_law, timed, times: Vec::new() }
     }
 
     fn states(&self) -> usize {
@@ -218,6 +223,7 @@ mod tests {
                 span,
                 burn_in: 0.0,
                 rounds: 1,
+                times: Vec::new(),
                 start: Start::Uniform,
                 seed: 1,
             };

@@ -6,6 +6,7 @@ use crate::event::{Position, Tally, Transitions};
 /// Transitions taken, and not yet handed to the tally.
 pub(super) struct Taken {
     pub count: usize,
+    pub walker: [u32; BLOCK],
     pub channel: [u16; BLOCK],
     pub position: [Position; BLOCK],
     pub cell: [u32; BLOCK],
@@ -17,6 +18,7 @@ impl Taken {
     pub fn new() -> Self {
         Taken {
             count: 0,
+            walker: [0; BLOCK],
             channel: [0; BLOCK],
             position: [Position::default(); BLOCK],
             cell: [0; BLOCK],
@@ -27,8 +29,15 @@ impl Taken {
 
     /// Adds an entry. There must be room, see [`Taken::is_full`].
     #[inline]
-    pub fn push(&mut self, channel: u16, (position, cell): (Position, u32), (heat, work): (f64, f64)) {
+    pub fn push(
+        &mut self,
+        walker: u32,
+        channel: u16,
+        (position, cell): (Position, u32),
+        (heat, work): (f64, f64),
+    ) {
         let i = self.count;
+        self.walker[i] = walker;
         self.channel[i] = channel;
         self.position[i] = position;
         self.cell[i] = cell;
@@ -48,6 +57,7 @@ impl Taken {
         let n = std::mem::take(&mut self.count);
         if n > 0 {
             tally.transitions(&Transitions {
+                walker: &self.walker[..n],
                 channel: &self.channel[..n],
                 position: &self.position[..n],
                 cell: &self.cell[..n],

@@ -5,7 +5,7 @@ use super::summary::{ComparisonSummary, Contrast};
 use crate::comparison::{Compared, Comparison};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
-use crate::observable::{Observable, Support};
+use crate::observable::{Instant, Observable, Support};
 use crate::stats::Estimate;
 
 /// Puts a comparison into words.
@@ -64,6 +64,15 @@ fn words(observable: Observable) -> &'static str {
         SoretWall => "soret_wall",
         MeanTemperature => "mean temperature",
         EntropyProduction => "entropy production",
+        At(_, what) => match what {
+            Instant::Density | Instant::StateDensity(_) => "density",
+            Instant::Population(_) => "population",
+            Instant::MeanPosition => "mean position",
+            Instant::Mode(..) => "cosine mode",
+            Instant::Displacement => "displacement",
+            Instant::SquareDisplacement => "mean square displacement",
+            Instant::Kurtosis => "kurtosis",
+        },
         KineticEntropyProduction => "kinetic entropy production",
     }
 }

@@ -237,6 +237,8 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             let (mean, excess, _) = temperature_moments(law);
             whole(Some(mean + excess))
         }
+        // The stationary law has no times.
+        Observable::At(..) => return None,
         Observable::EntropyProduction => whole(law.entropy_production()),
         // Not a functional of the law alone: see `Stationary::reference`.
         Observable::KineticEntropyProduction => whole(None),
