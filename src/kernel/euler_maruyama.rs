@@ -166,7 +166,7 @@ impl EulerMaruyama {
             if taken.is_full() {
                 taken.hand_on(tally);
             }
-            taken.push(true, walker, chosen.index as u16, (position, cell), exchange);
+            taken.push(walker, chosen.index as u16, (position, cell), exchange);
             waiting = exponential(stream.word());
         }
     }

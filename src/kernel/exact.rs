@@ -48,9 +48,10 @@ pub struct Exact {
     variable_clock: bool,
     /// Scale of the Laplace law in position units, times `2^-shift`.
     scale: Vec<f64>,
-    /// `sqrt(2 D)` in the same units, and the physical rate of candidates; zero where the clock varies.
-    diffusion: Vec<f64>,
-    timed_rate: Vec<f64>,
+    /// Mean time between candidates, zero where the clock varies; `sqrt(2 D)` times its root, in units twice
+    /// as large.
+    wait: Vec<f64>,
+    reach: Vec<f64>,
     /// Means of the forward and backward part of a leg in the units of `scale`; empty unless a drift is
     /// carried along.
     parts: Vec<[f64; 2]>,
@@ -151,11 +152,8 @@ impl Exact {
             },
             drift: drift.iter().map(|v| v * per_length).collect(),
             ring: model.domain.walls == Boundary::Periodic,
-            diffusion: constant
-                .iter()
-                .map(|d| libm::sqrt(2.0 * d.unwrap_or(0.0)) / length * per_length)
-                .collect(),
-            timed_rate: constant.iter().zip(&rates.state).map(|(d, k)| d.unwrap_or(0.0) * k).collect(),
+            wait: constant.iter().zip(&rates.state).map(|(d, k)| d.map_or(0.0, |d| 1.0 / (d * k))).collect(),
+            reach: legs.iter().map(|l| std::f64::consts::FRAC_1_SQRT_2 * l * per_length).collect(),
             variable_clock: constant.iter().any(Option::is_none),
             variable_exchange: model.network.channels().any(|c| model.constant_exchange(c).is_none()),
             channels: model.network.channels().collect(),
@@ -302,12 +300,18 @@ impl Exact {
             cell: &block.cell[..n],
             laps: if self.ring { &block.laps[..n] } else { &[] },
         });
-        for i in 0..n {
+        // Who changes state cannot be predicted: writing all and keeping some costs less than a branch.
+        let mut changing = [0u8; BLOCK];
+        let mut count = 0;
+        for (i, &accepted) in block.accepted[..n].iter().enumerate() {
+            changing[count % BLOCK] = i as u8;
+            count += usize::from(accepted);
+        }
+        for i in changing[..count].iter().map(|i| usize::from(*i)) {
             let passage = self.passage[usize::from(block.channel[i])];
             let place = (position[i], block.cell[i]);
-            let exchange = (passage.heat, passage.work);
-            block.taken.push(block.accepted[i], block.walker[i], block.channel[i], place, exchange);
-            state[i] = if block.accepted[i] { passage.to } else { state[i] };
+            block.taken.push(block.walker[i], block.channel[i], place, (passage.heat, passage.work));
+            state[i] = passage.to;
         }
         if self.variable_exchange {
             self.exchange(&mut block.taken);
@@ -430,9 +434,13 @@ impl Exact {
 
     /// The same for a displacement of any length, where the scale is x itself.
     fn turned_far(&self, position: Position, displacement: f64) -> (Position, i32) {
-        let round = 0.5 * self.turn;
-        let whole = if displacement.abs() < round { 0.0 } else { libm::trunc(displacement / round) };
-        let (to, laps) = position.turned(Self::whole(displacement - whole * round) as i64, self.shift);
+        if displacement.abs() < libm::exp2(50.0) {
+            return position.turned(Self::whole(displacement) as i64, self.shift);
+        }
+        // Once in a lifetime: to 2^-51 of the ring.
+        let rings = displacement / (0.5 * self.turn);
+        let whole = if rings.abs() < 1024.0 { 0.0 } else { libm::trunc(rings) };
+        let (to, laps) = position.turned_by(rings - whole);
         (to, laps.wrapping_add(whole as i32))
     }
 
@@ -445,106 +453,153 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         let mut block = Block::new();
-        let (mut when, mut whither, mut then) = ([0u64; BLOCK], [0u64; BLOCK], [0u64; BLOCK]);
-        let (mut time, mut normal, mut decisions) = ([0.0; BLOCK], [0.0; BLOCK], [0u64; BLOCK]);
-        let mut cut_state = [0u16; BLOCK];
-        let mut cut_from = [Position::default(); BLOCK];
-        let mut cut_to = [Position::default(); BLOCK];
-        let mut cut_cell = [0u32; BLOCK];
-        let mut cut_laps = [0i32; BLOCK];
-        let (mut position, mut state) = ([Position::default(); BLOCK], [0u16; BLOCK]);
-        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
-        for ((chunk_position, chunk_state), (first, chunk_laps)) in
-            columns.zip((0u32..).step_by(BLOCK).zip(walkers.laps.chunks_mut(BLOCK)))
-        {
-            // Walkers whose time is up leave the block; the rest close the ranks.
-            let mut active = chunk_state.len();
-            let mut walker: [usize; BLOCK] = std::array::from_fn(|i| i);
-            let mut remaining = [duration; BLOCK];
-            while active > 0 {
-                let mut going = 0;
-                let mut ended = 0;
-                // Three words a leg: when, whither, and what then.
-                for i in 0..active {
-                    (when[i], whither[i], then[i]) = (stream.word(), stream.word(), stream.word());
+        let mut going = Going::new();
+        for first in (0..walkers.len()).step_by(BLOCK) {
+            let mut n = going.enter(walkers, first, duration);
+            while n > 0 {
+                // Three words a leg: when, whither, and what then. Simple loops over whole columns, as for
+                // untimed legs.
+                let (when, whither) = block.words[..2 * n].split_at_mut(n);
+                stream.fill(when);
+                stream.fill(whither);
+                stream.fill(&mut going.decision[..n]);
+                standard_normals(whither, &mut going.normal[..n]);
+                for ((time, root), &word) in going.time[..n].iter_mut().zip(&mut going.root).zip(&*when) {
+                    *time = exponential(word);
+                    *root = time.sqrt();
                 }
-                // Simple loops over whole columns, which the compiler can do several at a time.
-                standard_normals(&whither[..active], &mut normal[..active]);
-                for (time, word) in time[..active].iter_mut().zip(&when[..active]) {
-                    *time = exponential(*word);
+                let mut over = false;
+                let columns = going.time[..n].iter_mut().zip(&going.state).zip(&going.remaining);
+                for ((time, &state), &remaining) in columns {
+                    *time *= self.wait[usize::from(state)];
+                    over |= *time >= remaining;
                 }
-                for i in 0..active {
-                    let w = walker[i];
-                    let s = usize::from(chunk_state[w]);
-                    let (time, decision) = (time[i] / self.timed_rate[s], then[i]);
-                    let cut = time >= remaining[i];
-                    let elapsed = if cut { remaining[i] } else { time };
-                    let displacement = self.diffusion[s] * elapsed.sqrt() * normal[i];
-                    let from = chunk_position[w];
-                    let (to, laps) = if self.ring {
-                        self.turned_far(from, displacement + self.drift[s] * elapsed)
-                    } else {
-                        // A Gaussian over a long time may exceed the range of the rounding trick; the
-                        // circle is periodic, so whole turns may be dropped first.
-                        (from.displaced(self.units(self.wrapped(displacement))), 0)
-                    };
-                    chunk_position[w] = to;
-                    chunk_laps[w] = chunk_laps[w].wrapping_add(laps);
-                    let cell = to.cell(cells) as u32;
-                    if cut {
-                        (cut_state[ended], cut_from[ended], cut_to[ended], cut_cell[ended]) =
-                            (chunk_state[w], from, to, cell);
-                        cut_laps[ended] = laps;
-                        ended += 1;
-                    } else {
-                        walker[going] = w;
-                        block.walker[going] = first + w as u32;
-                        block.laps[going] = laps;
-                        remaining[going] = remaining[i] - time;
-                        block.from[going] = from;
-                        position[going] = to;
-                        block.cell[going] = cell;
-                        state[going] = chunk_state[w];
-                        decisions[going] = decision;
-                        going += 1;
+                if over {
+                    n = self.cut(&mut going, n, walkers, tally);
+                }
+                block.walker[..n].copy_from_slice(&going.walker[..n]);
+                block.from[..n].copy_from_slice(&going.position[..n]);
+                for i in 0..n {
+                    let (s, deviate) = (usize::from(going.state[i]), going.root[i] * going.normal[i]);
+                    (going.position[i], block.laps[i]) =
+                        self.timed_leg(going.position[i], s, deviate, going.time[i]);
+                    going.remaining[i] -= going.time[i];
+                    block.cell[i] = going.position[i].cell(cells) as u32;
+                }
+                if self.ring {
+                    for (&walker, &laps) in going.walker[..n].iter().zip(&block.laps) {
+                        let sum = &mut walkers.laps[walker as usize];
+                        *sum = sum.wrapping_add(laps);
                     }
                 }
-                if ended > 0 {
-                    tally.moves(&Moves {
-                        visits: Visits::None,
-                        state: &cut_state[..ended],
-                        from: &cut_from[..ended],
-                        to: &cut_to[..ended],
-                        cell: &cut_cell[..ended],
-                        laps: if self.ring { &cut_laps[..ended] } else { &[] },
-                    });
-                }
                 self.decide(
-                    &decisions[..going],
-                    &state[..going],
-                    &position[..going],
-                    &block.cell[..going],
-                    &mut block.channel[..going],
-                    &mut block.accepted[..going],
+                    &going.decision[..n],
+                    &going.state[..n],
+                    &going.position[..n],
+                    &block.cell[..n],
+                    &mut block.channel[..n],
+                    &mut block.accepted[..n],
                 )?;
-                self.finish(&mut block, &position[..going], &mut state[..going], tally);
-                for i in 0..going {
-                    chunk_state[walker[i]] = state[i];
-                }
-                active = going;
+                self.finish(&mut block, &going.position[..n], &mut going.state[..n], tally);
             }
         }
         Ok(())
     }
 
-    /// A displacement less whole turns of the circle, within the range of [`Exact::units`].
+    /// Where a timed leg ends, and its laps on a ring, from a normal deviate times the root of its duration
+    /// over the mean, and the duration.
     #[inline]
-    fn wrapped(&self, displacement: f64) -> f64 {
-        if displacement.abs() < 0.5 * self.turn {
-            displacement
+    fn timed_leg(&self, from: Position, state: usize, deviate: f64, time: f64) -> (Position, i32) {
+        let displacement = self.reach[state] * deviate;
+        if self.ring {
+            self.turned_far(from, 2.0 * displacement + self.drift[state] * time)
         } else {
-            displacement - self.turn * libm::round(displacement / self.turn)
+            // At most sqrt(2 * 36.8) * 8.3 = 71.2 scales of the Laplace law, twice as far as an untimed leg
+            // goes: counted in units twice as large.
+            (from.displaced(self.units(displacement) << 1), 0)
         }
+    }
+
+    /// Ends the legs of those walkers whose time is up where they then are; the others close the ranks.
+    /// Returns how many there are.
+    #[inline(never)]
+    fn cut<T: Tally>(&self, going: &mut Going, n: usize, walkers: &mut Walkers, tally: &mut T) -> usize {
+        let mut kept = 0;
+        for i in 0..n {
+            if going.time[i] < going.remaining[i] {
+                going.keep(i, kept);
+                kept += 1;
+                continue;
+            }
+            let (from, state, time) = (going.position[i], going.state[i], going.remaining[i]);
+            let s = usize::from(state);
+            let root = (time / self.wait[s]).sqrt();
+            let (to, laps) = self.timed_leg(from, s, root * going.normal[i], time);
+            let walker = going.walker[i] as usize;
+            (walkers.position[walker], walkers.state[walker]) = (to, state);
+            walkers.laps[walker] = walkers.laps[walker].wrapping_add(laps);
+            tally.moves(&Moves {
+                visits: Visits::None,
+                state: &[state],
+                from: &[from],
+                to: &[to],
+                cell: &[to.cell(self.grid.cells()) as u32],
+                laps: &[laps][..usize::from(self.ring)],
+            });
+        }
+        kept
+    }
+}
+
+/// Columns of those walkers of a block whose time is not up.
+struct Going {
+    /// Their numbers in the group.
+    walker: [u32; BLOCK],
+    position: [Position; BLOCK],
+    state: [u16; BLOCK],
+    remaining: [f64; BLOCK],
+    /// Of the present leg: its duration, the root of that in mean durations, a normal deviate, and the word
+    /// that decides at its end.
+    time: [f64; BLOCK],
+    root: [f64; BLOCK],
+    normal: [f64; BLOCK],
+    decision: [u64; BLOCK],
+}
+
+impl Going {
+    fn new() -> Self {
+        Going {
+            walker: [0; BLOCK],
+            position: [Position::default(); BLOCK],
+            state: [0; BLOCK],
+            remaining: [0.0; BLOCK],
+            time: [0.0; BLOCK],
+            root: [0.0; BLOCK],
+            normal: [0.0; BLOCK],
+            decision: [0; BLOCK],
+        }
+    }
+
+    /// Takes in a block of walkers, from the one numbered `first` on; returns how many they are.
+    fn enter(&mut self, walkers: &Walkers, first: usize, duration: f64) -> usize {
+        let n = BLOCK.min(walkers.len() - first);
+        self.walker = std::array::from_fn(|i| (first + i) as u32);
+        self.position[..n].copy_from_slice(&walkers.position[first..first + n]);
+        self.state[..n].copy_from_slice(&walkers.state[first..first + n]);
+        self.remaining.fill(duration);
+        n
+    }
+
+    /// Moves an entry forward to a place that is free.
+    fn keep(&mut self, from: usize, to: usize) {
+        self.walker[to] = self.walker[from];
+        self.position[to] = self.position[from];
+        self.state[to] = self.state[from];
+        self.remaining[to] = self.remaining[from];
+        self.time[to] = self.time[from];
+        self.root[to] = self.root[from];
+        self.normal[to] = self.normal[from];
+        self.decision[to] = self.decision[from];
     }
 }
 

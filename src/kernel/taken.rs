@@ -27,14 +27,10 @@ impl Taken {
         }
     }
 
-    /// Writes an entry, and keeps it if `taken`: where that cannot be predicted, writing all and keeping
-    /// some costs less than a branch.
-    ///
-    /// There must be room, see [`Taken::is_full`].
+    /// Adds an entry. There must be room, see [`Taken::is_full`].
     #[inline]
     pub fn push(
         &mut self,
-        taken: bool,
         walker: u32,
         channel: u16,
         (position, cell): (Position, u32),
@@ -47,7 +43,7 @@ impl Taken {
         self.cell[i] = cell;
         self.heat[i] = heat;
         self.work[i] = work;
-        self.count += usize::from(taken);
+        self.count += 1;
     }
 
     /// Whether there is no room for another entry.
