@@ -17,7 +17,7 @@ struct Coefficients {
     storage: Vec<Vec<f64>>,
     /// Per state `1/g_i`, times the weight.
     mobility: Vec<Vec<f64>>,
-    /// Per state `h_i`, the force over `kT`.
+    /// Per state `h_i/g_i` with the force over `kT`, times the weight.
     drift: Vec<Vec<f64>>,
 }
 
@@ -36,7 +36,7 @@ impl Coefficients {
             for (i, [w, g]) in motility.iter().enumerate() {
                 all.storage[i].push(weight / w);
                 all.mobility[i].push(weight / g);
-                all.drift[i].push(force(model, i, x)?);
+                all.drift[i].push(weight * force(model, i, x)? / g);
             }
             for ((rates, edge), both) in rates(model, x)?.into_iter().zip(edges).zip(&mut all.edges) {
                 for ((rate, from), values) in rates.into_iter().zip(edge.between).zip(both) {
@@ -211,7 +211,7 @@ impl<'a> Discretisation<'a> {
             for i in 0..n {
                 combine(slope, u[self.span(e)].iter().skip(i).step_by(n), &mut current);
                 for q in 0..points {
-                    current[q] = at.mobility[i][q] * (at.drift[i][q] * value[i][q] - current[q] / half);
+                    current[q] = at.drift[i][q] * value[i][q] - at.mobility[i][q] * current[q] / half;
                 }
                 combine(&self.reference.slope, current.iter(), &mut rows[0]);
                 combine(&self.reference.basis, source[i].iter(), &mut rows[1]);
@@ -251,12 +251,12 @@ impl<'a> Discretisation<'a> {
             for a in 0..=degree {
                 for (i, entries) in local.iter().enumerate() {
                     let row = matrix.row_mut(place(a) * n + i);
-                    let along = tau * at.mobility[i][q] * slope[a];
+                    let (along, tilt) = (at.mobility[i][q] / half, at.drift[i][q]);
                     for b in 0..=degree {
                         let block = &mut row[place(b) * n..(place(b) + 1) * n];
                         let factor = basis[a] * basis[b];
                         block.iter_mut().zip(entries).for_each(|(m, r)| *m += factor * r);
-                        block[i] += along * (slope[b] / half - at.drift[i][q] * basis[b]);
+                        block[i] += tau * slope[a] * (along * slope[b] - tilt * basis[b]);
                     }
                 }
             }
@@ -437,14 +437,14 @@ const POLE: f64 = 0.234_373_159_605_583_57;
 ///
 /// Hairer & Wanner, Solving Ordinary Differential Equations II, section IV.6.
 const RESIDUES: [f64; 8] = [
-    -2.651_236_043_626_945_990,
-    20.588_509_780_610_513_81,
-    -64.583_821_043_850_195_56,
-    103.059_075_850_762_731_5,
-    -88.969_398_121_187_196_23,
-    44.209_023_713_760_412_06,
-    -12.066_157_796_321_303_21,
-    1.414_003_659_851_983_654,
+    -2.651_236_043_626_946,
+    20.588_509_780_610_515,
+    -64.583_821_043_850_2,
+    103.059_075_850_762_74,
+    -88.969_398_121_187_2,
+    44.209_023_713_760_41,
+    -12.066_157_796_321_303,
+    1.414_003_659_851_983_6,
 ];
 
 /// Steps of one length.

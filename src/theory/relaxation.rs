@@ -35,8 +35,8 @@
 //! sum of the last two changes. Densities may be negative by as much.
 //!
 //! # When not to trust it
-//! Rates times the longest step beyond about 1e13 are refused as singular. Networks that are driven hard, with
-//! many oscillations before they decay, need as many steps. Where the law has died out, far from where the
+//! Rates times the longest step beyond about 1e13 are refused as singular. Networks that are driven hard and
+//! drifts round a ring, with many oscillations before they decay, need as many steps. Where the law has died out, far from where the
 //! particle began, a density is good to the estimate times the largest density and not relative to itself.
 //!
 //! # Example
