@@ -142,7 +142,7 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         span: run.span,
         burn_in,
         rounds: run.rounds,
-        start: run.start,
+        start: run.start.clone(),
         seed: run.seed,
     }
 }

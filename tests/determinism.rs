@@ -78,7 +78,7 @@ fn groups(experiment: &Experiment, grid: &Grid, spans: &[Span], pauses: &[usize]
         span: experiment.run.span,
         burn_in: 0.0,
         rounds: experiment.run.rounds,
-        start: experiment.run.start,
+        start: experiment.run.start.clone(),
         seed: experiment.run.seed,
     };
     (0..plan.groups)
