@@ -163,14 +163,7 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         name: experiment.name.clone(),
         title: experiment.title.clone(),
         claim: experiment.claim.clone(),
-        conventions: vec![
-            experiment.units.convention(),
-            "currents and heat fluxes are positive towards larger x, for a density normalised to one particle"
-                .into(),
-        ]
-        .into_iter()
-        .chain(motility_conventions(experiment))
-        .collect(),
+        conventions: conventions(experiment),
         run,
         length: experiment.model.domain.length,
         bins: experiment.measure.bins,
@@ -181,6 +174,15 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         invariants: Vec::new(),
         warnings: experiment.warnings().to_vec(),
     }
+}
+
+/// What the numbers of an experiment mean: units, signs, and the sense in which particles move.
+pub fn conventions(experiment: &Experiment) -> Vec<String> {
+    let signs =
+        "currents and heat fluxes are positive towards larger x, for a density normalised to one particle";
+    let mut conventions = vec![experiment.units.convention(), signs.into()];
+    conventions.extend(motility_conventions(experiment));
+    conventions
 }
 
 /// In which sense particles move: of diffusivities, of frictions, or of both where states differ; with the

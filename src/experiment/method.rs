@@ -18,10 +18,11 @@ const WIDE: f64 = 6.0;
 /// Beyond this they are refused.
 const TOO_WIDE: f64 = 40.0;
 
-/// Transitions in an automatic step.
-const TRANSITIONS: f64 = 0.02;
+/// What may happen in an automatic step: transitions, and diffusion over a part of the square of the length on
+/// which temperature, diffusivity or force changes.
+const SMALL: f64 = 0.02;
 
-/// Length of an automatic step over the length on which anything changes.
+/// Length of an automatic step over that of the domain, and of its drift over the length of changes.
 const STRIDE: f64 = 0.05;
 
 /// The method of a run with what a reader should know about the choice; mistakes where there is none.
@@ -290,7 +291,7 @@ fn automatic_step(model: &Model, run: &RunPart<'_>, times: &[f64]) -> f64 {
         for k in 0..PLACES {
             let x = length * (f64::from(k) + 0.5) / f64::from(PLACES);
             // The sum over no ways out is a negative zero.
-            at_most(TRANSITIONS / model.exit_rate(s, x).abs());
+            at_most(SMALL / model.exit_rate(s, x).abs());
             let diffusivity = model.diffusivity(s, x);
             let thermal = model.thermal_energy(x);
             // The layer of a drift matters where it meets a wall.
@@ -308,7 +309,8 @@ fn automatic_step(model: &Model, run: &RunPart<'_>, times: &[f64]) -> f64 {
                 libm::sqrt(bend),
             ];
             let shortest = 1.0 / changes.iter().fold(0.0f64, |most, c| most.max(c.abs()));
-            at_most(0.5 * (STRIDE * shortest) * (STRIDE * shortest) / diffusivity);
+            at_most(0.5 * SMALL * shortest * shortest / diffusivity);
+            at_most(0.5 * (STRIDE * length) * (STRIDE * length) / diffusivity);
             at_most(STRIDE * shortest / model.ito_drift(s, x).abs());
         }
     }

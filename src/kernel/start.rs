@@ -133,3 +133,83 @@ pub fn start<K: Kernel>(
     }
     walkers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expression::Expression;
+    use crate::kernel::Exact;
+    use crate::model::{Edge, State, Uniform};
+    use crate::rng::{Purpose, stream};
+    use std::sync::Arc;
+
+    const LENGTH: f64 = 2.0;
+
+    /// Two states, the first of which holds a fraction `1/(1 + e)` at `kT = 1`.
+    fn model() -> Model {
+        let states = vec![State::new("a", 1.0, 0.1), State::new("b", 0.0, 0.1)];
+        Model::new(LENGTH, Uniform(1.0), states, vec![Edge::new([0, 1], 1.0, 1.0)]).unwrap()
+    }
+
+    fn walkers(model: &Model, law: &Start, n: usize) -> (Vec<f64>, Vec<u16>) {
+        let grid = Grid::new(LENGTH, 10);
+        let kernel = Exact::new(&self::model(), &grid).unwrap();
+        let mut random = stream(1, Purpose::Start, 0);
+        let walkers = start(&kernel, model, &grid, law, false, n, &mut random);
+        (walkers.position.iter().map(|p| p.fraction() * LENGTH).collect(), walkers.state)
+    }
+
+    fn first(states: &[u16]) -> f64 {
+        states.iter().filter(|s| **s == 0).count() as f64
+    }
+
+    #[test]
+    fn a_point_is_met_exactly() {
+        for x in [0.0, 0.3, 1.0, LENGTH] {
+            let (positions, states) = walkers(&model(), &Start::Point { x, state: None }, 1000);
+            assert!(positions.iter().all(|p| (p - x).abs() <= 1e-15 * LENGTH), "{x}");
+            // One stratum for each walker: counts are off by one at most.
+            let share = 1000.0 / (1.0 + std::f64::consts::E);
+            assert!((first(&states) - share).abs() < 1.0 + 1e-9, "{}", first(&states));
+            let (_, states) = walkers(&model(), &Start::Point { x, state: Some(1) }, 100);
+            assert_eq!(first(&states), 0.0);
+        }
+    }
+
+    /// The largest difference between the distribution of positions and `law`.
+    fn distance(positions: &mut [f64], law: impl Fn(f64) -> f64) -> f64 {
+        positions.sort_by(f64::total_cmp);
+        let n = positions.len() as f64;
+        let off = |(k, x): (usize, &f64)| ((k as f64 + 0.5) / n - law(*x)).abs();
+        positions.iter().enumerate().map(off).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn a_profile_is_followed_walker_by_walker() {
+        let start = Start::profile("exp(-5*x)", LENGTH, |x| 3.0 * libm::exp(-5.0 * x), Some(0));
+        let (mut positions, states) = walkers(&model(), &start, 1000);
+        assert_eq!(first(&states), 1000.0);
+        let law = |x: f64| libm::expm1(-5.0 * x) / libm::expm1(-10.0);
+        let off = distance(&mut positions, law);
+        assert!(off < 0.004, "{off}");
+        assert!(distance(&mut positions, |x| x / LENGTH) > 0.1, "negative control");
+        // The means over its parts are those of the density.
+        let Start::Profile { density, .. } = start else { panic!() };
+        let part = LENGTH / density.len() as f64;
+        let exact = |k: usize| {
+            let (a, b) = (part * k as f64, part * (k + 1) as f64);
+            0.6 * (libm::exp(-5.0 * a) - libm::exp(-5.0 * b)) / part
+        };
+        assert!(density.iter().enumerate().all(|(k, p)| (p / exact(k) - 1.0).abs() < 1e-11));
+    }
+
+    #[test]
+    fn local_equilibrium_feels_the_forces() {
+        let mut tilted = model();
+        tilted.potential = Some(Arc::new(Expression::parse("2*x", &["x"], &[]).unwrap()));
+        let (mut positions, _) = walkers(&tilted, &Start::LocalEquilibrium, 1000);
+        // Boltzmann's law, one stratum for each walker and state.
+        let off = distance(&mut positions, |x| libm::expm1(-2.0 * x) / libm::expm1(-4.0));
+        assert!(off < 0.004, "{off}");
+    }
+}
