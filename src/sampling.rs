@@ -189,7 +189,7 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         burn_in,
         rounds: if times.is_empty() { run.rounds } else { times.len() as u64 },
         times,
-        start: run.start,
+        start: run.start.clone(),
         seed: run.seed,
     }
 }

@@ -5,6 +5,7 @@ use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::kernel::LegLaw;
+use crate::model::Boundary;
 use crate::observable::Observable;
 
 /// Global, wall-to-wall and local Soret coefficient, and the mean temperature of the particles.
@@ -85,6 +86,9 @@ impl Estimator for Soret {
 
     fn why_undefined(&self, context: &Context, observable: Observable) -> String {
         let reason = match observable {
+            Observable::SoretWall if context.model.domain.walls == Boundary::Periodic => {
+                "a ring has no walls"
+            }
             Observable::SoretWall if context.leg_law.iter().any(Option::is_none) => {
                 "this method gives no density at a point"
             }
