@@ -693,6 +693,17 @@ fn methods_are_chosen_where_none_is_named() {
 }
 
 #[test]
+fn a_ring_on_which_the_temperature_jumps_is_warned_about() {
+    let said = |top: &str| {
+        let e = read(&forced(top, "\"diffusivity\": 0.1", "\"legs\": 10")).unwrap_or_else(|d| panic!("{d}"));
+        e.warnings().iter().map(|w| w.meaning.clone()).collect::<Vec<_>>().join("; ")
+    };
+    assert!(said(&RING.replace("sin(pi*x)", "x")).contains("the temperature jumps there"));
+    assert_eq!(said(RING), "");
+    assert_eq!(said(WALLS), "");
+}
+
+#[test]
 fn ito_diffusivities_under_a_force_are_warned_about() {
     let warned = |motility: &str| {
         let text = forced(&format!("{WALLS} \"potential\": \"x\","), motility, "\"legs\": 10");

@@ -285,13 +285,16 @@ fn automatic_step(model: &Model, run: &RunPart<'_>, times: &[f64]) -> f64 {
             dt = dt.min(step.max(f64::MIN_POSITIVE));
         }
     };
+    let place = |k: u32| length * (f64::from(k) + 0.5) / f64::from(PLACES);
+    for x in (0..PLACES).map(place) {
+        let mut exit = vec![0.0; model.network.states().len()];
+        model.network.channels().for_each(|c| exit[c.from] += model.rate(c, x));
+        at_most(SMALL / exit.into_iter().fold(0.0, f64::max));
+    }
     for (s, state) in model.network.states().iter().enumerate() {
         let kinks = model.force_kinks(s);
         let mut before: Option<(f64, f64)> = None;
-        for k in 0..PLACES {
-            let x = length * (f64::from(k) + 0.5) / f64::from(PLACES);
-            // The sum over no ways out is a negative zero.
-            at_most(SMALL / model.exit_rate(s, x).abs());
+        for x in (0..PLACES).map(place) {
             let diffusivity = model.diffusivity(s, x);
             let thermal = model.thermal_energy(x);
             // The layer of a drift matters where it meets a wall.
