@@ -51,6 +51,11 @@ pub enum Observable {
     /// What an underdamped particle would dissipate besides, in the overdamped limit with frictions:
     /// `sum_i int P_i k_B T'^2/(2 gamma_i T) dx` in units of k_B (the entropic anomaly). 1/time.
     KineticEntropyProduction,
+    /// On a ring, the mean velocity `L sum_i J_i`. length/time.
+    MeanVelocity,
+    /// On a ring, `D_eff = Var(displacement)/(2 t)` in the long run, the displacement counted round the ring
+    /// without end. length^2/time.
+    EffectiveDiffusion,
 }
 
 /// Where an observable lives.
@@ -82,7 +87,9 @@ impl Observable {
             | SoretWall
             | MeanTemperature
             | EntropyProduction
-            | KineticEntropyProduction => Support::Whole,
+            | KineticEntropyProduction
+            | MeanVelocity
+            | EffectiveDiffusion => Support::Whole,
         }
     }
 
@@ -106,6 +113,8 @@ impl Observable {
             MeanTemperature => "mean_temperature",
             EntropyProduction => "entropy_production",
             KineticEntropyProduction => "kinetic_entropy_production",
+            MeanVelocity => "mean_velocity",
+            EffectiveDiffusion => "effective_diffusion",
         }
     }
 }
@@ -145,6 +154,8 @@ impl Observable {
             TransitionRate(_) => "1/(time length)",
             LocalSoret | Soret | SoretWall => "1/temperature",
             MeanTemperature => "temperature",
+            MeanVelocity => "length/time",
+            EffectiveDiffusion => "length^2/time",
         }
     }
 

@@ -65,6 +65,8 @@ fn words(observable: Observable) -> &'static str {
         MeanTemperature => "mean temperature",
         EntropyProduction => "entropy production",
         KineticEntropyProduction => "kinetic entropy production",
+        MeanVelocity => "mean velocity",
+        EffectiveDiffusion => "effective diffusion",
     }
 }
 

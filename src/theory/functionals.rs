@@ -63,11 +63,14 @@ impl Stationary {
     /// - `LocalSoret` takes densities and temperatures at the ends of a bin as limits from inside it.
     ///
     /// The outer `None`: no such state or channel, or a grid of another length. An inner `None`: the
-    /// quantity is not defined there, that is a Soret coefficient where `T` does not vary, or heat and
-    /// entropy production with a free rate whose other direction is not given.
+    /// quantity is not defined there, that is a Soret coefficient where `T` does not vary, heat and
+    /// entropy production with a free rate whose other direction is not given, `SoretWall` on a ring, and
+    /// `MeanVelocity` and `EffectiveDiffusion` anywhere else.
     pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
         match observable {
             Observable::KineticEntropyProduction => Some(vec![self.kinetic_entropy_production()]),
+            Observable::MeanVelocity => Some(vec![self.mean_velocity()]),
+            Observable::EffectiveDiffusion => Some(vec![self.effective_diffusion()]),
             _ => reference(self, observable, grid),
         }
     }
@@ -240,8 +243,10 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             whole(Some(mean + excess))
         }
         Observable::EntropyProduction => whole(law.entropy_production()),
-        // Not a functional of the law alone: see `Stationary::reference`.
-        Observable::KineticEntropyProduction => whole(None),
+        // Not functionals of the law alone: see `Stationary::reference`.
+        Observable::KineticEntropyProduction | Observable::MeanVelocity | Observable::EffectiveDiffusion => {
+            whole(None)
+        }
     };
     debug_assert_eq!(
         values.len(),

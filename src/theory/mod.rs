@@ -6,7 +6,9 @@
 //! experiment file; `kT` stands for `k_B T(x)`, an energy; densities are normalised to one particle.
 //!
 //! - [`stationary`]: the stationary law of n states at any rates (Eqs 3-4, 7, A16), diffusivities or
-//!   frictions that vary in x, driven and one-way transitions, jumps of `T`; with an error estimate.
+//!   frictions that vary in x, potentials, states that propel themselves, driven and one-way transitions,
+//!   jumps of `T`, between walls or on a ring; with an error estimate.
+//! - [`spreading`]: how a particle on a ring spreads in the long run.
 //! - [`functionals`]: every observable, evaluated on that law.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
@@ -40,6 +42,7 @@ mod element;
 pub mod fast_limit;
 pub mod functionals;
 mod linear;
+pub mod spreading;
 pub mod stationary;
 mod tilt;
 mod twofold;
@@ -142,6 +145,14 @@ pub enum TheoryError {
     Driven {
         /// Index of the edge.
         edge: usize,
+    },
+    /// A closed form does not exist in general.
+    #[error("there is no closed form of {of}: {why}")]
+    NoClosedForm {
+        /// Of what.
+        of: &'static str,
+        /// Why not.
+        why: &'static str,
     },
     /// There is no closed form across a place where frictions of different states jump by different
     /// factors and the local occupancies jump too: the densities on both sides depend on the rates.

@@ -252,7 +252,7 @@ impl Stationary {
 
 /// Degree of the solution whose distance from the returned one, of degree four more, is the
 /// estimated error.
-const DEGREE: usize = 10;
+pub(super) const DEGREE: usize = 10;
 
 fn check(options: &Options) -> Result<(), TheoryError> {
     let Options { tolerance, limit, max_elements } = *options;
@@ -369,18 +369,18 @@ fn bisect(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
 
 /// The coefficients of the equation at a point.
 #[derive(Clone, Debug)]
-struct Coefficients {
+pub(super) struct Coefficients {
     /// Per edge the two factors in `net = forward v_from - backward v_to`, that is `k_f/c_from` and
     /// `k_b/c_to` with `c_i = w_i/g_i(x_0)`.
-    edges: Vec<[f64; 2]>,
+    pub(super) edges: Vec<[f64; 2]>,
     /// Per state `a_i = g_i(x_0)/g_i`, so that `J_i = -a_i (v_i' - h_i v_i)`.
-    mobility: Vec<f64>,
+    pub(super) mobility: Vec<f64>,
     /// Per state `w_i/g_i(x_0)`.
-    capacity: Vec<f64>,
+    pub(super) capacity: Vec<f64>,
     /// Per state `h_i - phi'`, so that `J_i = -a_i exp(phi) (y_i' - force_i y_i)` for `v_i = exp(phi) y_i`.
-    force: Vec<f64>,
+    pub(super) force: Vec<f64>,
     /// `exp(phi)` relative to the left end of the element.
-    factor: f64,
+    pub(super) factor: f64,
 }
 
 impl Coefficients {
@@ -441,47 +441,9 @@ const REFERENCE: f64 = 0.4321;
 impl Law {
     /// Solves on a given mesh with a given polynomial degree.
     fn new(model: &Model, mesh: &[f64], tilt: &[f64], reference: &Reference) -> Result<Self, TheoryError> {
-        let at_reference: Vec<f64> =
-            motilities(model, REFERENCE * model.domain.length)?.into_iter().map(|[_, g]| g).collect();
-        let pairs: Vec<[usize; 2]> = model.network.edges().iter().map(|e| e.between).collect();
-        let mut coefficients = mesh
-            .windows(2)
-            .zip(tilt.windows(2))
-            .map(|(ends, phi)| {
-                let points = reference.rule.on(ends[0], ends[1]).zip(&reference.rule.points);
-                let rise = phi[1] - phi[0];
-                let at = |((x, _), s): ((f64, f64), &f64)| -> Result<Coefficients, TheoryError> {
-                    let mut at = Coefficients::at(model, &at_reference, x)?;
-                    at.force.iter_mut().for_each(|h| *h -= rise / (ends[1] - ends[0]));
-                    at.factor = libm::exp(0.5 * (s + 1.0) * rise);
-                    Ok(at)
-                };
-                points.map(at).collect()
-            })
-            .collect::<Result<Vec<Vec<Coefficients>>, _>>()?;
-        // Mobilities of one shape: equal up to the rounding of their functions.
-        let alike = |c: &Coefficients| c.mobility.iter().all(|a| (a - c.mobility[0]).abs() <= 1e-13 * a);
-        let one_shape = coefficients.iter().flatten().all(alike);
-        if one_shape {
-            coefficients.iter_mut().flatten().for_each(|c| {
-                let first = c.mobility[0];
-                c.mobility.fill(first);
-            });
-        }
-        // Without forces the sum over all states is then known.
-        let known = one_shape && !model.has_forces();
-        let clusters = Clusters::new(&pairs, &coefficients, at_reference.len(), known);
-        let ring = model.domain.walls == Boundary::Periodic;
-        let system = System {
-            mesh,
-            tilt,
-            ring,
-            reference,
-            pairs: &pairs,
-            coefficients: &coefficients,
-            states: at_reference.len(),
-            clusters: &clusters,
-        };
+        let system = System::new(model, mesh, tilt, reference, model.has_forces())?;
+        let at_reference = system.at_reference.clone();
+        let ring = system.ring;
         let nodes = system.solve()?;
         let energies = model.network.states().iter().map(|s| s.energy);
         let lowest = energies.clone().fold(f64::INFINITY, f64::min);
@@ -555,7 +517,7 @@ impl Law {
             let rule = system.reference.rule.on(self.mesh[e], self.mesh[e + 1]);
             let points = system.reference.rule.points.iter();
             for (((_, w), s), at) in rule.zip(points).zip(coefficients) {
-                for ([f, b], &[i, j]) in at.edges.iter().zip(system.pairs) {
+                for ([f, b], &[i, j]) in at.edges.iter().zip(&system.pairs) {
                     let flow = w * (f * self.transported(e, i, *s) + b * self.transported(e, j, *s));
                     self.gross[i] += flow.abs();
                     self.gross[j] += flow.abs();
@@ -774,11 +736,11 @@ const SAMPLES: [f64; 9] = [-1.0, -0.93, -0.71, -0.38, 0.0, 0.38, 0.71, 0.93, 1.0
 /// end is the sum over all states: known where the mobilities have one shape, otherwise the last
 /// unknown, fixed at the first vertex.
 #[derive(Debug)]
-struct Clusters {
+pub(super) struct Clusters {
     /// The states summed in each unknown.
-    members: Vec<Vec<bool>>,
+    pub(super) members: Vec<Vec<bool>>,
     /// `restore[i][m]`: by how much `v_i` changes with unknown `m`.
-    restore: Vec<Vec<f64>>,
+    pub(super) restore: Vec<Vec<f64>>,
     /// Per edge, the equations that it enters: `+1` with its second state, `-1` with its first.
     crossing: Vec<Vec<(usize, f64)>>,
     /// The state that carries the whole sum when all unknowns are zero.
@@ -835,19 +797,21 @@ impl Clusters {
 }
 
 /// The discrete equations.
-struct System<'a> {
-    mesh: &'a [f64],
+pub(super) struct System<'a> {
+    pub(super) mesh: &'a [f64],
     /// `phi` at the vertices.
     tilt: &'a [f64],
     /// Whether the last vertex is the first again.
     ring: bool,
-    reference: &'a Reference,
+    pub(super) reference: &'a Reference,
     /// The two states of every edge.
-    pairs: &'a [[usize; 2]],
+    pub(super) pairs: Vec<[usize; 2]>,
     /// Per element and Gauss point.
-    coefficients: &'a [Vec<Coefficients>],
-    states: usize,
-    clusters: &'a Clusters,
+    pub(super) coefficients: Vec<Vec<Coefficients>>,
+    /// `g_i(x_0)`.
+    at_reference: Vec<f64>,
+    pub(super) states: usize,
+    pub(super) clusters: Clusters,
 }
 
 /// Values at all nodes: per vertex, and per element at its interior nodes; states vary fastest.
@@ -857,7 +821,49 @@ struct Nodes {
     interiors: Vec<Vec<Twofold>>,
 }
 
-impl System<'_> {
+impl<'a> System<'a> {
+    /// The equations on a mesh. The sum over all states is an unknown too if `total`, and where it is not
+    /// known.
+    pub(super) fn new(
+        model: &Model,
+        mesh: &'a [f64],
+        tilt: &'a [f64],
+        reference: &'a Reference,
+        total: bool,
+    ) -> Result<Self, TheoryError> {
+        let at_reference: Vec<f64> =
+            motilities(model, REFERENCE * model.domain.length)?.into_iter().map(|[_, g]| g).collect();
+        let pairs: Vec<[usize; 2]> = model.network.edges().iter().map(|e| e.between).collect();
+        let mut coefficients = mesh
+            .windows(2)
+            .zip(tilt.windows(2))
+            .map(|(ends, phi)| {
+                let points = reference.rule.on(ends[0], ends[1]).zip(&reference.rule.points);
+                let rise = phi[1] - phi[0];
+                let at = |((x, _), s): ((f64, f64), &f64)| -> Result<Coefficients, TheoryError> {
+                    let mut at = Coefficients::at(model, &at_reference, x)?;
+                    at.force.iter_mut().for_each(|h| *h -= rise / (ends[1] - ends[0]));
+                    at.factor = libm::exp(0.5 * (s + 1.0) * rise);
+                    Ok(at)
+                };
+                points.map(at).collect()
+            })
+            .collect::<Result<Vec<Vec<Coefficients>>, _>>()?;
+        // Mobilities of one shape: equal up to the rounding of their functions.
+        let alike = |c: &Coefficients| c.mobility.iter().all(|a| (a - c.mobility[0]).abs() <= 1e-13 * a);
+        let one_shape = coefficients.iter().flatten().all(alike);
+        if one_shape {
+            coefficients.iter_mut().flatten().for_each(|c| {
+                let first = c.mobility[0];
+                c.mobility.fill(first);
+            });
+        }
+        let clusters = Clusters::new(&pairs, &coefficients, at_reference.len(), one_shape && !total);
+        let states = at_reference.len();
+        let ring = model.domain.walls == Boundary::Periodic;
+        Ok(System { mesh, tilt, ring, reference, pairs, coefficients, at_reference, states, clusters })
+    }
+
     /// How many vertices hold unknowns of their own.
     fn vertices(&self) -> usize {
         if self.ring { self.mesh.len() - 1 } else { self.mesh.len() }
@@ -871,13 +877,13 @@ impl System<'_> {
 
     /// What the row of node `a` of element `e` is multiplied with, so that no row is large or small because
     /// the density is, and relative to the left end, as [`Coefficients::factor`].
-    fn row_scale(&self, e: usize, a: usize) -> f64 {
+    pub(super) fn row_scale(&self, e: usize, a: usize) -> f64 {
         let s = self.reference.nodes[a];
         libm::exp(-0.5 * (s + 1.0) * (self.tilt[e + 1] - self.tilt[e]))
     }
 
     /// Unknowns per node.
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.clusters.members.len()
     }
 
@@ -1048,7 +1054,7 @@ impl System<'_> {
 
     /// Minus the derivative of the residual of element `e`; local order: left vertex, right vertex,
     /// interior.
-    fn matrix(&self, e: usize) -> Matrix {
+    pub(super) fn matrix(&self, e: usize) -> Matrix {
         let (w, degree) = (self.width(), self.reference.degree);
         let half = 0.5 * (self.mesh[e + 1] - self.mesh[e]);
         let place = |a: usize| match a {
@@ -1194,7 +1200,7 @@ impl System<'_> {
                     let constant = left[i].times(*f).minus(left[j].times(*b)).value();
                     self.scale(e) * at.factor * (constant + (f * value(i) - b * value(j)))
                 };
-                at.edges.iter().zip(self.pairs).map(net).collect()
+                at.edges.iter().zip(&self.pairs).map(net).collect()
             })
             .collect();
         let coefficient =
