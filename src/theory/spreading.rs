@@ -18,8 +18,9 @@
 //! In its weak form (1) is the transpose of the equation of [`stationary`](super::stationary): for every
 //! trial density `v` of one state,
 //! `int (1 + f_i') J_i[v] dx + sum_edges int (f_to - f_from) net_e[v] dx = V int v/c_i dx`. Where frictions, diffusivities or `T`
-//! jump it holds without a change. It is solved on the elements of the stationary law with polynomials of
-//! degree 10 and 14; a difference between the two above 1e-6 is no value.
+//! jump it holds without a change. It is solved with polynomials of degree 10 and 14 on the elements of the
+//! stationary law, halved where the two differ: `1 + f'` is large where the density is small. What still
+//! differs by more than 1e-6 is no value.
 //!
 //! # Reference
 //! Pavliotis and Stuart, *Multiscale Methods* (Springer, 2008), chapters 13 and 18, for one state; for jumps
@@ -27,11 +28,16 @@
 
 use super::element::Reference;
 use super::linear::{Chain, Matrix};
-use super::stationary::{DEGREE, Stationary, System};
+use super::stationary::{DEGREE, Stationary, System, bisect};
 use crate::model::Boundary;
 
-/// Largest relative difference between the two degrees.
+/// Relative difference between the two degrees at which refinement ends, and above which there is no value.
+const TOLERANCE: f64 = 1e-10;
 const LIMIT: f64 = 1e-6;
+
+/// When refinement ends in any case.
+const ROUNDS: usize = 12;
+const MOST_ELEMENTS: usize = 2000;
 
 impl Stationary {
     /// Mean velocity `L sum_i J_i` of a particle on a ring, length/time; `None` between walls.
@@ -44,37 +50,59 @@ impl Stationary {
     /// walls, and where (1) is not resolved.
     pub fn effective_diffusion(&self) -> Option<f64> {
         let velocity = self.mean_velocity()?;
-        let [rough, fine] = [DEGREE, DEGREE + 4].map(|degree| self.spread(velocity, degree));
-        let (rough, fine) = (rough?, fine?);
-        ((rough - fine).abs() <= LIMIT * fine).then_some(fine)
+        let (mut mesh, mut tilt) = (self.law.mesh.clone(), self.law.tilt.clone());
+        let mut best: Option<(f64, f64)> = None;
+        let mut stagnant = 0;
+        for _ in 0..ROUNDS {
+            let [rough, fine] =
+                [DEGREE, DEGREE + 4].map(|degree| self.spread(&mesh, &tilt, velocity, degree));
+            let (rough, fine) = (rough?, fine?);
+            let value: f64 = fine.iter().sum();
+            let differences: Vec<f64> = rough.iter().zip(&fine).map(|(r, f)| (r - f).abs() / value).collect();
+            let estimate: f64 = differences.iter().sum();
+            let least = best.map_or(f64::INFINITY, |b| b.1);
+            stagnant = if estimate > 0.3 * least { stagnant + 1 } else { 0 };
+            if estimate < least {
+                best = Some((value, estimate));
+            }
+            let marked: Vec<bool> = differences.iter().map(|d| *d > TOLERANCE / mesh.len() as f64).collect();
+            if estimate <= TOLERANCE || stagnant == 2 || mesh.len() > MOST_ELEMENTS {
+                break;
+            }
+            mesh = bisect(&mesh, &marked);
+            tilt = self.law.logarithms(&mesh);
+        }
+        best.and_then(|(value, estimate)| (estimate <= LIMIT).then_some(value))
     }
 
-    /// (2), with polynomials of this degree.
-    fn spread(&self, velocity: f64, degree: usize) -> Option<f64> {
-        let (law, model) = (&self.law, &self.model);
+    /// (2) element by element, with polynomials of this degree.
+    fn spread(&self, mesh: &[f64], tilt: &[f64], velocity: f64, degree: usize) -> Option<Vec<f64>> {
+        let (law, model) = (&self.law, self.model());
         let reference = Reference::new(degree);
-        let system = System::new(model, &law.mesh, &law.tilt, &reference, true).ok()?;
+        let system = System::new(model, mesh, tilt, &reference, true).ok()?;
         let corrector = Adjoint { system: &system }.solve(velocity)?;
-        let mut sum = 0.0;
-        for (e, coefficients) in system.coefficients.iter().enumerate() {
-            let half = 0.5 * (law.mesh[e + 1] - law.mesh[e]);
-            for (q, at) in coefficients.iter().enumerate() {
-                let s = reference.rule.points[q];
+        let of_element = |(e, ends): (usize, &[f64])| {
+            let half = 0.5 * (ends[1] - ends[0]);
+            let mut sum = 0.0;
+            let points = reference.rule.on(ends[0], ends[1]).zip(&system.coefficients[e]);
+            for (q, ((x, weight), at)) in points.enumerate() {
                 let (value, slope) = corrector.at(&reference, e, q);
-                let transported: Vec<f64> = (0..self.states()).map(|i| law.transported(e, i, s)).collect();
-                let mut rate = 0.0;
+                let (inside, s) = law.locate(x);
+                let transported: Vec<f64> =
+                    (0..self.states()).map(|i| law.transported(inside, i, s)).collect();
                 for (i, v) in transported.iter().enumerate() {
                     let stretched = 1.0 + slope[i] / half;
-                    rate += at.mobility[i] * v * stretched * stretched;
+                    sum += weight * at.mobility[i] * v * stretched * stretched;
                 }
                 for ([f, b], &[i, j]) in at.edges.iter().zip(&system.pairs) {
                     let jump = value[j] - value[i];
-                    rate += 0.5 * (f * transported[i] + b * transported[j]) * jump * jump;
+                    sum += weight * 0.5 * (f * transported[i] + b * transported[j]) * jump * jump;
                 }
-                sum += reference.rule.weights[q] * half * rate;
             }
-        }
-        sum.is_finite().then_some(sum)
+            sum
+        };
+        let sums: Vec<f64> = mesh.windows(2).enumerate().map(of_element).collect();
+        sums.iter().all(|s| s.is_finite()).then_some(sums)
     }
 }
 

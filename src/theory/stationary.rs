@@ -1,9 +1,10 @@
 //! The stationary law of a particle with internal states, at any rates (Eqs 3-4 of the paper).
 //!
 //! # Equation
-//! With `u_i = w_i P_i` and the particle current `J_i = -(1/g_i) d_x u_i`, where `w = D`, `g = 1` for a
-//! diffusivity (Ito) and `w = kT`, `g = gamma` for a friction (the overdamped limit of Kramers'
-//! equation; see [`Motility`](crate::model::Motility)),
+//! With `u_i = w_i P_i` and the particle current `J_i = -(1/g_i) (d_x u_i - h_i u_i)`, where `w = D`, `g = 1` for a
+//! diffusivity (Ito), `w = kT`, `g = gamma` for a friction (the overdamped limit of Kramers'
+//! equation; see [`Motility`](crate::model::Motility)), and `h_i` is the force over the thermal energy
+//! ([`Model::force_over_thermal_energy`]),
 //! ```text
 //! J_i' = sum_edges (+-) net_e,           net_e = k_f P_from - k_b P_to,           (1)
 //! J_i = 0 at both walls,                 int sum_i P_i dx = 1 .                    (2)
@@ -13,12 +14,13 @@
 //! ```text
 //! sum_i J_i(x) = 0                                                                 (3)
 //! ```
-//! at every x, whatever the rates, driven or not. Where all `g_i = gamma_i f(x)` have one shape, among
+//! at every x, whatever the rates and forces, driven or not. On a ring there are no walls, everything in (1) is
+//! periodic, and (3) says that a net current is the same at every x. Without forces and where all `g_i = gamma_i f(x)` have one shape, among
 //! them all diffusivities, (3) has the first integral `sum_i u_i/gamma_i = C`, the same at every x. For
 //! constant diffusivities that is the one behind Eq 7 (which needs a minus sign before `P_tot''`; A8
 //! has it), `<D> P_tot - (D_1 D_2/k_sum) P_tot'' = C` for two states.
 //!
-//! Every state has wall layers of thickness `l = sqrt(D_1 D_2/(k_sum <D>))` in which the currents
+//! Without forces every state has wall layers of thickness `l = sqrt(D_1 D_2/(k_sum <D>))` in which the currents
 //! fall to zero.
 //!
 //! # Method
@@ -29,7 +31,8 @@
 //! are sums of `v_i` over clusters of states, joined in the order of their rates: fast edges then
 //! cancel exactly, by integers, from the equations of the slow sums. The last sum, over all states, is
 //! the known constant `C` where the `g_i` have one shape; otherwise it is an unknown too, whose equation
-//! is (3). A current is the projection of `-(1/g_i) u_i'` on the polynomials of one degree less than
+//! is (3), with forces in any case. On a ring the first vertex is also the last, and eliminated after all
+//! others. A current is the projection of `-(1/g_i) u_i'` on the polynomials of one degree less than
 //! `u_i`, for which (3) holds exactly and not up to the error of the method. Interiors are eliminated
 //! element by element, the vertices by a block tridiagonal elimination. Iterative refinement with
 //! unknowns of twice the working precision, and residuals in which the two terms of every `net_e`
@@ -37,6 +40,11 @@
 //! The derivative of `u_i` is then as good as the integral of `net_e` at slow rates and better at
 //! fast ones (1e-14 against 1e-10 of the largest current for piecewise constant `T` and
 //! `k L^2/D = 1e12`), so it is what is reported.
+//!
+//! A force may spread densities over many orders of magnitude. The unknowns are then `y_i = exp(-phi) v_i`, where
+//! `phi` is linear on every element and follows the logarithm of the density: first that of fast transitions,
+//! then that of the law found on the mesh before. Rows are scaled likewise, so that errors are relative to the
+//! density at the same place and not to the largest: behind 20 kT Boltzmann's law comes out with 14 digits.
 //!
 //! The error is estimated by solving again on the same elements with degree 14; the difference of
 //! the two solutions is reported for the better one, which is the one returned.
@@ -46,6 +54,10 @@
 //! rate is more than some 16 to 20 orders of magnitude below the fastest. At relative temperature
 //! differences of 1e-7 and less, rounding of `T(x)` itself leaves fewer digits than the estimate, whose
 //! scale is then not the tiny current, says.
+//! Barriers above some 25 kT between two wells leave too little that ties them together in double precision and
+//! are refused as singular (not so on a ring with one well, nor the height of a wall around wells). Rates
+//! below about `k L^2/D = 1e-6` are refused on a ring with forces. A state that is at one place much rarer than another has its digits relative to the
+//! commoner one.
 //! Occupancies below about 1e-28 are lost. Rates beyond `k L^2/D = 1e10` make layers thinner than
 //! 1e-5 L, in which the rounding of `T(x)` itself limits currents to about nine digits. Both show
 //! up in the estimate as far as they matter.
@@ -128,7 +140,8 @@ pub fn solve(model: &Model, options: &Options) -> Result<Stationary, TheoryError
         if finer.len() == mesh.len() || mesh.len() > options.max_elements {
             let law = Law::new(model, &mesh, &tilt, &fine)?;
             let differences = law.differences(&rough);
-            let estimate = differences.iter().copied().fold(0.0, f64::max);
+            let around = law.net_difference(&rough);
+            let estimate = differences.iter().copied().fold(around, f64::max);
             let previous = best.as_ref().map_or(f64::INFINITY, |b| b.1);
             stagnant = if estimate > 0.3 * previous { stagnant + 1 } else { 0 };
             if estimate < previous {
@@ -137,7 +150,8 @@ pub fn solve(model: &Model, options: &Options) -> Result<Stationary, TheoryError
             if estimate <= options.tolerance || stagnant == 2 || mesh.len() > options.max_elements {
                 break;
             }
-            marked = differences.iter().map(|d| *d > 0.1 * options.tolerance).collect();
+            let all = around > options.tolerance;
+            marked = differences.iter().map(|d| all || *d > 0.1 * options.tolerance).collect();
         }
         let finer = bisect(&mesh, &marked);
         if finer.len() == mesh.len() {
@@ -163,10 +177,12 @@ impl Stationary {
     }
 
     /// Estimated relative error: the largest difference between the solutions of degree 10 and 14,
-    /// in densities `P_i` relative to the largest `P_i`, and in currents `J_i`, heat flux `J_E` and the
+    /// in densities `P_i` relative to the largest `P_i` (with forces to that of `P_i exp(-phi)`, which is to say
+    /// to the density at the same place, summed over states), and in currents `J_i`, heat flux `J_E` and the
     /// slope `sum_i u_i'/w_i` (`P_tot'` where `w` is constant) relative to their largest values. Currents
     /// that vanish (uniform T) or drown in the rounding of the rates are taken relative to
-    /// `1e-6 min(D_i P_i/L, throughput)` or to `1e9` times that rounding.
+    /// `1e-6 min(D_i P_i/L, throughput)` or to `1e9` times that rounding, or where forces balance diffusion to
+    /// `1e-4` of either. On a ring the net current counts by itself.
     pub fn error_estimate(&self) -> f64 {
         self.estimate
     }
@@ -198,7 +214,8 @@ impl Stationary {
     /// Currents `J_i(x) = -(1/g_i) [d_x(w_i P_i) - h_i w_i P_i]` of all states, 1/time, positive towards larger
     /// x; exactly zero at walls and beyond.
     pub fn current_at(&self, x: f64) -> Vec<f64> {
-        if !self.is_ring() && !(x > 0.0 && x < self.model.domain.length) {
+        let between = x > 0.0 && x < self.model.domain.length;
+        if !(self.is_ring() || between) {
             return vec![0.0; self.states()];
         }
         let (e, s) = self.law.locate(self.inside(x));
@@ -356,7 +373,7 @@ fn thinnest_layer(model: &Model, x: f64) -> Result<f64, TheoryError> {
     Ok((1.0 / (force + libm::sqrt(2.0 * largest))).clamp(1e-9 * length, length))
 }
 
-fn bisect(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
+pub(super) fn bisect(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
     let mut finer = vec![mesh[0]];
     for (pair, split) in mesh.windows(2).zip(marked) {
         if *split && pair[1] - pair[0] > 1e-12 * mesh[mesh.len() - 1] {
@@ -594,9 +611,23 @@ impl Law {
         self.current[lowest].iter().map(|c| c[0]).sum()
     }
 
+    /// The relative difference of the net current round a ring from that of another law. Where it vanishes,
+    /// the currents that force and diffusion drive against each other at the lowest density are the measure.
+    fn net_difference(&self, other: &Law) -> f64 {
+        if !self.ring {
+            return 0.0;
+        }
+        let length = self.mesh[self.mesh.len() - 1];
+        let lowest = self.tilt.iter().copied().fold(f64::INFINITY, f64::min);
+        let size = |i: usize| self.fastest[i] * (self.steepest[i] + 1.0 / length) * self.base[i].abs();
+        let natural = libm::exp(lowest) * (0..self.base.len()).map(size).sum::<f64>();
+        let (found, before) = (self.net_current(), other.net_current());
+        (found - before).abs() / found.abs().max(1e-4 * natural).max(f64::MIN_POSITIVE)
+    }
+
     /// `phi` for another mesh: the logarithm of the sum of all `v_i` of this law, largest zero, and zero
     /// everywhere if this law needed none.
-    fn logarithms(&self, mesh: &[f64]) -> Vec<f64> {
+    pub(super) fn logarithms(&self, mesh: &[f64]) -> Vec<f64> {
         if self.steepest.iter().all(|h| *h == 0.0) {
             return vec![0.0; mesh.len()];
         }
@@ -904,8 +935,10 @@ impl<'a> System<'a> {
         if !self.is_regular(&chain, &nodes) {
             return Err(singular);
         }
-        // With forces a first guess of `phi` may be far off, and the unknowns as large.
-        let most = if self.tilt.iter().all(|phi| *phi == 0.0) { 1e6 } else { 1e15 };
+        // With forces a first guess of `phi` may be far off, and the unknowns as large; and the balance of
+        // force and diffusion is rounded like the force itself, which limits what refinement can do.
+        let forced = self.coefficients.iter().flatten().any(|at| at.force.iter().any(|h| *h != 0.0));
+        let (most, least) = if forced { (1e15, 1e-8) } else { (1e6, 1e-14) };
         let (mut before, mut largest) = (f64::INFINITY, 1.0f64);
         for _ in 0..20 {
             let (mut vertices, mut interiors) = self.residual(&nodes);
@@ -928,7 +961,7 @@ impl<'a> System<'a> {
                 break;
             }
         }
-        if before > 1e-14 * largest { Err(singular) } else { Ok(nodes) }
+        if before > least * largest { Err(singular) } else { Ok(nodes) }
     }
 
     /// Whether the factors give back a known vector. The directions in which the system can be
