@@ -197,7 +197,8 @@ def main():
         change = max(abs(v - coarse[key]) / largest[key[:2]] for key, v in fine.items())
         print(f"{name}: {change:.1e}")
         with open(folder / f"forces_{name}.csv", "w", newline="") as file:
-            file.write(f"# scripts/oracle_forces.py: {spec['n'][0]} points, change from {spec['n'][1]}: {change:.1e}\n")
+            best, before = spec["n"]
+            file.write(f"# scripts/oracle_forces.py: {best} points, change from {before}: {change:.1e}\n")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["quantity", "index", "place", "value"])
             for (quantity, index, place), value in fine.items():

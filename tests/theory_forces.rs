@@ -83,7 +83,7 @@ fn uniform_temperature_gives_boltzmann() {
         let law = solve(&model("0.7", &potential, vec![state("only", 0.0, motility)], vec![]));
         let boltzmann = |x: f64| vec![(-height * ((7.0 * x).cos() + 0.3 * x) / 0.7).exp()];
         let error = local_error(&law, boltzmann);
-        assert!(error < 1e-12 || height > 10.0, "{height}: {error:e}");
+        assert!(error < 1e-12, "{height}: {error:e}");
     }
 }
 
@@ -98,12 +98,12 @@ fn landauers_blowtorch() {
     let pi = std::f64::consts::PI;
     let t = |x: f64| 1.0 + 0.5 * (-((x - 0.6) / 0.1f64).powi(2)).exp();
     let rise = |x: f64| integral(0.0, x, |y| -32.0 * pi * (4.0 * pi * y).sin() / t(y));
-    let error = local_error_coarse(&law, |x| vec![(-rise(x)).exp() / t(x)]);
+    let error = ratio_error(&law, |x| vec![(-rise(x)).exp() / t(x)]);
     assert!(error < 1e-10, "{error:e}");
 }
 
 /// Ratios to the density at 0.3, at a few places.
-fn local_error_coarse(law: &Stationary, expected: impl Fn(f64) -> Vec<f64>) -> f64 {
+fn ratio_error(law: &Stationary, expected: impl Fn(f64) -> Vec<f64>) -> f64 {
     let (p, e) = (law.density_at(0.3), expected(0.3));
     let error = |x: f64| {
         let pairs = law.density_at(x).into_iter().zip(expected(x)).zip(p.iter().zip(&e));
@@ -127,7 +127,9 @@ fn detailed_balance_is_joint_boltzmann() {
         let error = local_error(&law, expected);
         let largest =
             law.profile(200).iter().flat_map(|p| p.current.clone()).fold(0.0f64, |m, j| m.max(j.abs()));
-        assert!(error < 1e-8 && largest < 1e-11, "{attempt}: {error:e} {largest:e}");
+        // Where one state is much rarer than the other it has fewer digits.
+        let fewest = if height > 5.0 { 1e-9 } else { 1e-12 };
+        assert!(error < fewest && largest < 1e-12, "{attempt}: {error:e} {largest:e}");
     }
 }
 
@@ -145,13 +147,13 @@ fn cumulative(steps: usize, f: impl Fn(f64) -> f64) -> Vec<f64> {
 
 #[test]
 fn run_and_tumble_between_walls() {
-    for (v, d, k) in [(0.5, 0.05, 1.0), (1.0, 0.02, 3.0), (2.0, 0.05, 0.3)] {
+    for (v, d, k) in [(0.5f64, 0.05, 1.0), (1.0, 0.02, 3.0), (2.0, 0.05, 0.3)] {
         let run = |drift: f64| drifting(state("run", 0.0, diffusivity(&d.to_string())), &drift.to_string());
         let rate = || Some(field(&k.to_string()));
         let edge = Edge { between: [0, 1], law: RateLaw::Free { forward: rate(), backward: rate() } };
         let law = solve(&model("1", "0", vec![run(v), run(-v)], vec![edge]));
         // sigma'' = kappa^2 sigma and rho' = v sigma/D for the sum rho and the difference sigma.
-        let kappa: f64 = (v * v / (d * d) + 2.0 * k / d as f64).sqrt();
+        let kappa: f64 = (v * v / (d * d) + 2.0 * k / d).sqrt();
         let offset = (0.5 * kappa).cosh() * (d * kappa - v * v / (d * kappa)) / v;
         let expected = |x: f64| {
             let y = kappa * (x - 0.5);

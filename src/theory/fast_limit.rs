@@ -8,8 +8,9 @@
 //! P_i = p_i P_tot,     d_x ln P_tot = -(sum_i (y_i' - h_i y_i)/g_i)/(sum_i y_i/g_i),     (1)
 //! J_i = -(1/g_i) [d_x(y_i P_tot) - h_i y_i P_tot],     sum_i J_i = 0,     J_E = sum_i E_i J_i ,
 //! ```
-//! `h_i` the force over the thermal energy ([`Model::force_over_thermal_energy`]). That is one particle with the
-//! drift `sum_i p_i b_i` and the diffusivity `<D>` of all states together. Without forces and where all `g_i` have one shape, `g_i = gamma_i f(x)`, which holds for diffusivities (`g = 1`),
+//! `h_i` the force over the thermal energy ([`Model::force_over_thermal_energy`]). That is one particle
+//! with the drift `sum_i p_i b_i` and the diffusivity `<D>` of all states together. Without forces and
+//! where all `g_i` have one shape, `g_i = gamma_i f(x)`, which holds for diffusivities (`g = 1`),
 //! ```text
 //! P_tot = C/sum_i(y_i/gamma_i),     which is C/<D> for diffusivities, <D> = sum_i p_i D_i,  (2)
 //! S_T   = d_T ln<D> .                                                                     (3)

@@ -204,10 +204,7 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             whole(Some(trapezoid(0..=grid.cells(), grid, |x| law.heat_current(x))))
         }
         Observable::HeatAbsorbed => {
-            let at = |k: usize| match k {
-                _ if k == grid.bins => law.heat_current(length),
-                _ => law.heat_current(grid.face(k)),
-            };
+            let at = |k: usize| law.heat_current(if k == grid.bins { length } else { grid.face(k) });
             bins(&|b| {
                 let (lo, hi) = bin(b);
                 let carried = (at(b + 1) - at(b)) / grid.bin_width();

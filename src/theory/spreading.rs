@@ -16,14 +16,13 @@
 //!
 //! # Method
 //! In its weak form (1) is the transpose of the equation of [`stationary`](super::stationary): for every
-//! trial density `v` of one state,
-//! `int (1 + f_i') J_i[v] dx + sum_edges int (f_to - f_from) net_e[v] dx = V int v/c_i dx`. Where frictions, diffusivities or `T`
-//! jump it holds without a change. It is solved with polynomials of degree 10 and 14 on the elements of the
-//! stationary law, halved where the two differ: `1 + f'` is large where the density is small. What still
-//! differs by more than 1e-6 is no value.
+//! trial density `v` of one state, `int (1 + f_i') J_i[v] dx + sum_edges int (f_to - f_from) net_e[v] dx =
+//! V int v/c_i dx`. Where frictions, diffusivities or `T` jump it holds without a change. It is solved with
+//! polynomials of degree 10 and 14 on the elements of the stationary law, halved where the two differ: `1 +
+//! f'` is large where the density is small. What still differs by more than 1e-6 is no value.
 //!
 //! # Reference
-//! Pavliotis and Stuart, *Multiscale Methods* (Springer, 2008), chapters 13 and 18, for one state; for jumps
+//! Pavliotis and Stuart, *Multiscale Methods* (Springer, 2008), for one state; for jumps
 //! between states Kipnis and Varadhan, Commun. Math. Phys. 104, 1 (1986), has the martingale.
 
 use super::element::Reference;

@@ -1,8 +1,8 @@
 //! The stationary law of a particle with internal states, at any rates (Eqs 3-4 of the paper).
 //!
 //! # Equation
-//! With `u_i = w_i P_i` and the particle current `J_i = -(1/g_i) (d_x u_i - h_i u_i)`, where `w = D`, `g = 1` for a
-//! diffusivity (Ito), `w = kT`, `g = gamma` for a friction (the overdamped limit of Kramers'
+//! With `u_i = w_i P_i` and the particle current `J_i = -(1/g_i) (d_x u_i - h_i u_i)`, where `w = D`, `g =
+//! 1` for a diffusivity (Ito), `w = kT`, `g = gamma` for a friction (the overdamped limit of Kramers'
 //! equation; see [`Motility`](crate::model::Motility)), and `h_i` is the force over the thermal energy
 //! ([`Model::force_over_thermal_energy`]),
 //! ```text
@@ -14,11 +14,12 @@
 //! ```text
 //! sum_i J_i(x) = 0                                                                 (3)
 //! ```
-//! at every x, whatever the rates and forces, driven or not. On a ring there are no walls, everything in (1) is
-//! periodic, and (3) says that a net current is the same at every x. Without forces and where all `g_i = gamma_i f(x)` have one shape, among
-//! them all diffusivities, (3) has the first integral `sum_i u_i/gamma_i = C`, the same at every x. For
-//! constant diffusivities that is the one behind Eq 7 (which needs a minus sign before `P_tot''`; A8
-//! has it), `<D> P_tot - (D_1 D_2/k_sum) P_tot'' = C` for two states.
+//! at every x, whatever the rates and forces, driven or not. On a ring there are no walls, everything in
+//! (1) is periodic, and (3) says that a net current is the same at every x. Without forces and where all
+//! `g_i = gamma_i f(x)` have one shape, among them all diffusivities, (3) has the first integral `sum_i
+//! u_i/gamma_i = C`, the same at every x. For constant diffusivities that is the one behind Eq 7 (which
+//! needs a minus sign before `P_tot''`; A8 has it), `<D> P_tot - (D_1 D_2/k_sum) P_tot'' = C` for two
+//! states.
 //!
 //! Without forces every state has wall layers of thickness `l = sqrt(D_1 D_2/(k_sum <D>))` in which the currents
 //! fall to zero.
@@ -62,7 +63,7 @@
 //! 1e-5 L, in which the rounding of `T(x)` itself limits currents to about nine digits. Both show
 //! up in the estimate as far as they matter.
 //!
-//! A jump of a friction that [`Field::kinks`](crate::model::Field::kinks) does not report is refused as
+//! A jump of a friction that [`Field::kinks`] does not report is refused as
 //! not converged: `u_i` bends there inside an element. Undeclared kinks, and jumps of anything else, are
 //! found by bisection.
 //!
