@@ -470,7 +470,7 @@ impl<'a> Stepper<'a> {
     fn new(of: &'a Discretisation<'a>, dt: f64) -> Option<Self> {
         let n = of.states;
         let matrices = (0..of.elements()).map(|e| of.matrix(e, POLE * dt));
-        let mut stepper = Stepper { of, dt, walls: Chain::new(matrices, n)?, seam: None };
+        let mut stepper = Stepper { of, dt, walls: Chain::new(matrices, n, false)?, seam: None };
         if of.ring {
             let last = of.zeros().len() - n;
             let response = |i: usize| {
