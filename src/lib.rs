@@ -24,7 +24,7 @@
 //! let soret = summary.quantities.iter().find(|q| q.observable == Observable::Soret).unwrap();
 //! let (estimate, theory) = (soret.rows[0].estimate.estimate().unwrap(), soret.rows[0].theory.unwrap());
 //! println!("soret {} ± {}, theory {theory}", estimate.value, estimate.std_error);
-//! assert!(summary.comparison.unwrap().agrees);
+//! assert_eq!(summary.comparison.unwrap().agrees, Some(true));
 //! # assert!((estimate.value - theory).abs() < 6.0 * estimate.std_error);
 //! # Ok::<(), soret::error::Error>(())
 //! ```
@@ -44,7 +44,7 @@
 //! let summary = simulation::run(&experiment, &())?;
 //! let soret = summary.quantities.iter().find(|q| q.observable == Observable::Soret).unwrap();
 //! println!("{:?}, theory {:?}", soret.rows[0].estimate, soret.rows[0].theory);
-//! assert!(summary.comparison.unwrap().agrees);
+//! assert_eq!(summary.comparison.unwrap().agrees, Some(true));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -62,6 +62,8 @@
 //! | [`estimator`] | from tallies to values with standard errors |
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
 //! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] steps |
+//! | [`snapshot`] | a group at one moment: where its walkers are, how far they have come |
+//! | [`trajectory`] | entropy and counts along single trajectories |
 //! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
 //! | [`theory`] | the deterministic reference, which never sees a random number |
 //! | [`observable`], [`grid`] | what can be measured, and where: shared by both sides |
@@ -88,6 +90,8 @@ pub mod report;
 pub mod rng;
 pub mod sampling;
 pub mod simulation;
+pub mod snapshot;
 pub mod stats;
 pub mod theory;
+pub mod trajectory;
 pub mod verification;

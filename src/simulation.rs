@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::estimator::{self, Context};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
-use crate::kernel::{Caution, Span};
-use crate::model::Motility;
+use crate::kernel::Span;
+use crate::model::{Boundary, Motility};
 use crate::observable::Observable;
 use crate::report::summary::{
     FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, TheorySummary, Warning,
@@ -57,7 +57,8 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
         span: experiment.run.span,
         burn_in: 0.0,
         rounds: 0,
-        start: experiment.run.start,
+        times: Vec::new(),
+        start: experiment.run.start.clone(),
         seed: experiment.run.seed,
     };
     Ok(Summary {
@@ -87,6 +88,7 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
         dwell: Vec::new(),
         leg_law: Vec::new(),
         timed: false,
+        times: Vec::new(),
     };
     estimator::standard().iter().flat_map(|e| e.observables(&context)).collect()
 }
@@ -119,10 +121,7 @@ fn summarise(
             ),
         });
     }
-    for caution in sampled.cautions.clone() {
-        let Caution { seen, meaning, remedy } = caution;
-        warnings.push(Warning { seen, meaning, remedy });
-    }
+    warnings.extend(sampled.cautions.iter().cloned().map(Warning::from));
     if !solution.is_converged() {
         warnings.push(Warning {
             seen: format!("the continuum solution is known to {:.0e} only", solution.error_estimate()),
@@ -131,7 +130,7 @@ fn summarise(
         });
     }
 
-    let verdict = verdict::summarise(&comparison, experiment, &context.grid);
+    let verdict = verdict::summarise(&comparison, sampled.rounds_done, experiment, &context.grid);
     let quantities = comparison
         .compared
         .iter()
@@ -167,14 +166,7 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         name: experiment.name.clone(),
         title: experiment.title.clone(),
         claim: experiment.claim.clone(),
-        conventions: vec![
-            experiment.units.convention(),
-            "currents and heat fluxes are positive towards larger x, for a density normalised to one particle"
-                .into(),
-        ]
-        .into_iter()
-        .chain(motility_conventions(experiment))
-        .collect(),
+        conventions: conventions(experiment),
         run,
         length: experiment.model.domain.length,
         bins: experiment.measure.bins,
@@ -189,19 +181,52 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
     }
 }
 
-/// In which sense particles move: of diffusivities, of frictions, or of both where states differ.
+/// What the numbers of an experiment mean: units, signs, and the sense in which particles move.
+pub fn conventions(experiment: &Experiment) -> Vec<String> {
+    let signs =
+        "currents and heat fluxes are positive towards larger x, for a density normalised to one particle";
+    let mut conventions = vec![experiment.units.convention(), signs.into()];
+    conventions.extend(motility_conventions(experiment));
+    conventions
+}
+
+/// In which sense particles move: of diffusivities, of frictions, or of both where states differ; with the
+/// forces that act.
 fn motility_conventions(experiment: &Experiment) -> Vec<String> {
-    let states = experiment.model.network.states();
+    let model = &experiment.model;
+    let states = model.network.states();
+    let indices = || 0..states.len();
+    let potentials = indices().any(|s| model.potentials(s).next().is_some());
+    let drifts = indices().any(|s| model.has_drift(s));
     let frictions = states.iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
+    let propelled = if drifts { " + v_i P_i" } else { "" };
     let mut conventions = Vec::new();
     if frictions < states.len() {
-        conventions.push("diffusivities are Ito: J_i = -d_x(D_i P_i)".into());
+        let pushed = if potentials { " - (D_i/kT) P_i d_x(U + U_i)" } else { "" };
+        conventions.push(format!("diffusivities are Ito: J_i = -d_x(D_i P_i){pushed}{propelled}"));
     }
     if frictions > 0 {
+        let pushed = if potentials { " - (1/gamma_i) P_i d_x(U + U_i)" } else { "" };
+        conventions.push(format!(
+            "frictions are kinetic, the overdamped limit of Kramers' equation: J_i = -(1/gamma_i) d_x(kT \
+             P_i){pushed}{propelled}"
+        ));
+    }
+    if potentials {
         conventions.push(
-            "frictions are kinetic, the overdamped limit of Kramers' equation: J_i = -(1/gamma_i) d_x(kT P_i)"
+            "the potential energy of a state adds to its energy: U to that of all states, U_i also to what enters \
+             rates and heat"
                 .into(),
         );
+    }
+    if drifts {
+        conventions.push(
+            "a drift v_i is the work of a force v_i kT/D_i on the particle, not the slope of a potential"
+                .into(),
+        );
+    }
+    if model.domain.walls == Boundary::Periodic {
+        conventions.push("the domain is a ring: x = length is x = 0 again".into());
     }
     conventions
 }

@@ -4,7 +4,9 @@
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
+#[cfg(unix)]
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -67,7 +69,7 @@ impl Place {
     fn mc<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mc"));
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS"] {
+        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS", "RAYON_NUM_THREADS"] {
             command.env_remove(name);
         }
         command
@@ -481,30 +483,37 @@ fn a_reader_who_has_seen_enough_is_no_error() {
 #[cfg(unix)]
 const ENDLESS: &str = r#""particles": 256, "legs": 100000000, "rounds": 1000000, "seed": 1"#;
 
+/// A run that gets a signal once it has said a line that begins with `cue`: everything that it said on
+/// standard error, and how it ended.
+#[cfg(unix)]
+fn interrupted(place: &Place, file: &str, cue: &str, signal: &str) -> (String, Output) {
+    let mut child = place
+        .mc(&["run", file, "--threads", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("mc starts");
+    // A line of progress says that the run is on its way and the signal will be heard.
+    let mut error = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while !said.lines().last().is_some_and(|line| line.starts_with(cue)) {
+        assert!(error.read_line(&mut said).expect("UTF-8") > 0, "mc has ended: {said}");
+    }
+    // The shell's own command: not every machine has a program of this name.
+    let kill = format!("kill -s {signal} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+    error.read_to_string(&mut said).expect("the rest");
+    (said, child.wait_with_output().expect("mc ends"))
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_a_run_after_its_round() {
     for (signal, expected) in [("INT", 130), ("TERM", 143)] {
         let place = Place::new();
         place.experiment("endless.json", ENDLESS);
-        let mut child = place
-            .mc(&["run", "endless.json", "--threads", "1"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("mc starts");
-        // The first plain line of progress says that the run is on its way and the signal will be heard.
-        let mut error = child.stderr.take().expect("a pipe");
-        let mut said = vec![0];
-        error.read_exact(&mut said).expect("a line of progress");
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-        assert!(sent.expect("kill starts").success());
-        error.read_to_end(&mut said).expect("the rest");
-        let output = child.wait_with_output().expect("mc ends");
+        let (said, output) = interrupted(&place, "endless.json", "round ", signal);
         code(&output, expected);
-
-        let said = String::from_utf8(said).expect("UTF-8");
-        assert!(said.starts_with("round "), "{said}");
         for words in ["M legs/s", "s left", "soret "] {
             assert!(said.contains(words), "plain lines name {words:?}: {said}");
         }
@@ -516,6 +525,27 @@ fn a_signal_ends_a_run_after_its_round() {
         assert_eq!(run["complete"], false);
         assert!(run["rounds_done"].as_u64() < run["rounds_planned"].as_u64());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_is_heard_during_the_burn_in_and_no_verdict_is_given() {
+    let place = Place::new();
+    // One group after the other, each with a burn-in of hours.
+    place.experiment("burning.json", r#""particles": 256, "legs": 50, "burn_in": 100000000000, "seed": 1"#);
+    let (said, output) = interrupted(&place, "burning.json", "before the first estimate", "INT");
+    code(&output, 130);
+    assert!(!said.contains("round "), "{said}");
+    let page = stdout(&output);
+    for words in ["INCOMPLETE: stopped after 0 of", "NO VERDICT", "nothing was compared with theory"] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    assert!(!page.contains("AGREES"), "{page}");
+    let comparison = &place.json("runs/burning/summary.json")["comparison"];
+    assert_eq!(comparison["agrees"], Value::Null);
+    assert_eq!(comparison["comparisons"], 0);
+    let why = "nothing was compared with theory: the run ended before it scored anything";
+    assert_eq!(comparison["sentences"], Value::from(vec![why]));
 }
 
 // ------------------------------------------------------------------------------------------------ help

@@ -30,6 +30,7 @@ fn steps(model: &Model, grid: &Grid, dt: f64, steps: f64, seed: u64) -> Finished
         span: Span::Duration(steps * dt),
         burn_in: 8.0 * model.relaxation_time(),
         rounds: 1,
+        times: Vec::new(),
         start: Start::LocalEquilibrium,
         seed,
     };
@@ -212,6 +213,7 @@ fn walls_have_order_one_half_where_diffusivities_vary() {
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: field("1 + 0.8*x"),
         boltzmann: 1.0,
+        potential: None,
         network: Network::new(vec![only], vec![]).expect("a state"),
     };
     let law = solve(&model);

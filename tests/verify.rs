@@ -119,6 +119,7 @@ impl Plain {
         };
         let work = if self.mistake == Mistake::EnergyOfWrongState { gained - heat } else { 0.0 };
         tally.transitions(&Transitions {
+            walker: &[0],
             channel: &[index as u16],
             position: &[position],
             cell: &[cell],
@@ -144,7 +145,14 @@ impl Plain {
         *position = Position::from_fraction(fraction);
         let cell = position.cell(self.cells) as u32;
         let (to, cells) = ([*position], [cell]);
-        tally.moves(&Moves { visits: Visits::All, state: &[*state], from: &[from], to: &to, cell: &cells });
+        tally.moves(&Moves {
+            visits: Visits::All,
+            state: &[*state],
+            from: &[from],
+            to: &to,
+            cell: &cells,
+            laps: &[],
+        });
         let seen = if self.mistake == Mistake::RateAtWrongEnd { x } else { position.fraction() * length };
         let mut u = open_unit(stream.word()) * self.candidates[s];
         for channel in self.model.network.channels().filter(|c| c.from == s) {
@@ -198,10 +206,8 @@ fn constant(attempt_rate: f64) -> Model {
 /// The same with diffusivities that grow towards the hot wall.
 fn varying() -> Model {
     let state = |name: &str, energy: f64, d: &str| State {
-        name: name.into(),
-        energy,
-        entropy: 0.0,
         motility: Motility::Diffusivity(field(d)),
+        ..State::new(name, energy, 1.0)
     };
     let states = vec![state("s0", 1.0, "0.01*(1 + 2*x)"), state("s1", 0.0, "0.001*(1 + 2*x)")];
     Model { network: network(states, constant(1.0).network.edges().to_vec()), ..constant(1.0) }
@@ -309,7 +315,7 @@ fn particles_of_another_system_are_caught() {
     let ito = varying();
     let friction = |d: &str, energy: f64| {
         let motility = Motility::Friction(field(&format!("(1 + 0.8*x)/({d})")));
-        State { name: String::new(), energy, entropy: 0.0, motility }
+        State { motility, ..State::new("", energy, 1.0) }
     };
     let states = vec![friction("0.01*(1 + 2*x)", 1.0), friction("0.001*(1 + 2*x)", 0.0)];
     let kinetic = Model { network: network(states, ito.network.edges().to_vec()), ..ito.clone() };
@@ -395,10 +401,8 @@ fn a_fuel_drives_no_current_at_uniform_temperature_but_dissipates() {
 #[test]
 fn diffusivities_of_different_shapes_flow_at_uniform_temperature_and_are_told_why() {
     let state = |name: &str, energy: f64, d: &str| State {
-        name: name.into(),
-        energy,
-        entropy: 0.0,
         motility: Motility::Diffusivity(field(d)),
+        ..State::new(name, energy, 1.0)
     };
     let states = vec![state("a", 1.0, "0.01*(1 + 4*x)"), state("b", 0.0, "0.01")];
     let model = Model {

@@ -7,6 +7,7 @@ use soret::report::format;
 use soret::sampling::{Observer, Progress};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Units of the bar in a whole run: so many that the share of one group in one round is many units.
@@ -21,6 +22,8 @@ pub struct Watch {
     plain: bool,
     started: Instant,
     last_line: Mutex<Instant>,
+    /// Whether a round is done; before that a plain line can only tell the share of the work.
+    scored: AtomicBool,
     signals: Signals,
 }
 
@@ -40,7 +43,27 @@ impl Watch {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(200));
         let now = Instant::now();
-        Watch { bar, plain: !quiet && !terminal, started: now, last_line: Mutex::new(now), signals }
+        Watch {
+            bar,
+            plain: !quiet && !terminal,
+            started: now,
+            last_line: Mutex::new(now),
+            scored: AtomicBool::new(false),
+            signals,
+        }
+    }
+
+    /// Says a plain line, if nobody has for a while.
+    fn say(&self, line: &dyn Fn() -> String) {
+        // A poisoned lock means that another thread is going down with its own message.
+        if self.plain
+            && let Ok(mut last) = self.last_line.lock()
+            && last.elapsed() >= LINE_EVERY
+        {
+            *last = Instant::now();
+            // If nobody listens, so be it.
+            let _ = writeln!(std::io::stderr().lock(), "{}", line());
+        }
     }
 
     /// Clears the bar.
@@ -52,6 +75,10 @@ impl Watch {
 impl Observer for Watch {
     fn tick(&self, share: f64) {
         self.bar.inc((share * WHOLE) as u64);
+        if !self.scored.load(Ordering::Relaxed) {
+            let percent = || 100.0 * self.bar.position() as f64 / WHOLE;
+            self.say(&|| format!("before the first estimate, {:.0} % of the work done", percent()));
+        }
     }
 
     fn gives_up(&self) -> bool {
@@ -59,6 +86,7 @@ impl Observer for Watch {
     }
 
     fn after_round(&self, progress: &Progress) -> Control {
+        self.scored.store(true, Ordering::Relaxed);
         let soret = match progress.soret.estimate() {
             Some(e) => format!("soret {}", format::value_with_error(e.value, e.std_error)),
             None => String::new(),
@@ -66,17 +94,10 @@ impl Observer for Watch {
         let elapsed = self.started.elapsed().as_secs_f64();
         let rate = format!("{:.0} M legs/s", progress.legs as f64 / elapsed.max(1e-9) / 1e6);
         self.bar.set_message(format!("{rate}  {soret}"));
-        // A poisoned lock means that another thread is going down with its own message.
-        if self.plain
-            && progress.rounds_done < progress.rounds
-            && let Ok(mut last) = self.last_line.lock()
-            && last.elapsed() >= LINE_EVERY
-        {
-            *last = Instant::now();
+        if progress.rounds_done < progress.rounds {
             let left = elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
             let round = format!("round {}/{}", progress.rounds_done, progress.rounds);
-            // If nobody listens, so be it.
-            let _ = writeln!(std::io::stderr().lock(), "{round}  {rate}  {left:.0} s left  {soret}");
+            self.say(&|| format!("{round}  {rate}  {left:.0} s left  {soret}"));
         }
         if self.signals.received().is_some() { Control::Stop } else { Control::Continue }
     }

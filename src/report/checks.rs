@@ -60,7 +60,7 @@ impl Verified {
             title: summary.title.clone(),
             checks: judge(&summary.questions, ALPHA),
             invariants: summary.invariants.clone(),
-            agrees_with_theory: summary.comparison.as_ref().map(|c| c.agrees),
+            agrees_with_theory: summary.comparison.as_ref().and_then(|c| c.agrees),
         })
     }
 

@@ -142,8 +142,8 @@ pub struct ComparisonSummary {
     pub worst: String,
     /// Joint tests on stated contrasts.
     pub contrasts: Vec<Contrast>,
-    /// The verdict.
-    pub agrees: bool,
+    /// The verdict; none where nothing was compared.
+    pub agrees: Option<bool>,
     /// The verdict in words.
     pub sentences: Vec<String>,
 }

@@ -264,16 +264,23 @@ impl Page {
             }
         }
         if let Some(comparison) = summary.comparison.as_ref().filter(|_| simulated) {
-            let (ink, word) = if comparison.agrees { (Ink::Good, "AGREES") } else { (Ink::Bad, "DISAGREES") };
-            let text = format!(
-                "{word} with theory: {} comparisons at family-wise alpha {}, |z| below {} wanted, \
-                 largest {} ({})",
-                comparison.comparisons,
-                plain(comparison.alpha),
-                deviate(comparison.critical_z),
-                deviate(comparison.worst_z),
-                comparison.worst
-            );
+            let (ink, word) = match comparison.agrees {
+                Some(true) => (Ink::Good, "AGREES with theory"),
+                Some(false) => (Ink::Bad, "DISAGREES with theory"),
+                None => (Ink::Caution, "NO VERDICT"),
+            };
+            // Without a verdict the sentences say why.
+            let text = match comparison.agrees {
+                Some(_) => format!(
+                    "{word}: {} comparisons at family-wise alpha {}, |z| below {} wanted, largest {} ({})",
+                    comparison.comparisons,
+                    plain(comparison.alpha),
+                    deviate(comparison.critical_z),
+                    deviate(comparison.worst_z),
+                    comparison.worst
+                ),
+                None => word.into(),
+            };
             for line in wrap(&text, self.width, "", "  ").into_iter().take(3) {
                 lines.push(self.ink(ink, &line));
             }

@@ -7,6 +7,7 @@
 //! place of the words.
 
 mod inversion;
+mod normal_table;
 
 pub use inversion::{exponential, open_unit, standard_normal, standard_normals};
 

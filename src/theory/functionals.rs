@@ -237,6 +237,17 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             let (mean, excess, _) = temperature_moments(law);
             whole(Some(mean + excess))
         }
+        // The stationary law has no times, and knows no fluctuations beyond this.
+        Observable::FluctuationTheorem => whole(Some(1.0)),
+        Observable::At(..)
+        | Observable::TrajectoryEntropyProduction
+        | Observable::DiffusiveEntropyProduction
+        | Observable::ReactiveEntropyProduction
+        | Observable::EntropySpread
+        | Observable::Fano(_)
+        | Observable::CycleCurrent(_)
+        | Observable::CycleFano(_)
+        | Observable::UncertaintyProduct(_) => return None,
         Observable::EntropyProduction => whole(law.entropy_production()),
         // Not a functional of the law alone: see `Stationary::reference`.
         Observable::KineticEntropyProduction => whole(None),

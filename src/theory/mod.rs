@@ -8,6 +8,7 @@
 //! - [`stationary`]: the stationary law of n states at any rates (Eqs 3-4, 7, A16), diffusivities or
 //!   frictions that vary in x, driven and one-way transitions, jumps of `T`; with an error estimate.
 //! - [`functionals`]: every observable, evaluated on that law.
+//! - [`relaxation`]: the densities at given times from a given start, with an error estimate.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
 //!
@@ -23,6 +24,7 @@
 //!     domain: Domain { length: 1.0, walls: Boundary::Reflecting },
 //!     temperature: Arc::new(Uniform(1.0)),
 //!     boltzmann: 1.0,
+//!     potential: None,
 //!     network: Network::new(
 //!         vec![State::new("excited", 1.0, 1e-2), State::new("ground", 0.0, 1e-3)],
 //!         vec![Edge::new([0, 1], 1.0, 1.5)],
@@ -35,14 +37,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod displacement;
 mod element;
+mod evolution;
 pub mod fast_limit;
 pub mod functionals;
 mod linear;
+pub mod relaxation;
 pub mod stationary;
 mod twofold;
 
 pub use fast_limit::FastLimit;
+pub use relaxation::Relaxation;
 pub use stationary::{Options, Stationary};
 
 use crate::expression::Interval;
@@ -58,6 +64,9 @@ pub enum TheoryError {
         /// The length given.
         found: f64,
     },
+    /// Forces along x, or a ring.
+    #[error("the continuum theory does not know forces or rings yet")]
+    Unsupported,
     /// An option is out of range.
     #[error("option {option} must be {must}, found {found}")]
     Option {
@@ -98,9 +107,19 @@ pub enum TheoryError {
         /// The value there.
         found: f64,
     },
+    /// A force along x is not finite somewhere.
+    #[error("the force over kT on state {state} must be finite, found {found} at x = {x}")]
+    Force {
+        /// Index of the state.
+        state: usize,
+        /// Where.
+        x: f64,
+        /// The value there.
+        found: f64,
+    },
     /// The linear system cannot be solved in double precision: rates (times length^2 over
     /// diffusivity) that span too many orders of magnitude, or that vanish in a region.
-    #[error("the stationary equation is singular to working precision on {elements} elements")]
+    #[error("the equation is singular to working precision on {elements} elements")]
     Singular {
         /// Elements in use.
         elements: usize,
@@ -122,6 +141,16 @@ pub enum TheoryError {
     Driven {
         /// Index of the edge.
         edge: usize,
+    },
+    /// The law at time 0 is out of range.
+    #[error("the start: {what} must be {must}, found {found}")]
+    Start {
+        /// What of it.
+        what: &'static str,
+        /// What it must be.
+        must: &'static str,
+        /// What it is.
+        found: f64,
     },
     /// There is no closed form across a place where frictions of different states jump by different
     /// factors and the local occupancies jump too: the densities on both sides depend on the rates.

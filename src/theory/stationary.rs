@@ -114,7 +114,8 @@ pub struct ProfilePoint {
 pub fn solve(model: &Model, options: &Options) -> Result<Stationary, TheoryError> {
     check(options)?;
     match model.domain.walls {
-        Boundary::Reflecting => {}
+        Boundary::Reflecting if !model.has_forces() => {}
+        _ => return Err(TheoryError::Unsupported),
     }
     let (coarse, fine) = (Reference::new(DEGREE), Reference::new(DEGREE + 4));
     let mut mesh = first_mesh(model)?;
@@ -230,7 +231,7 @@ impl Stationary {
 
 /// Degree of the solution whose distance from the returned one, of degree four more, is the
 /// estimated error.
-const DEGREE: usize = 10;
+pub(super) const DEGREE: usize = 10;
 
 fn check(options: &Options) -> Result<(), TheoryError> {
     let Options { tolerance, limit, max_elements } = *options;
@@ -251,8 +252,16 @@ fn check(options: &Options) -> Result<(), TheoryError> {
 
 /// Elements that grow by factors of two away from walls and kinks, the first as wide as two layers.
 fn first_mesh(model: &Model) -> Result<Vec<f64>, TheoryError> {
-    let points = breakpoints(model)?;
-    let length = model.domain.length;
+    graded(&breakpoints(model)?, |x| thinnest_layer(model, x))
+}
+
+/// Elements that grow by factors of two away from every one of `points`, the first as wide as two
+/// layers, whose thickness is asked for beside each point.
+pub(super) fn graded(
+    points: &[f64],
+    thickness: impl Fn(f64) -> Result<f64, TheoryError>,
+) -> Result<Vec<f64>, TheoryError> {
+    let length = points[points.len() - 1];
     let mut mesh = vec![0.0];
     for pair in points.windows(2) {
         let (a, b) = (pair[0], pair[1]);
@@ -270,8 +279,8 @@ fn first_mesh(model: &Model) -> Result<Vec<f64>, TheoryError> {
             offsets
         };
         let inside = 1e-9 * (b - a);
-        let left = grade(a, thinnest_layer(model, a + inside)?);
-        let right = grade(b, thinnest_layer(model, b - inside)?);
+        let left = grade(a, thickness(a + inside)?);
+        let right = grade(b, thickness(b - inside)?);
         mesh.extend(left.iter().map(|d| a + d));
         mesh.push(middle);
         mesh.extend(right.iter().rev().map(|d| b - d));
@@ -282,7 +291,7 @@ fn first_mesh(model: &Model) -> Result<Vec<f64>, TheoryError> {
 
 /// A lower bound on the thickness of the layers that transitions form at `x`: Gershgorin's circles
 /// for the matrix `K D^-1`, whose eigenvalues are `1/l^2`. At least 1e-9 of the domain.
-fn thinnest_layer(model: &Model, x: f64) -> Result<f64, TheoryError> {
+pub(super) fn thinnest_layer(model: &Model, x: f64) -> Result<f64, TheoryError> {
     let states = model.network.states();
     let motility = motilities(model, x)?;
     let mut leaving = vec![0.0; states.len()];
@@ -296,7 +305,7 @@ fn thinnest_layer(model: &Model, x: f64) -> Result<f64, TheoryError> {
     Ok((1.0 / libm::sqrt(2.0 * largest)).clamp(1e-9 * length, length))
 }
 
-fn bisect(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
+pub(super) fn bisect(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
     let mut finer = vec![mesh[0]];
     for (pair, split) in mesh.windows(2).zip(marked) {
         if *split && pair[1] - pair[0] > 1e-12 * mesh[mesh.len() - 1] {
@@ -595,7 +604,7 @@ impl Law {
 }
 
 /// Points of an element at which solutions are compared.
-const SAMPLES: [f64; 9] = [-1.0, -0.93, -0.71, -0.38, 0.0, 0.38, 0.71, 0.93, 1.0];
+pub(super) const SAMPLES: [f64; 9] = [-1.0, -0.93, -0.71, -0.38, 0.0, 0.38, 0.71, 0.93, 1.0];
 
 /// Combinations of states with integer coefficients, in which slow sums are unknowns of their own.
 ///

@@ -44,15 +44,24 @@ pub(super) fn one_shape(model: &Model) -> Result<(), String> {
     }
 }
 
-/// Nothing flows along x where the temperature is uniform, the occupancies of the states are the same
-/// everywhere, and motion has one shape.
+/// Nothing flows along x where the temperature is uniform, no state propels itself, the occupancies of the
+/// states are the same everywhere but for their potentials, and motion has one shape.
 pub(super) fn nothing_flows(model: &Model) -> Result<(), String> {
     if !isothermal(model) {
         return Err("the temperature varies".into());
     }
     one_shape(model)?;
     let states = model.network.states();
-    let uneven = |s: &usize| !same_everywhere(model, |x| model.local_equilibrium(x)[*s]);
+    if let Some(s) = (0..states.len()).find(|s| model.has_drift(*s)) {
+        return Err(format!("{} propels itself", states[s].name));
+    }
+    // Potentials of single states shift their occupancies along with their energies.
+    let shifted = |s: usize, x: f64| {
+        let potential = model.potential_energy(s, x) - model.potential_energy(0, x);
+        let p = model.local_equilibrium(x);
+        p[s] / p[0] * libm::exp(potential / model.thermal_energy(x))
+    };
+    let uneven = |s: &usize| !same_everywhere(model, |x| shifted(*s, x));
     match (0..states.len()).find(uneven) {
         None => Ok(()),
         Some(s) => Err(format!("the rates favour {} more in some places than in others", states[s].name)),
@@ -81,6 +90,9 @@ pub(super) fn equilibrium(model: &Model) -> Result<(), String> {
 /// The density is then flat where diffusivities do not vary, or are frictions.
 pub(super) fn flat_density(model: &Model) -> Result<(), String> {
     nothing_flows(model)?;
+    if model.has_forces() {
+        return Err("a potential acts, and particles gather where it is low".into());
+    }
     let uneven = |s: &usize| match &model.network.states()[*s].motility {
         Motility::Friction(_) => false,
         Motility::Diffusivity(_) => !same_everywhere(model, |x| model.diffusivity(*s, x)),
@@ -96,7 +108,7 @@ pub(super) fn flat_density(model: &Model) -> Result<(), String> {
 
 /// Whether the heat of every transition is known.
 pub(super) fn heat_known(model: &Model) -> Result<(), String> {
-    if model.network.edges().is_empty() {
+    if model.network.edges().is_empty() && !model.has_forces() {
         return Err("there is one state, and heat is exchanged in transitions only".into());
     }
     if !model.has_heat() {

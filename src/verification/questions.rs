@@ -7,10 +7,9 @@ use super::premise::{equilibrium, flat_density, heat_known, isothermal, nothing_
 use super::weak::Weak;
 use super::{Evidence, Expected, Question};
 use crate::ensemble::Group;
-use crate::estimator::{Context, passages};
+use crate::estimator::{Context, heat_absorbed, passages};
 use crate::event::Occupancy;
 use crate::model::{Channel, Exchange};
-use std::f64::consts::PI;
 
 /// Cosine or sine modes in a question, if there are groups enough.
 const MODES: usize = 8;
@@ -38,6 +37,8 @@ struct Seen<'a> {
     /// Net passages per state and cell face.
     through: Vec<Vec<i64>>,
     closing: Occupancy,
+    /// Heat absorbed per cell, by transitions and by moves.
+    heat: Vec<f64>,
     exposure: f64,
     group: &'a Group,
 }
@@ -80,6 +81,7 @@ impl<'a> Interview<'a> {
                 time: (0..states).map(|s| context.time_in(group, s).collect()).collect(),
                 through: (0..states).map(|s| passages(context, group, &closing, s)).collect(),
                 closing,
+                heat: heat_absorbed(context, group),
                 exposure: context.exposure(group),
                 group,
             }
@@ -95,13 +97,23 @@ impl<'a> Interview<'a> {
     /// Every question, in the order of the report.
     pub fn all(&self) -> Vec<Question> {
         let states = 0..self.context.states();
-        let mut list = vec![self.flat_sum()];
+        let mut list = vec![self.steady(self.flat_sum())];
         list.extend(states.map(|s| self.constitutive_law(s)));
         list.extend(self.context.model.network.channels().map(|c| self.transition_rate(c)));
-        list.extend([self.heat_booked(), self.heat_absorbed(), self.weak_equation(), self.stationarity()]);
-        list.extend(self.hidden_currents());
-        list.extend([self.entropy_balance(), self.second_law()]);
+        list.extend([self.heat_booked(), self.heat_absorbed()]);
+        list.extend([self.weak_equation(), self.stationarity()].map(|q| self.steady(q)));
+        list.extend(self.hidden_currents().into_iter().map(|q| self.steady(q)));
+        list.extend([self.entropy_balance(), self.second_law()].map(|q| self.steady(q)));
         list
+    }
+
+    /// A question that may be asked of a stationary run only.
+    fn steady(&self, question: Question) -> Question {
+        if self.context.times.is_empty() {
+            return question;
+        }
+        let reason = "the run has observation times: it is not stationary";
+        Question { evidence: Evidence::Missing { reason: reason.into() }, ..question }
     }
 
     fn name(&self, state: usize) -> &str {
@@ -155,13 +167,15 @@ impl<'a> Interview<'a> {
 
     /// `sum_i (1/g_i) d_x(w_i P_i) = 0`, because no particles flow in total: in the stationary law.
     fn flat_sum(&self) -> Question {
-        let ito = self.context.model.network.states().iter().all(|s| s.motility.parts().0 == "diffusivity");
+        let model = &self.context.model;
+        let ito = !model.has_forces()
+            && model.network.states().iter().all(|s| s.motility.parts().0 == "diffusivity");
         let each: Vec<Contrast<'_>> = (1..=self.modes)
             .map(|mode| {
                 let coefficients: Vec<Vec<f64>> =
                     self.states().map(|s| self.weak.transport(s, self.sine(mode))).collect();
-                // Where g is one the sum over time is q int cos(q x) sum_i D_i P_i dx, q = n pi/L.
-                let per_wave = 2.0 * self.context.grid.length / (PI * mode as f64);
+                // Where g is one the sum over time is q int cos(q x) sum_i D_i P_i dx, q the wave number.
+                let per_wave = 2.0 / self.weak.wave_number(mode);
                 let sum = move |seen: &Seen<'_>| {
                     per_wave * (0..coefficients.len()).map(|s| seen.time(s, &coefficients[s])).sum::<f64>()
                 };
@@ -173,7 +187,7 @@ impl<'a> Interview<'a> {
         let (name, law) = if ito {
             ("sum of D_i P_i is flat", "sum_i D_i P_i = const")
         } else {
-            ("densities of all states balance", "sum_i (1/g_i) d_x(w_i P_i) = 0")
+            ("densities of all states balance", "sum_i J_i = const")
         };
         Question {
             name: name.into(),
@@ -199,9 +213,12 @@ impl<'a> Interview<'a> {
                 Box::new(difference) as Contrast<'_>
             })
             .collect();
-        let law = match self.context.model.network.states()[state].motility.parts().0 {
-            "friction" => "J_i = -(1/gamma_i) d_x(kT P_i)",
-            _ => "J_i = -d_x(D_i P_i)",
+        let motility = self.context.model.network.states()[state].motility.parts().0;
+        let law = match (motility, self.context.model.has_force(state)) {
+            ("friction", false) => "J_i = -(1/gamma_i) d_x(kT P_i)",
+            ("friction", true) => "J_i = (1/gamma_i) [F_i P_i - d_x(kT P_i)]",
+            (_, false) => "J_i = -d_x(D_i P_i)",
+            (_, true) => "J_i = (D_i/kT) F_i P_i - d_x(D_i P_i)",
         };
         Question {
             name: format!("current of {} follows from its density", self.name(state)),
@@ -259,8 +276,10 @@ impl<'a> Interview<'a> {
                     let at = |x: f64| model.exchange(channel, x).map_or(0.0, part);
                     expected += count * at(0.5 * (start + end));
                     let parts = model.exchange(channel, start).map_or(0.0, |e| e.heat.abs() + e.work.abs());
-                    // Within a cell the heat of a free rate varies.
-                    room += count * (ROUNDING * parts + (at(end) - at(start)).abs());
+                    // Within a cell the heat of a free rate varies, and so do potentials of single states.
+                    let middle = at(0.5 * (start + end));
+                    let varies = (at(end) - middle).abs() + (middle - at(start)).abs();
+                    room += count * (ROUNDING * parts + varies);
                 }
                 let booked: f64 = self.seen.iter().map(|s| booked(s.group)[cell]).sum();
                 let off = (booked - expected).abs();
@@ -345,7 +364,7 @@ impl<'a> Interview<'a> {
             .into_iter()
             .map(|(mode, state)| {
                 // The derivative of the cosine is what moves; transitions lead into the state and out of it.
-                let factor = -PI * mode as f64 / self.context.grid.length;
+                let factor = -self.weak.wave_number(mode);
                 let mut coefficients = vec![vec![0.0; self.context.grid.cells()]; self.context.states()];
                 for (c, t) in coefficients[state].iter_mut().zip(self.weak.transport(state, self.sine(mode)))
                 {
@@ -441,23 +460,30 @@ impl<'a> Interview<'a> {
     /// The current of a state, or the heat current: its mean is looked for, or all its waves must vanish.
     fn flow(&self, state: Option<usize>, vanishes: bool) -> Question {
         let grid = &self.context.grid;
-        let carried: Vec<(usize, f64)> = match state {
-            Some(state) => vec![(state, 1.0)],
-            None => self.context.model.network.states().iter().map(|s| s.energy).enumerate().collect(),
+        let model = &self.context.model;
+        let energies = |s: usize| -> Vec<f64> {
+            (0..=grid.cells()).map(|f| model.energy(s, grid.cell_face(f))).collect()
+        };
+        let carried: Vec<(usize, Vec<f64>)> = match state {
+            Some(state) => vec![(state, vec![1.0; grid.cells() + 1])],
+            None => self.states().map(|s| (s, energies(s))).collect(),
         };
         let waves: Vec<Vec<f64>> = if vanishes {
             (1..=self.modes).map(|mode| self.sine_at_faces(mode).iter().map(|s| 2.0 * s).collect()).collect()
         } else {
-            // The mean by the trapezoidal rule; no particle passes a wall.
+            // The mean by the trapezoidal rule.
             vec![(0..=grid.cells()).map(|f| if f == 0 || f == grid.cells() { 0.5 } else { 1.0 }).collect()]
         };
         let share = 1.0 / grid.cells() as f64;
         let each: Vec<Contrast<'_>> = waves
             .into_iter()
             .map(|wave| {
-                let carried = carried.clone();
+                let weighed = |(s, energy): &(usize, Vec<f64>)| {
+                    (*s, energy.iter().zip(&wave).map(|(e, w)| e * w).collect::<Vec<f64>>())
+                };
+                let weighed: Vec<(usize, Vec<f64>)> = carried.iter().map(weighed).collect();
                 let sum = move |seen: &Seen<'_>| {
-                    carried.iter().map(|(s, energy)| energy * seen.flow(*s, &wave, share)).sum()
+                    weighed.iter().map(|(s, weight)| seen.flow(*s, weight, share)).sum()
                 };
                 Box::new(sum) as Contrast<'_>
             })
@@ -467,6 +493,7 @@ impl<'a> Interview<'a> {
             None => ("hidden heat current".into(), "J_E", "energy/time"),
         };
         let zero_energy = state.is_none()
+            && !model.has_forces()
             && self.context.model.network.states().windows(2).all(|pair| pair[0].energy == pair[1].energy);
         let evidence = if zero_energy {
             Evidence::Missing { reason: "all states have the same energy".into() }
@@ -489,7 +516,7 @@ impl<'a> Interview<'a> {
     /// Heat over temperature, per group.
     fn dissipated(&self) -> impl Fn(&Seen<'_>) -> f64 + use<> {
         let inverse = self.weak.inverse_temperature();
-        move |seen| -seen.group.profile.heat().iter().zip(&inverse).map(|(q, b)| q * b).sum::<f64>()
+        move |seen| -seen.heat.iter().zip(&inverse).map(|(q, b)| q * b).sum::<f64>()
     }
 
     fn no_dissipation(&self) -> Question {
@@ -535,6 +562,10 @@ impl<'a> Interview<'a> {
         let model = &self.context.model;
         let evidence = match heat_known(model) {
             Err(reason) => Evidence::Missing { reason },
+            Ok(()) if model.has_forces() => {
+                let reason = "forces act: the heat of moves is booked by this very identity";
+                Evidence::Missing { reason: reason.into() }
+            }
             Ok(()) => {
                 let dissipated = self.dissipated();
                 let inverse = self.weak.inverse_temperature();

@@ -2,7 +2,8 @@
 //!
 //! `J_i = -(1/g_i) d_x(w_i P_i)`, multiplied by a test function `psi` that vanishes at the walls and
 //! integrated by parts, is `int psi J_i dx = int (psi/g_i)' w_i P_i dx`: no gradient of a noisy density is
-//! left. Within a cell the density is taken as `P ~ 1/w`, because `w P` is continuous even where a
+//! left. A force adds `int psi h_i D_i P_i dx`, with `h_i` its ratio to the thermal energy. On a ring waves are whole
+//! periods, and vanish at `x = 0` as well. Within a cell the density is taken as `P ~ 1/w`, because `w P` is continuous even where a
 //! temperature or a diffusivity jumps; the error is of second order in the width of the cell.
 
 use crate::expression::Interval;
@@ -21,10 +22,6 @@ pub(super) struct Weak<'a> {
 
 impl<'a> Weak<'a> {
     pub fn new(model: &'a Model, grid: &Grid) -> Self {
-        // Test functions below vanish at both ends; every kind of end has to be thought of here.
-        match model.domain.walls {
-            Boundary::Reflecting => {}
-        }
         let kinks = kinks(model);
         let nodes: Vec<Vec<(f64, f64)>> = (0..grid.cells()).map(|c| nodes(grid, c, &kinks)).collect();
         let inverse = |s: usize| {
@@ -57,7 +54,7 @@ impl<'a> Weak<'a> {
     }
 
     /// What a unit of time in each cell adds to `int psi J_i dx`, for `psi` that vanishes at the walls:
-    /// the mean of `(psi/g_i)' w_i`. A force would add its own term here and nowhere else.
+    /// the mean of `(psi/g_i)' w_i`, and of `psi h_i D_i` where a force acts.
     pub fn transport(&self, state: usize, psi: impl Fn(f64) -> f64) -> Vec<f64> {
         let height = |face: usize| {
             let x = self.grid.cell_face(face);
@@ -65,15 +62,36 @@ impl<'a> Weak<'a> {
         };
         let faces: Vec<f64> = (0..=self.grid.cells()).map(height).collect();
         let slope = |pair: &[f64]| (pair[1] - pair[0]) / self.grid.cell_width();
-        faces.windows(2).map(slope).zip(&self.inverse_weight[state]).map(|(s, inverse)| s / inverse).collect()
+        let mut moved: Vec<f64> = faces
+            .windows(2)
+            .map(slope)
+            .zip(&self.inverse_weight[state])
+            .map(|(s, inverse)| s / inverse)
+            .collect();
+        if self.model.has_force(state) {
+            let pushed = |x: f64| {
+                psi(x) * self.model.force_over_thermal_energy(state, x) * self.model.diffusivity(state, x)
+            };
+            moved.iter_mut().zip(self.mean(state, pushed)).for_each(|(m, p)| *m += p);
+        }
+        moved
     }
 
-    /// `n pi x/L`.
+    /// Wave number of a mode: `n pi/L`, on a ring `2 n pi/L`.
+    pub fn wave_number(&self, mode: usize) -> f64 {
+        let halves = match self.model.domain.walls {
+            Boundary::Reflecting => mode,
+            Boundary::Periodic => 2 * mode,
+        };
+        std::f64::consts::PI * halves as f64 / self.grid.length
+    }
+
+    /// Wave number times `x`.
     pub fn phase(&self, mode: usize, x: f64) -> f64 {
-        std::f64::consts::PI * mode as f64 * x / self.grid.length
+        self.wave_number(mode) * x
     }
 
-    /// Mean of `cos(n pi x/L)` over each cell.
+    /// Mean of the cosine of a mode over each cell.
     pub fn cosine(&self, mode: usize) -> Vec<f64> {
         let mean = |nodes: &Vec<(f64, f64)>| {
             nodes.iter().map(|(x, share)| share * libm::cos(self.phase(mode, *x))).sum()
@@ -97,12 +115,18 @@ fn kinks(model: &Model) -> Vec<f64> {
     for state in model.network.states() {
         places.extend(state.motility.parts().1.kinks(domain));
     }
+    for s in 0..model.network.states().len() {
+        if model.has_force(s) {
+            places.extend(model.force_kinks(s));
+        }
+    }
     for edge in model.network.edges() {
         if let RateLaw::Free { forward, backward } = &edge.law {
             places.extend([forward, backward].into_iter().flatten().flat_map(|f| f.kinks(domain)));
         }
     }
     places.sort_by(f64::total_cmp);
+    places.dedup();
     places
 }
 
