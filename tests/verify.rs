@@ -263,9 +263,10 @@ fn kernels_by_hand_without_a_mistake_pass() {
 
 #[test]
 fn a_rate_read_at_the_wrong_end_of_the_move_is_caught() {
-    for (attempt_rate, limit) in [(1.0, 1e-11), (0.03, 1e-50)] {
+    // Legs of the ground state are short at the larger rate: its channel shows the mistake weakly.
+    for (attempt_rate, limit, by) in [(1.0, 1e-30, &RATES[..1]), (0.03, 1e-50, &RATES[..])] {
         let (verification, broken) = by_hand(&constant(attempt_rate), 1.0, Mistake::RateAtWrongEnd);
-        caught(&verification, limit, &RATES, &CURRENTS);
+        caught(&verification, limit, by, &CURRENTS);
         assert!(broken.is_empty(), "its book-keeping is right");
     }
 }
@@ -298,7 +299,7 @@ fn exchanged_rates_are_caught() {
 #[test]
 fn a_current_of_the_wrong_sign_is_caught() {
     let (verification, _) = by_hand(&constant(1.0), 1.0, Mistake::CurrentSign);
-    caught(&verification, 1e-12, &[CURRENTS[0], CURRENTS[1], RATES[0], RATES[1]], &[SUM, EQUATION]);
+    caught(&verification, 1e-15, &[CURRENTS[0], CURRENTS[1], RATES[0]], &[SUM, EQUATION]);
     caught(&verification, 1e-20, &[SECOND_LAW], &[BOOKED]);
 }
 
