@@ -57,8 +57,8 @@ pub enum Color {
 pub enum Command {
     /// Simulate an experiment and compare it with its continuum theory
     #[command(long_about = "Simulate an experiment and compare it with its continuum theory.\n\n\
-        Prints one page and writes a run folder: summary.json, profiles.csv, currents.csv, profiles.svg and .png, and \
-        manifest.json. All but the manifest are a function of the experiment file and the seed alone. Ctrl-C ends the \
+        Prints one page and writes a run folder: summary.json, checks.json, profiles.csv, currents.csv, profiles.svg \
+        and .png, and manifest.json. All but the manifest are a function of the experiment file and the seed alone. Ctrl-C ends the \
         run after its round and keeps what has been measured.")]
     Run(Run),
     /// Solve the continuum theory of an experiment, without any particle
