@@ -54,6 +54,7 @@
 //! | room | what happens there |
 //! |---|---|
 //! | [`simulation`] | from an experiment to a summary: the one place where simulation and theory meet |
+//! | [`convergence`] | how errors fall with particles, legs, steps and bins |
 //! | [`report`] | from a summary to a page, JSON, CSV, plots, a run folder |
 //! | [`sampling`] | the run itself: from an experiment to groups with their tallies, without any theory |
 //! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
@@ -72,6 +73,7 @@
 //! [`Kernel`](kernel::Kernel); to measure something new, write an [`Estimator`](estimator::Estimator).
 
 pub mod comparison;
+pub mod convergence;
 pub mod ensemble;
 pub mod error;
 pub mod estimator;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod converge;
 mod init;
 mod manual;
 mod progress;
@@ -13,6 +14,7 @@ mod theory;
 
 pub use arguments::{Arguments, Command};
 pub use check::check;
+pub use converge::converge;
 pub use init::init;
 pub use manual::{completions, manual};
 pub use run::run;

@@ -14,9 +14,11 @@
 //! | [`json`] | `summary.json` |
 //! | [`csv`] | `profiles.csv`, `currents.csv` |
 //! | [`plot`] | `profiles.svg`, `profiles.png` |
+//! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
 //! | [`folder`] | the run folder, whole or not at all |
 
+pub mod converge;
 pub mod csv;
 mod finite;
 pub mod folder;

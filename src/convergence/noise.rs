@@ -1,0 +1,280 @@
+//! Sampling error against particles, and against the length of the run.
+//!
+//! Particles are independent, so against their number the law `n^(-1/2)` holds at any length of the run for
+//! quantities that are linear in the tallies, and beyond few independent positions for smooth functions of
+//! them (`soret`). Against the length it holds only where that is long beside the memory of a particle: the
+//! variance of a mean over `t` memory times is `2 (t - 1 + exp(-t))/t^2` of that of a snapshot for an
+//! exponential memory, 5 % below its limit at 20 of them. Shorter runs are shown and not fitted.
+
+use super::budget::{Evidence, Measured};
+use super::functional::Reducer;
+use super::runs::{Laboratory, Setting};
+use super::{Axis, Fit, Kind, LEAST_REPEATS, Options, Part, Point, Series};
+use crate::error::Error;
+use crate::kernel::Span;
+use crate::stats::{Line, Spread, normal_reach};
+use crate::theory::Stationary;
+
+/// Relaxation times from which on the length of a run is fitted.
+pub const ASYMPTOTIC: f64 = 20.0;
+
+/// Relaxation times over which particles are averaged in a study against their number, if there is effort
+/// for it.
+const AVERAGED: f64 = 64.0;
+
+/// Independent positions in the smallest estimate that is fitted: below, `soret` is no longer a linear
+/// function of the tallies.
+const INDEPENDENT: f64 = 32.0;
+
+/// Relaxation times of burn-in. The spread of an estimate hardly depends on it.
+const BURN_IN: f64 = 2.0;
+
+/// Powers of ten of an axis, if there is effort for it.
+const DECADES: f64 = 3.0;
+
+/// Points an axis.
+const POINTS: usize = 7;
+
+/// Undefined repeats that are left out in silence, as a share.
+const UNDEFINED: f64 = 0.01;
+
+/// The error of everything that is one number, along an axis. `None` if the observer gave up.
+pub(super) fn against(
+    axis: Axis,
+    lab: &mut Laboratory<'_>,
+    law: &Stationary,
+    options: &Options,
+    evidence: &mut Evidence,
+) -> Result<Option<Vec<Series>>, Error> {
+    let reducer = lab.headlines();
+    let settings = match axis {
+        Axis::Particles => particles(lab, options)?,
+        _ => lengths(lab, options)?,
+    };
+    let whole: f64 = settings.iter().map(|s| s.cost(lab.pace)).sum();
+    let mut points: Vec<Vec<Option<Point>>> = vec![Vec::new(); reducer.functionals.len()];
+    for setting in settings {
+        let Some(found) = lab.run(&reducer, setting, setting.cost(lab.pace) / whole)? else {
+            return Ok(None);
+        };
+        let together: Vec<Option<f64>> =
+            found.together(&reducer).into_iter().map(|s| s.map(|s| s.value)).collect();
+        evidence.offer(&reducer, &found, setting);
+        let at = if axis == Axis::Particles { setting.walkers as f64 } else { setting.span };
+        let asymptotic = axis == Axis::Particles || setting.span >= 0.999 * ASYMPTOTIC * lab.relaxation;
+        let part = if asymptotic { Part::Fitted } else { Part::Shown };
+        for ((points, alone), together) in points.iter_mut().zip(found.alone(&reducer)).zip(together) {
+            points.push(point(at, part, &alone, together));
+        }
+    }
+    let theory = theory(&reducer, law);
+    let note = note(axis, lab);
+    let series = reducer.functionals.iter().zip(points).zip(theory).map(|((f, points), theory)| {
+        let defined: Vec<Point> = points.iter().flatten().map(|p| Point { theory, ..*p }).collect();
+        let complete = defined.len() == points.len();
+        Series {
+            axis,
+            kind: Kind::SamplingError,
+            quantity: f.name.clone(),
+            state: f.of.clone(),
+            unit: f.unit.clone(),
+            theory,
+            fit: fit(&defined),
+            points: defined,
+            expected: Some(-0.5),
+            agrees: None,
+            note: if complete {
+                note.clone()
+            } else {
+                "not defined in some of the repeats at some points".into()
+            },
+        }
+    });
+    Ok(Some(series.filter(|s| !s.points.is_empty()).collect()))
+}
+
+/// What the continuum says of every functional.
+fn theory(reducer: &Reducer, law: &Stationary) -> Vec<Option<f64>> {
+    reducer.functionals.iter().map(|f| f.theory(law, &reducer.context.grid)).collect()
+}
+
+fn note(axis: Axis, lab: &Laboratory<'_>) -> String {
+    if axis == Axis::Particles {
+        return String::new();
+    }
+    let own = lab.experiment.run.span.amount() / lab.relaxation;
+    let unit = match lab.experiment.run.span {
+        Span::Legs(_) => "legs",
+        Span::Duration(_) => "units of time",
+    };
+    let side = if own < ASYMPTOTIC {
+        "before the law holds: more particles pay better than a longer run"
+    } else {
+        "where the law holds"
+    };
+    format!(
+        "a particle remembers about {} {unit}; the file runs {} of that, {side}",
+        crate::report::format::brief(lab.relaxation),
+        crate::report::format::brief(own)
+    )
+}
+
+/// Points at equal distances of the logarithm, whole numbers if need be, none twice.
+fn ladder(from: f64, to: f64, points: usize, whole: bool) -> Vec<f64> {
+    let step = libm::log(to / from) / (points.max(2) - 1) as f64;
+    let mut values: Vec<f64> = (0..points.max(2))
+        .map(|k| from * libm::exp(step * k as f64))
+        .map(|v| if whole { libm::round(v).max(1.0) } else { v })
+        .collect();
+    values.dedup();
+    values
+}
+
+/// Numbers of particles.
+fn particles(lab: &Laboratory<'_>, options: &Options) -> Result<Vec<Setting>, Error> {
+    let points = options.points.unwrap_or(POINTS);
+    // Geometric steps make the whole dearer than its last point.
+    let dearer = |decades: f64| 1.0 / (1.0 - libm::pow(10.0, -decades / (points.max(2) - 1) as f64));
+    let burn_in = |span: f64| (BURN_IN * lab.relaxation).min(span);
+    let least = |span: f64| libm::ceil(INDEPENDENT / (1.0 + 0.5 * span / lab.relaxation)).max(1.0);
+    let repeats = repeats(options)?;
+    let cost = |span: f64, decades: f64| {
+        let walkers = least(span) * libm::pow(10.0, decades);
+        walkers * repeats as f64 * (span + burn_in(span)) * lab.pace * dearer(decades)
+    };
+    let smallest = if lab.context_is_timed() { lab.relaxation * 1e-3 } else { 1.0 };
+    let mut span = lab.experiment.run.span.amount().min(AVERAGED * lab.relaxation);
+    while cost(span, DECADES) > options.effort && span > smallest {
+        span = (0.7 * span).max(smallest);
+    }
+    let mut decades = DECADES;
+    while cost(span, decades) > options.effort && decades > 1.0 {
+        decades -= 0.25;
+    }
+    if !lab.context_is_timed() {
+        span = span.round().max(1.0);
+    }
+    let from = options.from.unwrap_or(least(span)).round().max(1.0);
+    let to = options.to.unwrap_or(from * libm::pow(10.0, decades));
+    check(from, to)?;
+    let setting = |walkers: f64| Setting { walkers: walkers as u64, repeats, span, burn_in: burn_in(span) };
+    Ok(ladder(from, to, points, true).into_iter().map(setting).collect())
+}
+
+/// Lengths of runs.
+fn lengths(lab: &Laboratory<'_>, options: &Options) -> Result<Vec<Setting>, Error> {
+    let points = options.points.unwrap_or(POINTS);
+    let repeats = repeats(options)?;
+    let walkers = 2;
+    let timed = lab.context_is_timed();
+    let cost =
+        |span: f64| Setting { walkers, repeats, span, burn_in: BURN_IN * lab.relaxation }.cost(lab.pace);
+    let first = ASYMPTOTIC * lab.relaxation;
+    let mut decades = DECADES;
+    let dearer = 1.5;
+    while dearer * cost(first * libm::pow(10.0, decades)) > options.effort && decades > 0.5 {
+        decades -= 0.25;
+    }
+    let shorter = options.from.is_none() && options.to.is_none();
+    let from = options.from.unwrap_or(first);
+    let to = options.to.unwrap_or(from * libm::pow(10.0, decades));
+    check(from, to)?;
+    let mut spans = ladder(from, to, points, !timed);
+    if shorter {
+        // From the memory of a particle up: where the law does not hold yet.
+        let before = [0.3, 1.0, 3.0].map(|t| t * lab.relaxation);
+        let before = before.map(|s| if timed { s } else { s.round().max(1.0) });
+        spans.splice(0..0, before.into_iter().filter(|s| *s < 0.9 * from));
+        spans.dedup();
+    }
+    let burn_in = BURN_IN * lab.relaxation;
+    Ok(spans.into_iter().map(|span| Setting { walkers, repeats, span, burn_in }).collect())
+}
+
+fn check(from: f64, to: f64) -> Result<(), Error> {
+    if from > 0.0 && from < to && to.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "there is nothing between {from} and {to}; --from must be positive and below --to"
+    )))
+}
+
+fn repeats(options: &Options) -> Result<usize, Error> {
+    if options.repeats < LEAST_REPEATS {
+        let least = format!("at least {LEAST_REPEATS}");
+        return Err(Error::Usage(format!(
+            "--repeats {}: an error with an error needs {least}",
+            options.repeats
+        )));
+    }
+    Ok(options.repeats)
+}
+
+/// The standard deviation over repeats; `None` if it is not defined for all but a few of them.
+fn point(at: f64, part: Part, alone: &[Option<f64>], estimate: Option<f64>) -> Option<Point> {
+    let defined: Vec<f64> = alone.iter().flatten().copied().collect();
+    if (defined.len() as f64) < (1.0 - UNDEFINED) * alone.len() as f64 {
+        return None;
+    }
+    let Spread { deviation, log_error } = Spread::of(&defined)?;
+    let reach = libm::exp(normal_reach() * log_error);
+    Some(Point {
+        at,
+        value: deviation,
+        std_err: deviation * log_error,
+        ci_low: deviation / reach,
+        ci_high: deviation * reach,
+        part,
+        repeats: defined.len(),
+        estimate,
+        theory: None,
+    })
+}
+
+/// A line through the logarithms of points that are independent of each other.
+pub(super) fn fit(points: &[Point]) -> Option<Fit> {
+    let fitted: Vec<&Point> = points.iter().filter(|p| p.part == Part::Fitted).collect();
+    let logarithm = |p: &&Point| (libm::log(p.at), libm::log(p.value), p.std_err / p.value);
+    let line = Line::through(&fitted.iter().map(logarithm).collect::<Vec<_>>())?;
+    let reach = normal_reach() * line.slope_error;
+    let (first, last) = (fitted.first()?.at, fitted.last()?.at);
+    Some(Fit {
+        slope: line.slope,
+        ci_low: Some(line.slope - reach),
+        ci_high: Some(line.slope + reach),
+        amplitude: libm::exp(line.at(0.0)),
+        p_value: line.fits,
+        points: fitted.len(),
+        decades: libm::log10(last / first),
+    })
+}
+
+/// The largest of all runs of an axis, for the budget.
+impl Evidence {
+    /// Keeps what was gathered if it knows more than what is kept.
+    fn offer(&mut self, reducer: &Reducer, found: &super::functional::Gathered, setting: Setting) {
+        let work = setting.walkers as f64 * found.len() as f64 * setting.span;
+        if work <= self.work {
+            return;
+        }
+        self.work = work;
+        let samples = found.together(reducer);
+        self.measured = reducer
+            .functionals
+            .iter()
+            .zip(found.alone(reducer))
+            .zip(samples)
+            .filter_map(|((f, alone), sample)| {
+                let defined: Vec<f64> = alone.iter().flatten().copied().collect();
+                Some(Measured {
+                    functional: f.clone(),
+                    spread: Spread::of(&defined)?.deviation,
+                    walkers: setting.walkers as f64,
+                    span: setting.span,
+                    sample: sample?,
+                })
+            })
+            .collect();
+    }
+}
