@@ -94,6 +94,7 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: Arc::new(temperature),
         boltzmann: 1.0,
+        potential: None,
         network: Network::new(states, edges).expect("a sound network"),
     }
 }

@@ -10,7 +10,7 @@ use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::kernel::start::{Start, start};
 use crate::kernel::{Caution, Kernel, KernelError, LegLaw, Span};
-use crate::model::Model;
+use crate::model::{Boundary, Model};
 use crate::rng::{Purpose, Stream, stream};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,9 @@ pub struct Group {
     pub walkers: Walkers,
     /// Its stream.
     pub stream: Stream,
+    /// Its walkers when scoring began, kept where the way that they have gone matters: on rings, and where
+    /// forces do work.
+    pub origin: Option<Walkers>,
     /// What it has scored since the end of the burn-in.
     pub profile: Profile,
     /// Where its walkers were when scoring began.
@@ -104,6 +107,10 @@ impl<K: Kernel + Send> Runner<K> {
     fn occupancy(&self, walkers: &Walkers) -> Occupancy {
         Occupancy::of(walkers, self.kernel.states(), &self.grid)
     }
+
+    fn keeps_origin(&self) -> bool {
+        self.model.has_forces() || self.model.domain.walls == Boundary::Periodic
+    }
 }
 
 impl<K: Kernel + Send> GroupRunner for Runner<K> {
@@ -114,6 +121,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         let walkers = start(&self.kernel, &self.model, &self.grid, plan.start, untimed, n, &mut random);
         Group {
             opening: self.occupancy(&walkers),
+            origin: self.keeps_origin().then(|| walkers.clone()),
             walkers,
             stream: stream(plan.seed, Purpose::Advance, group as u64),
             profile: Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid),
@@ -124,6 +132,10 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
     fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
         self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut ())?;
         group.opening = self.occupancy(&group.walkers);
+        group.walkers.laps.fill(0);
+        if let Some(origin) = &mut group.origin {
+            origin.clone_from(&group.walkers);
+        }
         Ok(())
     }
 

@@ -212,6 +212,7 @@ fn walls_have_order_one_half_where_diffusivities_vary() {
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: field("1 + 0.8*x"),
         boltzmann: 1.0,
+        potential: None,
         network: Network::new(vec![only], vec![]).expect("a state"),
     };
     let law = solve(&model);

@@ -11,6 +11,7 @@ mod density;
 mod heat;
 mod invariants;
 mod soret;
+mod work;
 
 pub use currents::Currents;
 pub use density::Density;

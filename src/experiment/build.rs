@@ -69,6 +69,7 @@ pub(super) fn build(
             domain: file.domain?,
             temperature: temperature.field,
             boltzmann: units.boltzmann(),
+            potential: None,
             network,
         },
         transitions,
@@ -122,7 +123,14 @@ fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>) -> Option<Vec<Stat
                 Motility::Friction(proof?.field(law, "friction", Sign::Positive)?)
             }
         };
-        Some(State { name: part.name.clone()?, energy: part.energy?, entropy: part.entropy?, motility })
+        Some(State {
+            name: part.name.clone()?,
+            energy: part.energy?,
+            entropy: part.entropy?,
+            motility,
+            potential: None,
+            drift: None,
+        })
     };
     let states: Vec<Option<State>> = parts.iter().map(state).collect();
     states.into_iter().collect()

@@ -1,4 +1,4 @@
-//! Exact legs: no time step and no bias, between reflecting walls.
+//! Exact legs: no time step and no bias, between reflecting walls or on a ring.
 //!
 //! In state `i` candidates for a transition come at the constant rate `K_i`. Between two of them the
 //! walker diffuses freely, which is sampled exactly by folding at the walls:
@@ -12,19 +12,23 @@
 //! with the true rate *at that point*; thinning, Lewis & Shedler 1979). The state just before each
 //! candidate, weighted `1/K_i`, samples the stationary law (PASTA, Wolff 1982).
 //!
-//! Where the diffusivity depends on x, the same legs are drawn in the natural scale of the state and
-//! counted by its clock (see `scale` and `bounds`): still exact, but untimed only.
+//! Where the diffusivity depends on x or a force acts, the same legs are drawn in the natural scale of the
+//! state and counted by its clock (see `scale` and `bounds`): still exact, but untimed only. A constant drift
+//! on a ring is carried along: the displacement is then the difference of two exponentials with the means
+//! `l+-`, `l+ l- = D/K`, `l+ - l- = v/K` (asymmetric Laplace), or a Gaussian around `v t`.
 //!
-//! **When not to use it:** when elapsed times matter and diffusivities vary; when a force acts along x;
-//! when rates are so fast that `K_i` exceeds what a stepped method needs by far.
+//! **When not to use it:** when elapsed times matter and diffusivities vary; when a force drives particles
+//! round a ring, whose natural scale does not close; when potentials span many kT, because legs are uniform
+//! in the natural scale and hardly any falls where the particles are; when rates are so fast that `K_i`
+//! exceeds what a stepped method needs by far.
 
 use super::bounds::{CandidateRates, ONE, Row, SLOTS, Tables, channel_name};
-use super::scale::Clocks;
+use super::scale::{Clocks, carried};
 use super::taken::Taken;
 use super::{BLOCK, Kernel, KernelError, LegLaw, Span};
 use crate::event::{Moves, Position, Tally, Visits, Walkers};
 use crate::grid::Grid;
-use crate::model::{Channel, Model};
+use crate::model::{Boundary, Channel, Model};
 use crate::rng::{Stream, exponential, standard_normals};
 
 /// The method `exact`.
@@ -47,6 +51,13 @@ pub struct Exact {
     /// `sqrt(2 D)` in the same units, and the physical rate of candidates; zero where the clock varies.
     diffusion: Vec<f64>,
     timed_rate: Vec<f64>,
+    /// Means of the forward and backward part of a leg in the units of `scale`; empty unless a drift is
+    /// carried along.
+    parts: Vec<[f64; 2]>,
+    /// Drift velocity in the same units; zero where none is carried along.
+    drift: Vec<f64>,
+    /// Whether the domain is a ring.
+    ring: bool,
     shift: u32,
     /// The circumference of the circle in units of `2^shift`.
     turn: f64,
@@ -69,7 +80,9 @@ fn below(uniform: f64, probability: f64, row: Row) -> Result<bool, (f64, f64)> {
 
 /// Columns of one block, on the stack.
 struct Block {
-    words: [u64; 3 * BLOCK],
+    words: [u64; 4 * BLOCK],
+    walker: [u32; BLOCK],
+    laps: [i32; BLOCK],
     signed: [f64; BLOCK],
     scored: [bool; BLOCK],
     from: [Position; BLOCK],
@@ -103,9 +116,19 @@ impl Exact {
         let states = 0..model.network.states().len();
         let length = model.domain.length;
         let legs: Vec<f64> = rates.state.iter().map(|k| 1.0 / (libm::sqrt(*k) * length)).collect();
+        let drift: Vec<f64> = states.clone().map(|s| carried(model, s).unwrap_or(0.0) / length).collect();
+        let parts = states.clone().map(|s| {
+            // Per unit of the clock: l+ l- = 1/K, l+ - l- = (v/D)/K; the smaller of the two without cancelling.
+            let diffusivity = clocks.constant(s).unwrap_or(f64::INFINITY);
+            let half = 0.5 * drift[s] / (diffusivity * rates.state[s]);
+            let longer = half.abs() + libm::sqrt(half * half + legs[s] * legs[s]);
+            let shorter = legs[s] * legs[s] / longer;
+            if half > 0.0 { [longer, shorter] } else { [shorter, longer] }
+        });
+        let parts: Vec<[f64; 2]> = parts.collect();
         // Displacements are rounded to whole units of 2^shift by adding 1.5 * 2^52; the longest possible
         // one, 37 times the longest scale, must stay below 2^51 of these units.
-        let longest = legs.iter().copied().fold(0.0, f64::max) * 37.0;
+        let longest = parts.iter().flatten().copied().fold(0.0, f64::max) * 37.0;
         let shift = (12 + libm::ceil(libm::log2(longest)) as i32).clamp(0, 62) as u32;
         let per_length = libm::exp2(f64::from(63 - shift as i32));
         let constant: Vec<Option<f64>> = states.clone().map(|s| clocks.constant(s)).collect();
@@ -121,6 +144,13 @@ impl Exact {
         passage.push(Passage { to: 0, heat: 0.0, work: 0.0 });
         Ok(Exact {
             scale: legs.iter().map(|l| l * per_length).collect(),
+            parts: if drift.iter().any(|v| *v != 0.0) {
+                parts.iter().map(|both| both.map(|l| l * per_length)).collect()
+            } else {
+                Vec::new()
+            },
+            drift: drift.iter().map(|v| v * per_length).collect(),
+            ring: model.domain.walls == Boundary::Periodic,
             diffusion: constant
                 .iter()
                 .map(|d| libm::sqrt(2.0 * d.unwrap_or(0.0)) / length * per_length)
@@ -145,11 +175,17 @@ impl Exact {
         &self.rates
     }
 
+    /// A displacement in units of `2^shift`, below `2^51`, rounded to a whole number.
+    #[inline]
+    fn whole(displacement: f64) -> u64 {
+        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: the sum's last bit is one
+        (displacement + ROUND).to_bits().wrapping_sub(ROUND.to_bits())
+    }
+
     /// A displacement in units of `2^shift` as a step on the circle.
     #[inline]
     fn units(&self, displacement: f64) -> u64 {
-        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: the sum's last bit is one
-        (displacement + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) << self.shift
+        Self::whole(displacement) << self.shift
     }
 
     /// Looks for a transition at each candidate: fills `channel` and `accepted` from the decision words.
@@ -264,11 +300,13 @@ impl Exact {
             from: &block.from[..n],
             to: position,
             cell: &block.cell[..n],
+            laps: if self.ring { &block.laps[..n] } else { &[] },
         });
         for i in 0..n {
             let passage = self.passage[usize::from(block.channel[i])];
             let place = (position[i], block.cell[i]);
-            block.taken.push(block.accepted[i], block.channel[i], place, (passage.heat, passage.work));
+            let exchange = (passage.heat, passage.work);
+            block.taken.push(block.accepted[i], block.walker[i], block.channel[i], place, exchange);
             state[i] = if block.accepted[i] { passage.to } else { state[i] };
         }
         if self.variable_exchange {
@@ -296,21 +334,44 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         let mut block = Block::new();
-        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
+        for ((position, state), (first, laps)) in
+            columns.zip((0u32..).step_by(BLOCK).zip(walkers.laps.chunks_mut(BLOCK)))
+        {
             let n = state.len();
+            for (walker, index) in block.walker.iter_mut().zip(first..) {
+                *walker = index;
+            }
             for _ in 0..legs {
-                // Two words a leg; a third only where visits are scored with a probability.
-                let words = if self.variable_clock { 3 * n } else { 2 * n };
+                // Two words a leg; one more where visits are scored with a probability, and one more where
+                // legs are drifting.
+                let words = (2 + usize::from(self.variable_clock) + usize::from(!self.parts.is_empty())) * n;
                 stream.fill(&mut block.words[..words]);
                 let (moves, rest) = block.words[..words].split_at(n);
-                let (decisions, scores) = rest.split_at(n);
+                let (decisions, rest) = rest.split_at(n);
+                let (backward, scores) = rest.split_at(if self.parts.is_empty() { 0 } else { n });
                 // A simple loop over a column, which the compiler can do several at a time. The lowest bit,
                 // which the exponential leaves unused, becomes the sign.
                 for (signed, &word) in block.signed[..n].iter_mut().zip(moves) {
                     *signed = f64::from_bits(exponential(word).to_bits() ^ (word << 63));
                 }
                 block.from[..n].copy_from_slice(position);
-                if self.variable_clock {
+                if self.ring {
+                    for i in 0..n {
+                        let s = usize::from(state[i]);
+                        let displacement = match self.parts.get(s) {
+                            None => block.signed[i] * self.scale[s],
+                            Some([up, down]) => exponential(moves[i]) * up - exponential(backward[i]) * down,
+                        };
+                        let steps = Self::whole(displacement) as i64;
+                        (position[i], block.laps[i]) = self.turned(position[i], s, steps);
+                        laps[i] = laps[i].wrapping_add(block.laps[i]);
+                        block.cell[i] = position[i].cell(cells) as u32;
+                    }
+                    if self.variable_clock {
+                        self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
+                    }
+                } else if self.variable_clock {
                     for i in 0..n {
                         let units = self.leg(block.signed[i], state[i]);
                         position[i] = self.displaced(position[i], state[i], units);
@@ -355,6 +416,26 @@ impl Exact {
         }
     }
 
+    /// A position on a ring displaced in the natural scale of its state, and the laps.
+    fn turned(&self, position: Position, state: usize, steps: i64) -> (Position, i32) {
+        match &self.clocks.scale[state] {
+            None => position.turned(steps, self.shift),
+            Some(scale) => {
+                let y = Position::from_fraction(scale.forward(position.fraction()));
+                let (y, laps) = y.turned(steps, self.shift);
+                (Position::from_fraction(scale.backward(y.fraction())), laps)
+            }
+        }
+    }
+
+    /// The same for a displacement of any length, where the scale is x itself.
+    fn turned_far(&self, position: Position, displacement: f64) -> (Position, i32) {
+        let round = 0.5 * self.turn;
+        let whole = if displacement.abs() < round { 0.0 } else { libm::trunc(displacement / round) };
+        let (to, laps) = position.turned(Self::whole(displacement - whole * round) as i64, self.shift);
+        (to, laps.wrapping_add(whole as i32))
+    }
+
     fn timed<T: Tally>(
         &self,
         walkers: &mut Walkers,
@@ -370,9 +451,11 @@ impl Exact {
         let mut cut_from = [Position::default(); BLOCK];
         let mut cut_to = [Position::default(); BLOCK];
         let mut cut_cell = [0u32; BLOCK];
+        let mut cut_laps = [0i32; BLOCK];
         let (mut position, mut state) = ([Position::default(); BLOCK], [0u16; BLOCK]);
-        for (chunk_position, chunk_state) in
-            walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK))
+        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
+        for ((chunk_position, chunk_state), (first, chunk_laps)) in
+            columns.zip((0u32..).step_by(BLOCK).zip(walkers.laps.chunks_mut(BLOCK)))
         {
             // Walkers whose time is up leave the block; the rest close the ranks.
             let mut active = chunk_state.len();
@@ -398,17 +481,25 @@ impl Exact {
                     let elapsed = if cut { remaining[i] } else { time };
                     let displacement = self.diffusion[s] * elapsed.sqrt() * normal[i];
                     let from = chunk_position[w];
-                    // A Gaussian over a long time may exceed the range of the rounding trick; the
-                    // circle is periodic, so whole turns may be dropped first.
-                    let to = from.displaced(self.units(self.wrapped(displacement)));
+                    let (to, laps) = if self.ring {
+                        self.turned_far(from, displacement + self.drift[s] * elapsed)
+                    } else {
+                        // A Gaussian over a long time may exceed the range of the rounding trick; the
+                        // circle is periodic, so whole turns may be dropped first.
+                        (from.displaced(self.units(self.wrapped(displacement))), 0)
+                    };
                     chunk_position[w] = to;
+                    chunk_laps[w] = chunk_laps[w].wrapping_add(laps);
                     let cell = to.cell(cells) as u32;
                     if cut {
                         (cut_state[ended], cut_from[ended], cut_to[ended], cut_cell[ended]) =
                             (chunk_state[w], from, to, cell);
+                        cut_laps[ended] = laps;
                         ended += 1;
                     } else {
                         walker[going] = w;
+                        block.walker[going] = first + w as u32;
+                        block.laps[going] = laps;
                         remaining[going] = remaining[i] - time;
                         block.from[going] = from;
                         position[going] = to;
@@ -425,6 +516,7 @@ impl Exact {
                         from: &cut_from[..ended],
                         to: &cut_to[..ended],
                         cell: &cut_cell[..ended],
+                        laps: if self.ring { &cut_laps[..ended] } else { &[] },
                     });
                 }
                 self.decide(
@@ -459,7 +551,9 @@ impl Exact {
 impl Block {
     fn new() -> Self {
         Block {
-            words: [0; 3 * BLOCK],
+            words: [0; 4 * BLOCK],
+            walker: [0; BLOCK],
+            laps: [0; BLOCK],
             signed: [0.0; BLOCK],
             scored: [true; BLOCK],
             from: [Position::default(); BLOCK],
@@ -483,12 +577,13 @@ impl Kernel for Exact {
     fn leg_law(&self, state: usize) -> Option<LegLaw> {
         let (cells, length) = (self.grid.cells(), self.model.domain.length);
         let faces = (0..=cells).map(|k| k as f64 / cells as f64);
+        if self.ring {
+            return None;
+        }
         let scale = self.clocks.scale[state].as_ref();
         // Time per leg that ends at x is 1/(K c(x)); dy/dx turns a density in y into one in x.
-        let weight = [0.0, length].map(|x| {
-            let slope = scale.map_or(1.0, |s| self.model.resistance(state, x) / s.mean);
-            slope / (self.rates.state[state] * self.clocks.rate(state, x))
-        });
+        let weight = [0.0, length]
+            .map(|x| self.clocks.slope(state, x) / (self.rates.state[state] * self.clocks.rate(state, x)));
         Some(LegLaw {
             length: 1.0 / (libm::sqrt(self.rates.state[state]) * length),
             faces: match scale {

@@ -50,14 +50,14 @@ pub fn start<K: Kernel>(
             cumulative.push(sum);
         }
     }
-    let mut walkers = Walkers { position: Vec::with_capacity(n), state: Vec::with_capacity(n) };
+    let (mut positions, mut occupied) = (Vec::with_capacity(n), Vec::with_capacity(n));
     for k in 0..n {
         let quantile = (k as f64 + open_unit(stream.word())) / n as f64 * sum;
         let entry = cumulative.partition_point(|c| *c <= quantile).min(cumulative.len() - 1);
         let (cell, state) = (entry / states, entry % states);
         let x = (cell as f64 + open_unit(stream.word())) / cells as f64;
-        walkers.position.push(Position::from_fraction(x));
-        walkers.state.push(state as u16);
+        positions.push(Position::from_fraction(x));
+        occupied.push(state as u16);
     }
-    walkers
+    Walkers::new(positions, occupied)
 }

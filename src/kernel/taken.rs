@@ -6,6 +6,7 @@ use crate::event::{Position, Tally, Transitions};
 /// Transitions taken, and not yet handed to the tally.
 pub(super) struct Taken {
     pub count: usize,
+    pub walker: [u32; BLOCK],
     pub channel: [u16; BLOCK],
     pub position: [Position; BLOCK],
     pub cell: [u32; BLOCK],
@@ -17,6 +18,7 @@ impl Taken {
     pub fn new() -> Self {
         Taken {
             count: 0,
+            walker: [0; BLOCK],
             channel: [0; BLOCK],
             position: [Position::default(); BLOCK],
             cell: [0; BLOCK],
@@ -33,11 +35,13 @@ impl Taken {
     pub fn push(
         &mut self,
         taken: bool,
+        walker: u32,
         channel: u16,
         (position, cell): (Position, u32),
         (heat, work): (f64, f64),
     ) {
         let i = self.count;
+        self.walker[i] = walker;
         self.channel[i] = channel;
         self.position[i] = position;
         self.cell[i] = cell;
@@ -57,6 +61,7 @@ impl Taken {
         let n = std::mem::take(&mut self.count);
         if n > 0 {
             tally.transitions(&Transitions {
+                walker: &self.walker[..n],
                 channel: &self.channel[..n],
                 position: &self.position[..n],
                 cell: &self.cell[..n],

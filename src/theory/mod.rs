@@ -23,6 +23,7 @@
 //!     domain: Domain { length: 1.0, walls: Boundary::Reflecting },
 //!     temperature: Arc::new(Uniform(1.0)),
 //!     boltzmann: 1.0,
+//!     potential: None,
 //!     network: Network::new(
 //!         vec![State::new("excited", 1.0, 1e-2), State::new("ground", 0.0, 1e-3)],
 //!         vec![Edge::new([0, 1], 1.0, 1.5)],
@@ -58,6 +59,9 @@ pub enum TheoryError {
         /// The length given.
         found: f64,
     },
+    /// Forces along x, or a ring.
+    #[error("the continuum theory does not know forces or rings yet")]
+    Unsupported,
     /// An option is out of range.
     #[error("option {option} must be {must}, found {found}")]
     Option {

@@ -114,7 +114,8 @@ pub struct ProfilePoint {
 pub fn solve(model: &Model, options: &Options) -> Result<Stationary, TheoryError> {
     check(options)?;
     match model.domain.walls {
-        Boundary::Reflecting => {}
+        Boundary::Reflecting if !model.has_forces() => {}
+        _ => return Err(TheoryError::Unsupported),
     }
     let (coarse, fine) = (Reference::new(DEGREE), Reference::new(DEGREE + 4));
     let mut mesh = first_mesh(model)?;

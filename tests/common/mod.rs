@@ -34,6 +34,7 @@ pub fn model(temperature: &str, states: &[(f64, f64)], edges: &[(usize, usize, f
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: field(temperature),
         boltzmann: 1.0,
+        potential: None,
         network: network.expect("a valid network"),
     }
 }
