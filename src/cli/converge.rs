@@ -6,12 +6,16 @@ use super::run::pool;
 use super::signal::Signals;
 use super::{Failure, Status, Terminal};
 use soret::convergence::{self, Axis, Options};
+use soret::ensemble::Control;
 use soret::error::Error;
 use soret::experiment::Experiment;
 use soret::report::manifest::{Circumstances, Identity, Manifest, Stopwatch};
 use soret::report::{converge as report, folder, json};
+use soret::sampling::{Observer, Progress};
 use soret::simulation;
-use std::time::Instant;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Studies an experiment, prints the page and writes the folder.
 pub fn converge(arguments: &Converge, out: &Terminal) -> Result<Status, Failure> {
@@ -32,11 +36,11 @@ pub fn converge(arguments: &Converge, out: &Terminal) -> Result<Status, Failure>
 
     let signals = Signals::listen().map_err(|source| Error::Io { path: "signals".into(), source })?;
     let pool = pool(arguments.threads)?;
-    let watch = Watch::new(arguments.quiet, signals.clone());
+    let watch = StudyWatch::new(arguments.quiet, signals.clone());
     let started = Instant::now();
     let study = pool.install(|| convergence::study(&experiment, &options, &watch));
     let seconds = started.elapsed().as_secs_f64();
-    watch.finish();
+    watch.bar.finish();
     let Some(study) = study? else {
         if !arguments.quiet {
             out.say("ended early: nothing is written");
@@ -92,4 +96,48 @@ fn options_in_words(options: &Options) -> serde_json::Value {
         "target": options.target,
         "quantity": options.quantity,
     })
+}
+
+/// Plain lines come at most this often.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// The bar of a run, and lines that tell how much of a study is done where there is no bar.
+struct StudyWatch {
+    bar: Watch,
+    plain: bool,
+    started: Instant,
+    last_line: Mutex<Instant>,
+}
+
+impl StudyWatch {
+    fn new(quiet: bool, signals: Signals) -> Self {
+        let now = Instant::now();
+        let plain = !quiet && !std::io::stderr().is_terminal();
+        StudyWatch { bar: Watch::new(quiet, signals), plain, started: now, last_line: Mutex::new(now) }
+    }
+}
+
+impl Observer for StudyWatch {
+    fn tick(&self, share: f64) {
+        self.bar.tick(share);
+    }
+
+    fn gives_up(&self) -> bool {
+        self.bar.gives_up()
+    }
+
+    fn after_round(&self, progress: &Progress) -> Control {
+        if self.plain
+            && let Ok(mut last) = self.last_line.lock()
+            && last.elapsed() >= LINE_EVERY
+        {
+            *last = Instant::now();
+            let share = progress.rounds_done as f64 / progress.rounds as f64;
+            let left = self.started.elapsed().as_secs_f64() * (1.0 / share - 1.0);
+            let done = 100.0 * share;
+            // If nobody listens, so be it.
+            let _ = writeln!(std::io::stderr().lock(), "{done:.0} % done, about {left:.0} s left");
+        }
+        if self.gives_up() { Control::Stop } else { Control::Continue }
+    }
 }

@@ -59,7 +59,7 @@ const SEEN: f64 = 3.0;
 /// The biases of everything whose order is known, against `dt`. `None` if the observer gave up.
 pub(super) fn against_dt(
     lab: &mut Laboratory<'_>,
-    law: &Stationary,
+    law: Option<&Stationary>,
     options: &Options,
 ) -> Result<Option<Vec<Series>>, Error> {
     let Method::EulerMaruyama { dt: own } = lab.experiment.method else {

@@ -110,7 +110,7 @@ pub(super) fn of(
     settings: &Settings,
     evidence: &Evidence,
     series: &[Series],
-    law: &Stationary,
+    law: Option<&Stationary>,
     options: &Options,
 ) -> Result<Budget, Error> {
     let exact = matches!(experiment.method, Method::Exact {});

@@ -1,6 +1,6 @@
 //! Single numbers made of what estimators and theory both answer: the same weights on both sides.
 
-use crate::ensemble::Group;
+use crate::ensemble::{Group, each};
 use crate::estimator::{self, Context, Estimator};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
@@ -69,9 +69,9 @@ impl Functional {
         self.weights.iter().map(|(k, w)| Some(w * (*entries.get(*k)?)?)).sum()
     }
 
-    /// What the continuum says.
-    pub fn theory(&self, law: &Stationary, grid: &Grid) -> Option<f64> {
-        self.apply(&law.reference(self.observable, grid)?).filter(|v| v.is_finite())
+    /// What the continuum says, if there is a solution.
+    pub fn theory(&self, law: Option<&Stationary>, grid: &Grid) -> Option<f64> {
+        self.apply(&law?.reference(self.observable, grid)?).filter(|v| v.is_finite())
     }
 }
 
@@ -145,7 +145,7 @@ impl Gathered {
         if let (true, Some(first)) = (self.lengths.is_empty(), groups.first()) {
             self.lengths = reducer.lengths(first);
         }
-        self.sums.extend(groups.iter().map(|g| reducer.sums(g)));
+        self.sums.extend(each(groups, |g| reducer.sums(g)));
     }
 
     /// Number of groups.
@@ -160,8 +160,19 @@ impl Gathered {
 
     /// The estimates of each group taken alone, functional by functional.
     pub fn alone(&self, reducer: &Reducer) -> Vec<Vec<Option<f64>>> {
-        let rows: Vec<_> = self.sums.iter().map(|s| reducer.values(&self.lengths, s)).collect();
+        let rows = each(&self.sums, |s| reducer.values(&self.lengths, s));
         (0..reducer.functionals.len()).map(|f| rows.iter().map(|row| row[f]).collect()).collect()
+    }
+
+    /// One estimate from all of them, without its error.
+    pub fn value(&self, reducer: &Reducer) -> Vec<Option<f64>> {
+        let mut total = vec![0.0; self.sums.first().map_or(0, Vec::len)];
+        for sums in &self.sums {
+            for (t, s) in total.iter_mut().zip(sums) {
+                *t += s;
+            }
+        }
+        reducer.values(&self.lengths, &total)
     }
 
     /// One estimate from all of them, with pseudo-values.

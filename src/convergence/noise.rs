@@ -7,12 +7,13 @@
 //! exponential memory, 5 % below its limit at 20 of them. Shorter runs are shown and not fitted.
 
 use super::budget::{Evidence, Measured};
-use super::functional::Reducer;
+use super::functional::{Functional, Gathered, Reducer};
 use super::runs::{Laboratory, Setting};
 use super::{Axis, Fit, Kind, LEAST_REPEATS, Options, Part, Point, Series};
 use crate::error::Error;
 use crate::kernel::Span;
-use crate::stats::{Line, Spread, normal_reach};
+use crate::observable::Observable;
+use crate::stats::{Line, Sample, Spread, normal_reach};
 use crate::theory::Stationary;
 
 /// Relaxation times from which on the length of a run is fitted.
@@ -42,7 +43,7 @@ const UNDEFINED: f64 = 0.01;
 pub(super) fn against(
     axis: Axis,
     lab: &mut Laboratory<'_>,
-    law: &Stationary,
+    law: Option<&Stationary>,
     options: &Options,
     evidence: &mut Evidence,
 ) -> Result<Option<Vec<Series>>, Error> {
@@ -52,23 +53,34 @@ pub(super) fn against(
         _ => lengths(lab, options)?,
     };
     let whole: f64 = settings.iter().map(|s| s.cost(lab.pace)).sum();
+    let mut largest: Option<(f64, Setting, Gathered, Vec<Vec<Option<f64>>>)> = None;
     let mut points: Vec<Vec<Option<Point>>> = vec![Vec::new(); reducer.functionals.len()];
     for setting in settings {
         let Some(found) = lab.run(&reducer, setting, setting.cost(lab.pace) / whole)? else {
             return Ok(None);
         };
-        let together: Vec<Option<f64>> =
-            found.together(&reducer).into_iter().map(|s| s.map(|s| s.value)).collect();
-        evidence.offer(&reducer, &found, setting);
+        let (alone, together) = (found.alone(&reducer), found.value(&reducer));
         let at = if axis == Axis::Particles { setting.walkers as f64 } else { setting.span };
         let asymptotic = axis == Axis::Particles || setting.span >= 0.999 * ASYMPTOTIC * lab.relaxation;
         let part = if asymptotic { Part::Fitted } else { Part::Shown };
-        for ((points, alone), together) in points.iter_mut().zip(found.alone(&reducer)).zip(together) {
-            points.push(point(at, part, &alone, together));
+        for ((points, alone), together) in points.iter_mut().zip(&alone).zip(together) {
+            points.push(point(at, part, alone, together));
         }
+        let work = setting.walkers as f64 * found.len() as f64 * setting.span;
+        if largest.as_ref().is_none_or(|(most, ..)| work > *most) {
+            largest = Some((work, setting, found, alone));
+        }
+    }
+    if let Some((work, setting, found, alone)) = largest
+        && work > evidence.work
+    {
+        *evidence = Evidence { work, measured: measured(&reducer, setting, &found, &alone) };
     }
     let theory = theory(&reducer, law);
     let note = note(axis, lab);
+    // Heat has a part that depends on where a run begins and ends, which falls as 1/t; while that is the larger
+    // part the slope lies between -1 and -1/2.
+    let ends = |f: &Functional| axis == Axis::Legs && f.observable == Observable::EntropyProduction;
     let series = reducer.functionals.iter().zip(points).zip(theory).map(|((f, points), theory)| {
         let defined: Vec<Point> = points.iter().flatten().map(|p| Point { theory, ..*p }).collect();
         let complete = defined.len() == points.len();
@@ -81,7 +93,7 @@ pub(super) fn against(
             theory,
             fit: fit(&defined),
             points: defined,
-            expected: Some(-0.5),
+            expected: (!ends(f)).then_some(-0.5),
             agrees: None,
             note: if complete {
                 note.clone()
@@ -94,7 +106,7 @@ pub(super) fn against(
 }
 
 /// What the continuum says of every functional.
-fn theory(reducer: &Reducer, law: &Stationary) -> Vec<Option<f64>> {
+fn theory(reducer: &Reducer, law: Option<&Stationary>) -> Vec<Option<f64>> {
     reducer.functionals.iter().map(|f| f.theory(law, &reducer.context.grid)).collect()
 }
 
@@ -250,31 +262,23 @@ pub(super) fn fit(points: &[Point]) -> Option<Fit> {
     })
 }
 
-/// The largest of all runs of an axis, for the budget.
-impl Evidence {
-    /// Keeps what was gathered if it knows more than what is kept.
-    fn offer(&mut self, reducer: &Reducer, found: &super::functional::Gathered, setting: Setting) {
-        let work = setting.walkers as f64 * found.len() as f64 * setting.span;
-        if work <= self.work {
-            return;
-        }
-        self.work = work;
-        let samples = found.together(reducer);
-        self.measured = reducer
-            .functionals
-            .iter()
-            .zip(found.alone(reducer))
-            .zip(samples)
-            .filter_map(|((f, alone), sample)| {
-                let defined: Vec<f64> = alone.iter().flatten().copied().collect();
-                Some(Measured {
-                    functional: f.clone(),
-                    spread: Spread::of(&defined)?.deviation,
-                    walkers: setting.walkers as f64,
-                    span: setting.span,
-                    sample: sample?,
-                })
-            })
-            .collect();
-    }
+/// What the largest point of an axis knows, for the budget.
+fn measured(
+    reducer: &Reducer,
+    setting: Setting,
+    found: &Gathered,
+    alone: &[Vec<Option<f64>>],
+) -> Vec<Measured> {
+    let samples = found.together(reducer).into_iter();
+    let known = |((f, alone), sample): ((&Functional, &Vec<Option<f64>>), Option<Sample>)| {
+        let defined: Vec<f64> = alone.iter().flatten().copied().collect();
+        Some(Measured {
+            functional: f.clone(),
+            spread: Spread::of(&defined)?.deviation,
+            walkers: setting.walkers as f64,
+            span: setting.span,
+            sample: sample?,
+        })
+    };
+    reducer.functionals.iter().zip(alone).zip(samples).filter_map(known).collect()
 }
