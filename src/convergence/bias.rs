@@ -20,8 +20,9 @@ use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::model::Model;
 use crate::observable::Observable;
-use crate::stats::{Amplitude, Power, normal_reach, t_quantile};
+use crate::stats::{Amplitude, Line, Power, chi_squared_survival, normal_reach, t_deviate, t_quantile};
 use crate::theory::Stationary;
+use crate::theory::chain::{self, Chain};
 
 /// Points of a study.
 const POINTS: usize = 6;
@@ -52,6 +53,12 @@ const LAYER: f64 = 0.2;
 
 /// Most bins for that.
 const MOST_BINS: f64 = 1000.0;
+
+/// Halvings of the longest step at which the law of the chain is solved.
+const HALVINGS: i32 = 9;
+
+/// By how much an order read from the law of the chain may differ from that of the limit.
+const ORDER_TOLERANCE: f64 = 0.05;
 
 /// Standard errors from which on a bias counts as seen.
 const SEEN: f64 = 3.0;
@@ -104,9 +111,14 @@ pub(super) fn against_dt(
         }
         asked = reducer.functionals;
     }
+    let chain = chain(&model, &steps, own);
     let varies = varies(&model);
-    let series = asked.into_iter().zip(points).filter(|(_, points)| !points.is_empty());
-    let series = series.map(|(f, points)| {
+    let sampled: Vec<(Functional, Vec<Point>)> =
+        asked.into_iter().zip(points).filter(|(_, points)| !points.is_empty()).collect();
+    let mut list = of_chain(&sampled, &chain);
+    let number = sampled.len();
+    let series = sampled.into_iter().map(|(f, points)| {
+        let agrees = agrees(&f, &points, &chain, number);
         let fit = fit(&points);
         let note = match fit {
             None => "no bias is seen at any step: upper bounds only".to_owned(),
@@ -126,11 +138,111 @@ pub(super) fn against_dt(
             theory: points.first().and_then(|p| p.theory),
             fit,
             points,
-            agrees: None,
+            agrees,
             note,
         }
     });
-    Ok(Some(series.collect()))
+    list.extend(series);
+    Ok(Some(list))
+}
+
+/// The law of the chain at steps from the longest of the study down to that of the file, the limit of short
+/// steps last; empty where the law is not known.
+fn chain(model: &Model, steps: &[f64], own: f64) -> Vec<(f64, Chain)> {
+    let longest = steps.iter().copied().fold(0.0, f64::max);
+    let Some(points) = chain::points(model, longest) else {
+        return Vec::new();
+    };
+    let mut all = steps.to_vec();
+    all.extend((1..=HALVINGS).map(|k| longest * libm::pow(RATIO, -f64::from(k))));
+    all.push(own);
+    all.sort_by(|a, b| b.total_cmp(a));
+    all.dedup_by(|a, b| (*a / *b - 1.0).abs() < 1e-9);
+    all.push(0.0);
+    all.into_iter().filter_map(|dt| Some((dt, Chain::on(model, dt, points)?))).collect()
+}
+
+/// A functional of the law of the chain.
+fn on_chain(functional: &Functional, chain: &Chain) -> Option<f64> {
+    match functional.observable {
+        Observable::Soret => chain.soret,
+        Observable::Density => Some(chain.mean_position()),
+        Observable::StateDensity(s) => chain.first_moments.get(s).copied(),
+        Observable::MeanCurrent(s) => chain.mean_currents.get(s).copied(),
+        Observable::MeanHeatCurrent => Some(chain.mean_heat_current),
+        _ => None,
+    }
+}
+
+/// Biases of a functional in the law of the chain, step by step, and its limit.
+fn biases(functional: &Functional, chain: &[(f64, Chain)]) -> Option<(Vec<(f64, f64)>, f64)> {
+    let (limit, steps) = chain.split_last()?;
+    let limit = on_chain(functional, &limit.1)?;
+    let bias = |(dt, chain): &(f64, Chain)| Some((*dt, on_chain(functional, chain)? - limit));
+    Some((steps.iter().map(bias).collect::<Option<_>>()?, limit))
+}
+
+/// The series of the chain itself; its order is read from the shorter half of its steps.
+fn of_chain(sampled: &[(Functional, Vec<Point>)], chain: &[(f64, Chain)]) -> Vec<Series> {
+    let series = |(f, _): &(Functional, Vec<Point>)| {
+        let (biases, limit) = biases(f, chain)?;
+        // Below that the solution of the linear system is rounding.
+        let known = |b: &&(f64, f64)| b.1.abs() > 1e-9 * limit.abs();
+        let points: Vec<Point> = biases
+            .iter()
+            .filter(known)
+            .map(|(dt, bias)| Point {
+                at: *dt,
+                value: *bias,
+                std_err: 0.0,
+                ci_low: *bias,
+                ci_high: *bias,
+                part: Part::Fitted,
+                repeats: 0,
+                estimate: Some(limit + bias),
+                theory: Some(limit),
+            })
+            .collect();
+        let shorter = &points[points.len() / 2..];
+        let logarithms: Vec<_> =
+            shorter.iter().map(|p| (libm::log(p.at), libm::log(p.value.abs()), 1.0)).collect();
+        let line = Line::through(&logarithms);
+        let fit = line.map(|line| Fit {
+            slope: line.slope,
+            ci_low: None,
+            ci_high: None,
+            amplitude: libm::exp(line.at(0.0)),
+            p_value: 1.0,
+            points: shorter.len(),
+            decades: libm::log10(shorter[0].at / shorter[shorter.len() - 1].at),
+        });
+        let expected = expected(f, false);
+        Some(Series {
+            axis: Axis::Dt,
+            kind: Kind::ChainBias,
+            quantity: f.name.clone(),
+            state: f.of.clone(),
+            unit: f.unit.clone(),
+            theory: Some(limit),
+            agrees: fit.zip(expected).map(|(f, e)| (f.slope - e).abs() < ORDER_TOLERANCE),
+            points,
+            fit,
+            expected,
+            note: String::new(),
+        })
+    };
+    if chain.is_empty() { Vec::new() } else { sampled.iter().filter_map(series).collect() }
+}
+
+/// Whether sampled biases are those of the chain, all series of a study together at the alpha of the study.
+fn agrees(functional: &Functional, points: &[Point], chain: &[(f64, Chain)], number: usize) -> Option<bool> {
+    let (biases, _) = biases(functional, chain)?;
+    let expected = |dt: f64| biases.iter().find(|b| (b.0 / dt - 1.0).abs() < 1e-9).map(|b| b.1);
+    // Each deviate by Student's law of its own groups.
+    let deviate =
+        |p: &Point| Some(t_deviate((p.value - expected(p.at)?) / p.std_err, p.repeats as f64 - 1.0).powi(2));
+    let squares: f64 = points.iter().map(deviate).sum::<Option<f64>>()?;
+    Some(chi_squared_survival(squares, points.len() as f64) > super::ALPHA / number as f64)
 }
 
 /// Whether some diffusivity varies in space.
@@ -254,6 +366,10 @@ fn order(series: &Series) -> Option<f64> {
 
 /// The bias at a step, by the points of the shorter half of the ladder and the order of the limit.
 pub(super) fn at_own_step(series: &Series, dt: f64) -> Option<Amplitude> {
+    if series.kind == Kind::ChainBias {
+        let own = series.points.iter().find(|p| (p.at / dt - 1.0).abs() < 1e-9);
+        return own.map(|p| Amplitude { value: p.value, error: 0.0, chi_squared: 0.0 });
+    }
     let order = order(series)?;
     let triples = triples(&series.points);
     let amplitude = Amplitude::at_order(order, &triples[triples.len() / 2..]);

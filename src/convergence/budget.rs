@@ -126,10 +126,13 @@ pub(super) fn of(
             let seen = theory.map(|t| m.sample.value - t);
             let seen_std_err = Some(m.sample.std_error()).filter(|e| e.is_finite() && *e > 0.0);
             let seen_z = seen.zip(seen_std_err).map(|(b, e)| t_deviate(b / e, m.sample.dof()));
-            let order = series.iter().find(|s| s.kind == Kind::Bias && s.label() == f.label());
+            let order = of_bias(series, &f.label());
             let fitted = order.and_then(|s| super::bias::at_own_step(s, settings.dt?));
-            let (bias, bias_std_err) =
-                if exact { (Some(0.0), None) } else { (fitted.map(|b| b.value), fitted.map(|b| b.error)) };
+            let (bias, bias_std_err) = if exact {
+                (Some(0.0), None)
+            } else {
+                (fitted.map(|b| b.value), fitted.map(|b| b.error).filter(|e| *e > 0.0))
+            };
             let dominant = bias.map(|b| if b.abs() > noise { Dominant::Bias } else { Dominant::Noise });
             let balanced_dt = order.and_then(|s| super::bias::step_for(s, noise));
             Own {
@@ -154,6 +157,13 @@ pub(super) fn of(
     let need = need(settings, &own, series, options)?;
     let sentences = sentences(settings, &own, need.as_ref(), &tested, critical, exact);
     Ok(Budget { own, need, agrees, sentences })
+}
+
+/// What is known about the bias of a quantity: the law of the chain if there is one, else samples.
+fn of_bias<'a>(series: &'a [Series], label: &str) -> Option<&'a Series> {
+    let of =
+        |kind: Kind| series.iter().find(|s| s.kind == kind && s.label() == label && !s.points.is_empty());
+    of(Kind::ChainBias).or_else(|| of(Kind::Bias))
 }
 
 /// Ratio of the standard error with `particles` for `span` to that with `walkers` for `measured`.
@@ -212,7 +222,7 @@ fn need(
     let particles = libm::ceil(particles).max(1.0);
     let span = if settings.clock == "legs" { libm::ceil(span) } else { span };
     let burn_in = crate::sampling::BURN_IN * settings.relaxation;
-    let of = series.iter().find(|s| s.kind == Kind::Bias && s.label() == label(o));
+    let of = of_bias(series, &label(o));
     Ok(Some(Need {
         quantity: label(o),
         target: options.target,

@@ -108,6 +108,8 @@ pub enum Kind {
     SamplingError,
     /// Estimate minus continuum theory.
     Bias,
+    /// The law of the chain of steps itself minus its limit of short steps; no sampling.
+    ChainBias,
     /// Continuum theory of bin averages minus that of points; no sampling.
     Binning,
 }

@@ -282,3 +282,54 @@ fn measured(
     };
     reducer.functionals.iter().zip(alone).zip(samples).filter_map(known).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, standard_normal, stream};
+
+    /// Points at 1, 10, 100, 1000 particles from 512 repeats, each a mean of normal values of which a share
+    /// is common to all particles of a repeat.
+    fn study(common: f64) -> Fit {
+        let mut s = stream(11, Purpose::Start, 0);
+        let mut normal = || standard_normal(s.word());
+        let points: Vec<Point> = [1.0, 10.0, 100.0, 1000.0]
+            .into_iter()
+            .map(|n: f64| {
+                let mut estimate = || common * normal() + normal() / n.sqrt();
+                let alone: Vec<Option<f64>> = (0..512).map(|_| Some(estimate())).collect();
+                point(n, Part::Fitted, &alone, None).unwrap()
+            })
+            .collect();
+        fit(&points).unwrap()
+    }
+
+    #[test]
+    fn correlated_repeats_are_caught() {
+        // Independent particles: the slope is -1/2 within 6.5 of its errors, which are 0.006.
+        let error = |fit: &Fit| 0.5 * (fit.ci_high.unwrap() - fit.ci_low.unwrap()) / normal_reach();
+        let sound = study(0.0);
+        assert!(error(&sound) < 0.007 && (sound.slope + 0.5).abs() < 6.5 * error(&sound), "{sound:?}");
+        // Particles that share their noise gain nothing from their number; a little of it is enough to be seen,
+        // in the slope and as a misfit.
+        let shared = study(3.0);
+        assert!((shared.slope + 0.5).abs() > 6.5 * error(&shared), "{shared:?}");
+        let little = study(0.1);
+        assert!((little.slope + 0.5).abs() > 6.5 * error(&little) && little.p_value < 1e-10, "{little:?}");
+    }
+
+    #[test]
+    fn few_undefined_repeats_are_left_out_and_many_are_not() {
+        let mut alone: Vec<Option<f64>> = (0..200).map(|k| Some(f64::from(k % 7))).collect();
+        alone[3] = None;
+        assert_eq!(point(1.0, Part::Fitted, &alone, None).unwrap().repeats, 199);
+        alone[..50].fill(None);
+        assert_eq!(point(1.0, Part::Fitted, &alone, None), None);
+    }
+
+    #[test]
+    fn ladders_are_whole_and_never_twice() {
+        assert_eq!(ladder(1.0, 1000.0, 4, true), [1.0, 10.0, 100.0, 1000.0]);
+        assert_eq!(ladder(1.0, 3.0, 9, true), [1.0, 2.0, 3.0]);
+    }
+}

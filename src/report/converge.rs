@@ -72,6 +72,7 @@ fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::SamplingError => "sampling_error",
         Kind::Bias => "bias",
+        Kind::ChainBias => "chain_bias",
         Kind::Binning => "binning",
     }
 }
@@ -147,7 +148,8 @@ fn grid(header: &[&str], rows: Vec<Vec<String>>, width: usize) -> String {
 fn heading(study: &Study, axis: Axis, kind: Kind) -> String {
     let what = match kind {
         Kind::SamplingError => "sampling error",
-        Kind::Bias => "bias",
+        Kind::Bias => "bias, sampled,",
+        Kind::ChainBias => "bias of the chain itself, without sampling,",
         Kind::Binning => "difference of bin average and value",
     };
     let against = match axis {

@@ -8,6 +8,7 @@
 //! - [`stationary`]: the stationary law of n states at any rates (Eqs 3-4, 7, A16), diffusivities or
 //!   frictions that vary in x, driven and one-way transitions, jumps of `T`; with an error estimate.
 //! - [`functionals`]: every observable, evaluated on that law.
+//! - [`chain`]: the law of Euler-Maruyama's own chain of steps, constant diffusivities.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
 //!
@@ -36,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod chain;
 mod element;
 pub mod fast_limit;
 pub mod functionals;
