@@ -279,3 +279,36 @@ fn the_law_of_the_chain_in_the_library_is_this_one() {
     .expect("two states");
     assert_eq!(chain::Chain::on(&varying, 0.1, 32), None);
 }
+
+#[test]
+fn same_seeds_do_not_pair_steps_of_different_length() {
+    // 1024 groups of 4 walkers at dt and dt/2 from the same streams: the correlation of what they see, whose
+    // error is 1/32. Paired runs would be near 1 and would take noise out of the difference of two biases.
+    let (model, grid) = (system(), Grid::new(1.0, 4));
+    let seen = |dt: f64| -> Vec<f64> {
+        let kernel = EulerMaruyama::new(&model, &grid, dt).expect("rates with bounds");
+        let runner = pair(kernel, &model, &grid);
+        let plan = Plan {
+            particles: 4096,
+            groups: 1024,
+            span: Span::Duration(20.0),
+            burn_in: 8.0 * model.relaxation_time(),
+            rounds: 1,
+            start: Start::LocalEquilibrium,
+            seed: 31,
+        };
+        let run = run(runner.as_ref(), &model, &grid, &plan).expect("bounds that hold");
+        let measured = run.measure().into_iter().find(|m| m.observable == Observable::MeanTemperature);
+        measured.expect("measured").samples[0].as_ref().expect("defined").pseudo.clone()
+    };
+    let [a, b] = [0.1, 0.05].map(seen);
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    let product = |u: &[f64], v: &[f64]| -> f64 {
+        let (m, n) = (mean(u), mean(v));
+        u.iter().zip(v).map(|(x, y)| (x - m) * (y - n)).sum()
+    };
+    let correlation = product(&a, &b) / (product(&a, &a) * product(&b, &b)).sqrt();
+    assert!(correlation.abs() < SIGMAS / 32.0, "{correlation}");
+    // The same step from the same streams is the same run.
+    assert_eq!(a, seen(0.1));
+}

@@ -259,8 +259,20 @@ fn sentences(
     let biased: Vec<&Own> = own.iter().filter(|o| o.dominant == Some(Dominant::Bias)).collect();
     let names = |list: &[&Own]| list.iter().map(|o| label(o)).collect::<Vec<_>>().join(", ");
     if biased.is_empty() {
+        let share = |o: &Own| o.bias.map_or(0.0, |b| b.abs() / o.noise);
+        let largest = own.iter().max_by(|a, b| share(a).total_cmp(&share(b))).filter(|o| share(o) > 0.0);
+        let beside = largest.map_or_else(String::new, |o| {
+            let equal = o
+                .balanced_dt
+                .map_or_else(String::new, |dt| format!(", equal to it at dt = {}", format::brief(dt)));
+            format!(
+                "; the largest bias beside it is {} of the noise ({}){equal}",
+                format::brief(share(o)),
+                label(o)
+            )
+        });
         list.push(format!(
-            "at the settings of the file noise dominates: {} particles for {} {unit}",
+            "at the settings of the file ({} particles for {} {unit}) noise dominates{beside}",
             settings.particles,
             format::plain(settings.span)
         ));
@@ -270,11 +282,8 @@ fn sentences(
     if let Some(need) = need {
         let step = match (settings.dt, need.dt) {
             (Some(dt), Some(wanted)) => {
-                format!(
-                    "; its bias is as large as that at dt = {} (the file has {})",
-                    format::brief(wanted),
-                    format::brief(dt)
-                )
+                let (wanted, dt) = (format::brief(wanted), format::brief(dt));
+                format!("; its bias is as large as that error at dt = {wanted}, the file has {dt}")
             }
             _ => String::new(),
         };

@@ -19,15 +19,15 @@ use crate::theory::Stationary;
 /// Relaxation times from which on the length of a run is fitted.
 pub const ASYMPTOTIC: f64 = 20.0;
 
-/// Relaxation times over which particles are averaged in a study against their number, if there is effort
-/// for it.
-const AVERAGED: f64 = 64.0;
+/// Most relaxation times over which particles are averaged in a study against their number.
+const AVERAGED: f64 = 32.0;
 
 /// Independent positions in the smallest estimate that is fitted: below, `soret` is no longer a linear
 /// function of the tallies.
-const INDEPENDENT: f64 = 32.0;
+const INDEPENDENT: f64 = 16.0;
 
-/// Relaxation times of burn-in. The spread of an estimate hardly depends on it.
+/// Relaxation times of burn-in. Walkers of a group start stratified in x, which makes them know of each other;
+/// after that time this has taken less than 1 % from the spread of an estimate.
 const BURN_IN: f64 = 2.0;
 
 /// Powers of ten of an axis, if there is effort for it.
@@ -38,6 +38,9 @@ const POINTS: usize = 7;
 
 /// Undefined repeats that are left out in silence, as a share.
 const UNDEFINED: f64 = 0.01;
+
+/// Estimates of each repeat alone, functional by functional.
+type Alone = Vec<Vec<Option<f64>>>;
 
 /// The error of everything that is one number, along an axis. `None` if the observer gave up.
 pub(super) fn against(
@@ -52,8 +55,15 @@ pub(super) fn against(
         Axis::Particles => particles(lab, options)?,
         _ => lengths(lab, options)?,
     };
+    let place = |s: &Setting| if axis == Axis::Particles { s.walkers as f64 } else { s.span };
+    let fitted = |s: &&Setting| axis == Axis::Particles || s.span >= 0.999 * ASYMPTOTIC * lab.relaxation;
+    let settings_range = settings
+        .iter()
+        .filter(fitted)
+        .map(place)
+        .fold((f64::INFINITY, 0.0f64), |(a, b), v| (a.min(v), b.max(v)));
     let whole: f64 = settings.iter().map(|s| s.cost(lab.pace)).sum();
-    let mut largest: Option<(f64, Setting, Gathered, Vec<Vec<Option<f64>>>)> = None;
+    let mut largest: Option<(f64, Setting, Gathered, Alone)> = None;
     let mut points: Vec<Vec<Option<Point>>> = vec![Vec::new(); reducer.functionals.len()];
     for setting in settings {
         let Some(found) = lab.run(&reducer, setting, setting.cost(lab.pace) / whole)? else {
@@ -77,7 +87,13 @@ pub(super) fn against(
         *evidence = Evidence { work, measured: measured(&reducer, setting, &found, &alone) };
     }
     let theory = theory(&reducer, law);
-    let note = note(axis, lab);
+    let reached = libm::log10(settings_range.1 / settings_range.0.max(f64::MIN_POSITIVE));
+    let short = if options.to.is_none() && reached < DECADES - 0.1 {
+        format!("the effort reaches over {reached:.1} of {DECADES} powers of ten: --effort gives more")
+    } else {
+        String::new()
+    };
+    let note = [note(axis, lab), short].into_iter().filter(|n| !n.is_empty()).collect::<Vec<_>>().join("; ");
     // Heat has a part that depends on where a run begins and ends, which falls as 1/t; while that is the larger
     // part the slope lies between -1 and -1/2.
     let ends = |f: &Functional| axis == Axis::Legs && f.observable == Observable::EntropyProduction;
@@ -147,29 +163,23 @@ fn particles(lab: &Laboratory<'_>, options: &Options) -> Result<Vec<Setting>, Er
     let points = options.points.unwrap_or(POINTS);
     // Geometric steps make the whole dearer than its last point.
     let dearer = |decades: f64| 1.0 / (1.0 - libm::pow(10.0, -decades / (points.max(2) - 1) as f64));
-    let burn_in = |span: f64| (BURN_IN * lab.relaxation).min(span);
-    let least = |span: f64| libm::ceil(INDEPENDENT / (1.0 + 0.5 * span / lab.relaxation)).max(1.0);
     let repeats = repeats(options)?;
-    let cost = |span: f64, decades: f64| {
-        let walkers = least(span) * libm::pow(10.0, decades);
-        walkers * repeats as f64 * (span + burn_in(span)) * lab.pace * dearer(decades)
+    let burn_in = BURN_IN * lab.relaxation;
+    let span = lab.experiment.run.span.amount().min(AVERAGED * lab.relaxation);
+    let span = if lab.context_is_timed() { span } else { span.round().max(1.0) };
+    let least = libm::ceil(INDEPENDENT / (1.0 + 0.5 * span / lab.relaxation)).max(1.0);
+    let cost = |decades: f64| {
+        let walkers = (least * libm::pow(10.0, decades)) as u64;
+        Setting { walkers, repeats, span, burn_in }.cost(lab.pace) * dearer(decades)
     };
-    let smallest = if lab.context_is_timed() { lab.relaxation * 1e-3 } else { 1.0 };
-    let mut span = lab.experiment.run.span.amount().min(AVERAGED * lab.relaxation);
-    while cost(span, DECADES) > options.effort && span > smallest {
-        span = (0.7 * span).max(smallest);
-    }
     let mut decades = DECADES;
-    while cost(span, decades) > options.effort && decades > 1.0 {
+    while cost(decades) > options.effort && decades > 0.5 {
         decades -= 0.25;
     }
-    if !lab.context_is_timed() {
-        span = span.round().max(1.0);
-    }
-    let from = options.from.unwrap_or(least(span)).round().max(1.0);
+    let from = options.from.unwrap_or(least).round().max(1.0);
     let to = options.to.unwrap_or(from * libm::pow(10.0, decades));
     check(from, to)?;
-    let setting = |walkers: f64| Setting { walkers: walkers as u64, repeats, span, burn_in: burn_in(span) };
+    let setting = |walkers: f64| Setting { walkers: walkers as u64, repeats, span, burn_in };
     Ok(ladder(from, to, points, true).into_iter().map(setting).collect())
 }
 

@@ -193,9 +193,10 @@ pub fn page(study: &Study, pace: Option<f64>, width: usize) -> String {
         lines.push(format!("{}{range}{repeats}", heading(study, axis, kind)));
         let rows = series.iter().map(|s| row(s)).collect();
         lines.push(grid(&["quantity", "fitted slope (95 %)", "expected", "at the ends", ""], rows, width));
-        let mut notes: Vec<&str> = series.iter().map(|s| s.note.as_str()).filter(|n| !n.is_empty()).collect();
-        notes.dedup();
-        lines.extend(notes.into_iter().take(2).map(|n| format!("  {n}")));
+        // What concerns some of them only stands in their rows and in the files.
+        if !first.note.is_empty() && series.iter().all(|s| s.note == first.note) {
+            lines.push(format!("  {}", first.note));
+        }
     }
     if !study.budget.own.is_empty() {
         lines.push(String::new());
@@ -211,12 +212,12 @@ pub fn page(study: &Study, pace: Option<f64>, width: usize) -> String {
     let wrong: Vec<String> = slopes.iter().filter(|s| s.agrees == Some(false)).map(|s| s.label()).collect();
     if wrong.is_empty() {
         lines.push(format!(
-            "AGREES: {} slopes of sampling errors with -1/2 at family-wise alpha {}",
+            "AGREES: {} slopes and biases with what is expected, family-wise alpha {}",
             slopes.len(),
             format::plain(study.alpha)
         ));
     } else {
-        lines.push(format!("DISAGREES with -1/2: {}", wrong.join(", ")));
+        lines.push(format!("DISAGREES with what is expected: {}", wrong.join(", ")));
     }
     lines.push(String::new());
     lines.join("\n")
@@ -245,6 +246,7 @@ fn row(s: &Series) -> Vec<String> {
         s.expected.map_or_else(String::new, |e| format!("{e}")),
         ends.map_or_else(String::new, |(a, b)| format!("{} .. {}", value(a), value(b))),
         match s.agrees {
+            Some(true) if s.kind == Kind::Bias => "as the chain".into(),
             Some(true) => "agrees".into(),
             Some(false) => "DISAGREES".into(),
             None => String::new(),
