@@ -54,8 +54,8 @@ pub struct Panel {
 /// Curves of one panel that are drawn; further ones stand in the table.
 const CURVES: usize = 7;
 
-/// Bars reach at most this many powers of ten down.
-const DEEPEST: f64 = 6.0;
+/// Bars and lines end at this share of the smallest size.
+const BELOW: f64 = 0.1;
 
 /// Panels side by side, two in a row.
 pub fn figure(title: &str, panels: Vec<Panel>) -> Result<Rendered, ReportError> {
@@ -84,8 +84,10 @@ fn draw(panel: Panel) -> (Vec<Plot>, Layout) {
     let mut legend = Vec::new();
     let (mut x, mut y) = ((f64::INFINITY, f64::NEG_INFINITY), (f64::INFINITY, f64::NEG_INFINITY));
     let grow = |range: &mut (f64, f64), v: f64| *range = (range.0.min(v), range.1.max(v));
-    let highest = panel.curves.iter().flat_map(|c| &c.points).map(|p| p.y + p.reach).fold(0.0, f64::max);
-    let floor = highest * libm::pow(10.0, -DEEPEST);
+    // Bars that reach zero end somewhat below the smallest size that is drawn.
+    let drawn = panel.curves.iter().take(CURVES).flat_map(|c| &c.points);
+    let sizes = drawn.map(|p| if p.bound { p.y + p.reach } else { p.y }).filter(|y| *y > 0.0);
+    let floor = BELOW * sizes.fold(1.0, f64::min);
     let line = |ends: [(f64, f64); 2], color: &str, width: f64| {
         let data = ends.map(|(x, y)| (logarithm(x), logarithm(y.max(floor))));
         LinePlot::new().with_data(data).with_color(color).with_stroke_width(width)
@@ -174,7 +176,7 @@ fn draw(panel: Panel) -> (Vec<Plot>, Layout) {
 }
 
 fn entry(name: &str, color: &str, shape: LegendShape, dashes: Option<&str>) -> LegendEntry {
-    LegendEntry { label: shortened(name, 26), color: color.into(), shape, dasharray: dashes.map(Into::into) }
+    LegendEntry { label: shortened(name, 32), color: color.into(), shape, dasharray: dashes.map(Into::into) }
 }
 
 /// Powers of ten between ticks.
