@@ -126,9 +126,7 @@ fn a_forecast_from_a_study_is_what_a_run_has() {
 #[test]
 fn orders_of_the_chain_are_those_of_theory() {
     // Orders are read without noise from the law of the chain; samples must lie on it.
-    // Steps of up to 13 transitions, so that even samples of a second see the bias of P_i.
-    let options = Options { points: Some(3), from: Some(0.5), to: Some(2.0), ..options(Axis::Dt, 3e7) };
-    let study = done(&stepped(), &options);
+    let study = done(&stepped(), &Options { points: Some(3), ..options(Axis::Dt, 3e6) });
     for (label, order) in [
         ("soret", 2.0),
         ("mean_position", 2.0),
@@ -142,13 +140,15 @@ fn orders_of_the_chain_are_those_of_theory() {
         assert!((found - order).abs() < 0.05, "{label}: {found}");
         assert_eq!(find(&study, Kind::Bias, label).agrees, Some(true), "{label}");
     }
+    // Steps of up to 13 transitions, too long for these orders: samples of a second see the bias of P_i, and
+    // it is that of the chain.
+    let options = Options { points: Some(3), from: Some(0.5), to: Some(2.0), ..options(Axis::Dt, 3e7) };
+    let study = done(&stepped(), &options);
+    assert!(study.series.iter().filter(|s| s.kind == Kind::Bias).all(|s| s.agrees == Some(true)));
     // At the longest step P_i is off by more than any chance: the study sees what is there.
     let sampled = find(&study, Kind::Bias, "first_moment A");
     let point = sampled.points[0];
     assert!(point.value.abs() > SIGMAS * point.std_err, "{point:?}");
-    // At the step of the file noise dominates everywhere but the bias is known.
-    let own = study.budget.own.iter().find(|o| o.quantity == "soret");
-    assert!(own.is_none_or(|o| o.bias.is_some_and(|b| b != 0.0)));
 }
 
 #[test]
