@@ -420,6 +420,11 @@ impl<'a> Ensemble<'a> {
     }
 }
 
+/// Applies a function to every item on all threads; results come in the order of the items.
+pub fn each<A: Sync, B: Send>(items: &[A], function: impl Fn(&A) -> B + Send + Sync) -> Vec<B> {
+    items.par_iter().map(function).collect()
+}
+
 impl Plan {
     /// Length of the run with its burn-in, in the unit of the span.
     fn total(&self) -> f64 {

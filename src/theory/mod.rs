@@ -11,6 +11,7 @@
 //! - [`spreading`]: how a particle on a ring spreads in the long run.
 //! - [`functionals`]: every observable, evaluated on that law.
 //! - [`relaxation`]: the densities at given times from a given start, with an error estimate.
+//! - [`chain`]: the law of Euler-Maruyama's own chain of steps, constant diffusivities.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
 //!
@@ -39,6 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod chain;
 pub mod displacement;
 mod element;
 mod evolution;
