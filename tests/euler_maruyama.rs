@@ -31,6 +31,7 @@ fn steps(model: &Model, grid: &Grid, dt: f64, steps: f64, seed: u64) -> Finished
         burn_in: 8.0 * model.relaxation_time(),
         rounds: 1,
         times: Vec::new(),
+        times: Vec::new(),
         start: Start::LocalEquilibrium,
         seed,
     };
