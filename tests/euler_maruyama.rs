@@ -31,7 +31,6 @@ fn steps(model: &Model, grid: &Grid, dt: f64, steps: f64, seed: u64) -> Finished
         burn_in: 8.0 * model.relaxation_time(),
         rounds: 1,
         times: Vec::new(),
-        times: Vec::new(),
         start: Start::LocalEquilibrium,
         seed,
     };
@@ -296,6 +295,7 @@ fn same_seeds_do_not_pair_steps_of_different_length() {
             span: Span::Duration(20.0),
             burn_in: 8.0 * model.relaxation_time(),
             rounds: 1,
+            times: Vec::new(),
             start: Start::LocalEquilibrium,
             seed: 31,
         };

@@ -67,6 +67,15 @@ impl Stationary {
     /// entropy production with a free rate whose other direction is not given, `SoretWall` on a ring, and
     /// `MeanVelocity` and `EffectiveDiffusion` anywhere else.
     pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        let parts = |pick: fn([f64; 2]) -> f64| Some(vec![self.entropy_parts().map(pick)]);
+        match observable {
+            Observable::TrajectoryEntropyProduction => {
+                return parts(|[diffusive, reactive]| diffusive + reactive);
+            }
+            Observable::DiffusiveEntropyProduction => return parts(|[diffusive, _]| diffusive),
+            Observable::ReactiveEntropyProduction => return parts(|[_, reactive]| reactive),
+            _ => {}
+        }
         match observable {
             Observable::KineticEntropyProduction => Some(vec![self.kinetic_entropy_production()]),
             Observable::MeanVelocity => Some(vec![self.mean_velocity()]),
@@ -91,9 +100,14 @@ impl Stationary {
     /// `None` if a passage has no reverse. Occupancies that are not resolved (below about 1e-28)
     /// contribute nothing.
     pub fn quadratic_entropy_production(&self) -> Option<f64> {
+        self.entropy_parts().map(|[diffusive, reactive]| diffusive + reactive)
+    }
+
+    /// The same in its two parts: of motion along x, and of transitions.
+    pub fn entropy_parts(&self) -> Option<[f64; 2]> {
         let (law, model) = (&self.law, &self.model);
         let rule = Rule::gauss(POINTS);
-        let mut sum = 0.0;
+        let (mut diffusive, mut reactive) = (0.0, 0.0);
         for (e, ends) in law.mesh.windows(2).enumerate() {
             for ((x, w), s) in rule.on(ends[0], ends[1]).zip(&rule.points) {
                 let density: Vec<f64> =
@@ -101,7 +115,7 @@ impl Stationary {
                 for (i, (p, current)) in density.iter().zip(&law.current[e]).enumerate() {
                     let j = series(current, *s);
                     if *p > 0.0 {
-                        sum += w * j * j / (model.diffusivity(i, x) * p);
+                        diffusive += w * j * j / (model.diffusivity(i, x) * p);
                     }
                 }
                 for (k, edge) in model.network.edges().iter().enumerate() {
@@ -120,12 +134,12 @@ impl Stationary {
                         } else {
                             libm::log(forward) - libm::log(backward)
                         };
-                        sum += w * net * logarithm;
+                        reactive += w * net * logarithm;
                     }
                 }
             }
         }
-        Some(sum).filter(|s| s.is_finite())
+        Some([diffusive, reactive]).filter(|s| s.iter().all(|v| v.is_finite()))
     }
 
     /// Entropy that the velocities of a particle with friction produce beside
@@ -239,15 +253,24 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             let (mean, excess, _) = temperature_moments(law);
             whole(Some(mean + excess))
         }
-        // The stationary law has no times, and knows no fluctuations beyond this.
         Observable::FluctuationTheorem => whole(Some(1.0)),
+        Observable::CycleCurrent(edge) => {
+            let net = |x: f64| -> f64 {
+                let flow = |index: usize| {
+                    let channel = network.channel(index);
+                    model.rate(channel, x) * law.densities(x)[channel.from]
+                };
+                flow(2 * edge) - flow(2 * edge + 1)
+            };
+            whole(Some(integrate(law.vertices(), 0.0, length, net)))
+        }
+        // The stationary law has no times, and knows no fluctuations beyond this.
         Observable::At(..)
         | Observable::TrajectoryEntropyProduction
         | Observable::DiffusiveEntropyProduction
         | Observable::ReactiveEntropyProduction
         | Observable::EntropySpread
         | Observable::Fano(_)
-        | Observable::CycleCurrent(_)
         | Observable::CycleFano(_)
         | Observable::UncertaintyProduct(_) => return None,
         Observable::EntropyProduction => whole(law.entropy_production()),
