@@ -26,7 +26,8 @@ const STATES: &str = r#""states": [{"name": "fast", "energy": 1, "diffusivity": 
     "transitions": [{"between": ["fast", "slow"], "attempt_rate": 1, "barrier": 1.5}]"#;
 
 fn experiment(parts: &str) -> Experiment {
-    let text = format!(r#"{{"format_version": 1, "domain": {{"length": 1}}, "measure": {{"bins": 20}}, {parts}}}"#);
+    let text =
+        format!(r#"{{"format_version": 1, "domain": {{"length": 1}}, "measure": {{"bins": 20}}, {parts}}}"#);
     read(&text)
 }
 
@@ -43,9 +44,10 @@ fn read(text: &str) -> Experiment {
 
 fn run(experiment: &Experiment) -> Sampled {
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
-    let weights = experiment.measure.trajectories.and_then(|_| {
-        Continuum::solve(experiment).expect("a solution").path_weights(&grid)
-    });
+    let weights = experiment
+        .measure
+        .trajectories
+        .and_then(|_| Continuum::solve(experiment).expect("a solution").path_weights(&grid));
     sample_weighed(experiment, weights, &()).expect("bounds that hold")
 }
 
@@ -221,6 +223,10 @@ fn relaxation_is_told_from_its_guesses() {
         let off = (sample.value - excited) / sample.std_error();
         assert!(off.abs() < 7.0, "t = {t}: {} {excited}", sample.value);
         assert!((measured.theory[0].unwrap() - excited).abs() < 1e-7);
+        if t > 5.0 {
+            // Nothing is left of the mode.
+            continue;
+        }
         // Local equilibrium at all times would keep the states in proportion.
         let share = out * back / (out + back) / out;
         let mean = share * 0.05 + (1.0 - share) * 0.005;
@@ -299,9 +305,9 @@ fn trajectories_obey_the_fluctuation_theorem() {
     assert!(value(Observable::Fano(0)).value < 1.0);
     differs("driven triangle", &sampled, &file("1.8"));
 
-    // Weighed with densities that are not stationary the theorem fails: uniform instead of gathered.
+    // Weighed with densities that are not stationary the theorem fails: too many in the state of lowest energy.
     let grid = sampled.context.grid;
-    let flat = soret::trajectory::PathWeights::new(&driven.model, &grid, &|_| vec![1.0 / 3.0; 3]);
+    let flat = soret::trajectory::PathWeights::new(&driven.model, &grid, &|_| vec![0.7, 0.2, 0.1]);
     let wrong = sample_weighed(&driven, flat, &()).unwrap();
     let broken = against(&wrong, &driven);
     assert!(z(&broken, Observable::FluctuationTheorem).abs() > 10.0);
