@@ -25,6 +25,10 @@ pub struct Soret;
 /// Relative spread of temperatures below which a difference of temperatures is rounding.
 const UNIFORM: f64 = 1e-12;
 
+/// The same of the two walls: they may be alike while it is hot between them, and a ratio of densities over next to
+/// no difference of temperatures says nothing.
+const ALIKE: f64 = 1e-6;
+
 impl Estimator for Soret {
     fn observables(&self, _context: &Context) -> Vec<Observable> {
         use Observable::*;
@@ -68,7 +72,8 @@ impl Estimator for Soret {
         let mean = ratio(heated, time);
         let (at_left, at_right) = (field.value(0.0), field.value(grid.length));
         let points = context.leg_law.iter().all(Option::is_some);
-        let wall = (points && differ(at_left, at_right) && left > 0.0 && right > 0.0)
+        let apart = (at_left - at_right).abs() > ALIKE * at_left.max(at_right);
+        let wall = (points && apart && left > 0.0 && right > 0.0)
             .then(|| -libm::log(right / left) / (at_right - at_left));
         let local = (0..grid.bins)
             .map(|b| {
@@ -93,7 +98,9 @@ impl Estimator for Soret {
             Observable::SoretWall if context.leg_law.iter().any(Option::is_none) => {
                 "this method gives no density at a point"
             }
-            Observable::SoretWall => "the temperature is the same at both walls, or a wall was never visited",
+            Observable::SoretWall => {
+                "the temperature is the same at both walls (to 1e-6), or a wall was never visited"
+            }
             Observable::LocalSoret => {
                 "the temperature does not change across this bin, or it was never visited"
             }
