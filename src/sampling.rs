@@ -1,0 +1,164 @@
+//! From an experiment to groups with their tallies: the run itself, without any theory.
+
+use crate::ensemble::{Control, Ensemble, Group, Plan};
+use crate::error::Error;
+use crate::estimator::{self, Context, Measured};
+use crate::experiment::{Experiment, registry};
+use crate::grid::Grid;
+use crate::kernel::{Caution, Span};
+use crate::stats::Outcome;
+
+/// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
+/// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
+pub(crate) const BURN_IN: f64 = 8.0;
+
+/// A burn-in of less than this many relaxation times is warned about.
+pub(crate) const SHORT_BURN_IN: f64 = 3.0;
+
+/// A run whose progress is watched.
+pub trait Observer {
+    /// A group has done its part of a round: `share` of the whole run. Called from any thread.
+    fn tick(&self, share: f64)
+    where
+        Self: Sync;
+    /// A round is done.
+    fn after_round(&self, progress: &Progress) -> Control;
+    /// Whether to give up during the burn-in, when there is nothing to show yet. Called from any thread.
+    fn gives_up(&self) -> bool {
+        false
+    }
+}
+
+/// What is known after a round.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Rounds done.
+    pub rounds_done: u64,
+    /// Rounds planned.
+    pub rounds: u64,
+    /// Legs scored so far.
+    pub legs: u64,
+    /// The global Soret coefficient so far.
+    pub soret: Outcome,
+}
+
+/// An observer that looks away.
+impl Observer for () {
+    fn tick(&self, _share: f64) {}
+    fn after_round(&self, _progress: &Progress) -> Control {
+        Control::Continue
+    }
+}
+
+/// What a run has left behind.
+#[derive(Clone, Debug)]
+pub struct Sampled {
+    /// What estimators need to know besides the tallies.
+    pub context: Context,
+    /// What was planned, the burn-in filled in.
+    pub plan: Plan,
+    /// The groups, in order.
+    pub groups: Vec<Group>,
+    /// Rounds done; fewer than planned where an observer ended the run.
+    pub rounds_done: u64,
+    /// What a user should know about the method at these settings.
+    pub cautions: Vec<Caution>,
+}
+
+/// Runs an experiment on the current rayon thread pool.
+///
+/// # Errors
+/// [`Error::Numeric`] if a kernel finds its bounds violated.
+pub fn sample(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<Sampled, Error> {
+    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let runner = registry::runner(experiment, &grid)?;
+    let timed = matches!(experiment.run.span, Span::Duration(_));
+    let context = Context::new(runner.as_ref(), &experiment.model, &grid, timed);
+    let plan = plan(experiment, &context);
+    let numeric = |error: crate::kernel::KernelError| Error::Numeric(error.to_string());
+
+    let tick = |share: f64| observer.tick(share);
+    let mut ensemble =
+        Ensemble::begin_unless(runner.as_ref(), &plan, &tick, &|| observer.gives_up()).map_err(numeric)?;
+    let mut after_round = |ensemble: &Ensemble<'_>| {
+        let soret = estimator::measure(&estimator::Soret, &context, ensemble.groups());
+        observer.after_round(&Progress {
+            rounds_done: ensemble.rounds_done(),
+            rounds: plan.rounds,
+            legs: legs(&context, ensemble.groups()),
+            soret: soret[0].outcome(0),
+        })
+    };
+    ensemble.run(&tick, &mut after_round).map_err(numeric)?;
+    let (rounds_done, groups) = (ensemble.rounds_done(), ensemble.into_groups());
+    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done })
+}
+
+impl Sampled {
+    /// Everything that the standard estimators say.
+    pub fn measure(&self) -> Vec<Measured> {
+        let estimators = estimator::standard();
+        estimators.iter().flat_map(|e| estimator::measure(e.as_ref(), &self.context, &self.groups)).collect()
+    }
+
+    /// Legs that ended in a candidate, or steps, over all groups.
+    pub fn legs(&self) -> u64 {
+        legs(&self.context, &self.groups)
+    }
+
+    /// Transitions over all groups.
+    pub fn transitions(&self) -> u64 {
+        let channels = 0..2 * self.context.model.network.edges().len();
+        let of = |g: &Group| channels.clone().map(|c| g.profile.passages(c).iter().sum::<u64>()).sum::<u64>();
+        self.groups.iter().map(of).sum()
+    }
+
+    /// Physical time scored, summed over particles.
+    pub fn particle_time(&self) -> f64 {
+        self.groups.iter().map(|g| self.context.exposure(g)).sum()
+    }
+}
+
+/// Legs that ended in a candidate, over all groups.
+fn legs(context: &Context, groups: &[Group]) -> u64 {
+    let states = 0..context.model.network.states().len();
+    let of = |g: &Group| states.clone().map(|s| g.profile.visits(s).iter().sum::<u64>()).sum::<u64>();
+    groups.iter().map(of).sum()
+}
+
+/// What the ensemble has to do, the burn-in chosen if the file leaves it open.
+fn plan(experiment: &Experiment, context: &Context) -> Plan {
+    let run = &experiment.run;
+    let burn_in = match run.burn_in {
+        Some(Span::Legs(legs)) => legs as f64,
+        Some(Span::Duration(duration)) => duration,
+        // Never longer than the run itself: fast transitions make the relaxation time immense in legs, and
+        // their start is near the stationary law. A warning says so.
+        None => (BURN_IN * relaxation(experiment, context)).ceil().min(run.span.amount()),
+    };
+    Plan {
+        particles: run.particles,
+        groups: run.groups,
+        span: run.span,
+        burn_in,
+        rounds: run.rounds,
+        start: run.start,
+        seed: run.seed,
+    }
+}
+
+/// The relaxation time in the unit of the span: time, or legs of the state that makes most of them.
+pub(crate) fn relaxation(experiment: &Experiment, context: &Context) -> f64 {
+    let time = experiment.model.relaxation_time();
+    match experiment.run.span {
+        Span::Duration(_) => time,
+        Span::Legs(_) => {
+            let legs_per_time = |bin: usize| -> f64 {
+                let cell = context.grid.cells_per_bin * bin;
+                let p = experiment.model.local_equilibrium(context.grid.cell_middle(cell));
+                p.iter().zip(&context.dwell).map(|(p, dwell)| p / dwell[cell]).sum()
+            };
+            time * (0..context.grid.bins).map(legs_per_time).fold(0.0, f64::max)
+        }
+    }
+}
