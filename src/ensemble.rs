@@ -76,6 +76,8 @@ pub trait GroupRunner: Send + Sync {
     /// # Errors
     /// As the kernel's.
     fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
+    /// Forgets what has been scored: scoring begins anew where the walkers are.
+    fn forget(&self, group: &mut Group);
     /// Advances and scores.
     ///
     /// # Errors
@@ -104,6 +106,10 @@ impl<K: Kernel + Send> Runner<K> {
     fn occupancy(&self, walkers: &Walkers) -> Occupancy {
         Occupancy::of(walkers, self.kernel.states(), &self.grid)
     }
+
+    fn profile(&self) -> Profile {
+        Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid)
+    }
 }
 
 impl<K: Kernel + Send> GroupRunner for Runner<K> {
@@ -116,9 +122,15 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             opening: self.occupancy(&walkers),
             walkers,
             stream: stream(plan.seed, Purpose::Advance, group as u64),
-            profile: Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid),
+            profile: self.profile(),
             clock: 0.0,
         }
+    }
+
+    fn forget(&self, group: &mut Group) {
+        group.profile = self.profile();
+        group.opening = self.occupancy(&group.walkers);
+        group.clock = 0.0;
     }
 
     fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
@@ -166,6 +178,8 @@ pub struct Ensemble<'a> {
     plan: Plan,
     groups: Vec<Group>,
     rounds_done: u64,
+    /// How far every particle went in them.
+    done: f64,
     stopped: bool,
 }
 
@@ -216,7 +230,7 @@ impl<'a> Ensemble<'a> {
             .collect();
         let groups = groups.into_iter().collect::<Result<_, _>>()?;
         let stopped = stopped.into_inner();
-        Ok(Ensemble { runner, plan: plan.clone(), groups, rounds_done: 0, stopped })
+        Ok(Ensemble { runner, plan: plan.clone(), groups, rounds_done: 0, done: 0.0, stopped })
     }
 
     /// Advances round by round until the plan is done or `after_round` asks to stop.
@@ -238,12 +252,24 @@ impl<'a> Ensemble<'a> {
     }
 
     fn round(&mut self, tick: &(dyn Fn(f64) + Sync)) -> Result<(), KernelError> {
-        let span = self.plan.piece(self.rounds_done);
-        let done = match span {
-            Span::Legs(legs) => legs as f64,
-            Span::Duration(duration) => duration,
-        };
-        let share = done / self.plan.total() / self.plan.groups as f64;
+        self.advance_round(self.plan.piece(self.rounds_done), tick)
+    }
+
+    /// Advances all groups by one round of this length, whatever the plan says.
+    pub(crate) fn advance_round(
+        &mut self,
+        span: Span,
+        tick: &(dyn Fn(f64) + Sync),
+    ) -> Result<(), KernelError> {
+        self.advance(span, tick)?;
+        self.rounds_done += 1;
+        self.done += span.amount();
+        Ok(())
+    }
+
+    /// The same without counting it as a round.
+    pub(crate) fn advance(&mut self, span: Span, tick: &(dyn Fn(f64) + Sync)) -> Result<(), KernelError> {
+        let share = span.amount() / self.plan.total() / self.plan.groups as f64;
         let runner = self.runner;
         let results: Vec<Result<(), KernelError>> = self
             .groups
@@ -255,9 +281,24 @@ impl<'a> Ensemble<'a> {
                 result
             })
             .collect();
-        results.into_iter().collect::<Result<(), _>>()?;
-        self.rounds_done += 1;
-        Ok(())
+        results.into_iter().collect()
+    }
+
+    /// Forgets what has been scored, in all groups.
+    pub(crate) fn forget(&mut self) {
+        for group in &mut self.groups {
+            self.runner.forget(group);
+        }
+    }
+
+    /// Changes what is planned from here on.
+    pub(crate) fn replan(&mut self, plan: Plan) {
+        self.plan = plan;
+    }
+
+    /// Whether the run was given up during its burn-in.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped
     }
 
     /// The groups, in order.
@@ -275,6 +316,11 @@ impl<'a> Ensemble<'a> {
         self.rounds_done
     }
 
+    /// Share of the planned run that is done, burn-in included.
+    pub fn share(&self) -> f64 {
+        (self.plan.burn_in + self.done) / self.plan.total()
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -284,10 +330,6 @@ impl<'a> Ensemble<'a> {
 impl Plan {
     /// Length of the run with its burn-in, in the unit of the span.
     fn total(&self) -> f64 {
-        self.burn_in
-            + match self.span {
-                Span::Legs(legs) => legs as f64,
-                Span::Duration(duration) => duration,
-            }
+        self.burn_in + self.span.amount()
     }
 }

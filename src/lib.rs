@@ -56,6 +56,7 @@
 //! | [`simulation`] | from an experiment to a summary: the one place where simulation and theory meet |
 //! | [`report`] | from a summary to a page, JSON, CSV, plots, a run folder |
 //! | [`sampling`] | the run itself: from an experiment to groups with their tallies, without any theory |
+//! | [`stopping`] | when a run with a wanted error ends: settled before what counts is scored |
 //! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
 //! | [`comparison`] | measured against theory, entry by entry and jointly |
 //! | [`estimator`] | from tallies to values with standard errors |
@@ -88,4 +89,5 @@ pub mod rng;
 pub mod sampling;
 pub mod simulation;
 pub mod stats;
+pub mod stopping;
 pub mod theory;

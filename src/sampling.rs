@@ -7,6 +7,7 @@ use crate::experiment::{Experiment, registry};
 use crate::grid::Grid;
 use crate::kernel::{Caution, Span};
 use crate::stats::Outcome;
+use crate::stopping::{self, Ending};
 
 /// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
 /// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
@@ -34,8 +35,10 @@ pub trait Observer {
 pub struct Progress {
     /// Rounds done.
     pub rounds_done: u64,
-    /// Rounds planned.
+    /// Rounds planned; where the run ends at a wanted error, as forecast by now.
     pub rounds: u64,
+    /// Share of the whole run that is done, burn-in included.
+    pub share: f64,
     /// Legs scored so far.
     pub legs: u64,
     /// The global Soret coefficient so far.
@@ -61,6 +64,8 @@ pub struct Sampled {
     pub groups: Vec<Group>,
     /// Rounds done; fewer than planned where an observer ended the run.
     pub rounds_done: u64,
+    /// How it ended, where an error was wanted.
+    pub ending: Option<Ending>,
     /// What a user should know about the method at these settings.
     pub cautions: Vec<Caution>,
 }
@@ -84,14 +89,23 @@ pub fn sample(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Resu
         let soret = estimator::measure(&estimator::Soret, &context, ensemble.groups());
         observer.after_round(&Progress {
             rounds_done: ensemble.rounds_done(),
-            rounds: plan.rounds,
+            rounds: ensemble.plan().rounds,
+            share: ensemble.share(),
             legs: legs(&context, ensemble.groups()),
             soret: soret[0].outcome(0),
         })
     };
-    ensemble.run(&tick, &mut after_round).map_err(numeric)?;
-    let (rounds_done, groups) = (ensemble.rounds_done(), ensemble.into_groups());
-    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done })
+    let ending = match &experiment.run.until {
+        None => ensemble.run(&tick, &mut after_round).map(|()| None),
+        Some(until) => {
+            let known = (&context, relaxation(experiment, &context));
+            stopping::run(&mut ensemble, until, known, &tick, &mut after_round).map(Some)
+        }
+    };
+    let ending = ending.map_err(numeric)?;
+    let (plan, rounds_done) = (ensemble.plan().clone(), ensemble.rounds_done());
+    let groups = ensemble.into_groups();
+    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done, ending })
 }
 
 impl Sampled {

@@ -3,7 +3,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use soret::experiment::{EXAMPLES, Setting};
+use soret::experiment::{EXAMPLES, Setting, Until};
 use std::path::PathBuf;
 
 /// Stochastic particles in a temperature gradient: profiles, hidden currents, heat fluxes and Soret
@@ -84,6 +84,10 @@ pub struct Run {
     /// Changes of the file.
     #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
     pub set: Vec<Setting>,
+    /// End when a quantity is known well enough, for example soret:0.01 (its error in parts of its value) or
+    /// soret:rel=0.01,abs=1e-3; the length in the file is then the longest
+    #[arg(long, value_name = "QUANTITY:ERROR", value_parser = until)]
+    pub until: Option<Setting>,
     /// Run folder [default: runs/NAME, after the file NAME.json]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -169,6 +173,10 @@ const SET: &str = "Change the file before it is read, for example run.seed=3, st
 
 fn setting(text: &str) -> Result<Setting, String> {
     Setting::parse(text).map_err(|error| error.to_string())
+}
+
+fn until(text: &str) -> Result<Setting, String> {
+    Until::setting(text).map_err(|error| error.to_string())
 }
 
 /// The names of the examples, with what they show.

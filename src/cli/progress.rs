@@ -66,6 +66,8 @@ impl Observer for Watch {
         let elapsed = self.started.elapsed().as_secs_f64();
         let rate = format!("{:.0} M legs/s", progress.legs as f64 / elapsed.max(1e-9) / 1e6);
         self.bar.set_message(format!("{rate}  {soret}"));
+        // What is left of a run with a wanted error becomes known on its way.
+        self.bar.set_position((progress.share * WHOLE) as u64);
         // A poisoned lock means that another thread is going down with its own message.
         if self.plain
             && progress.rounds_done < progress.rounds
@@ -73,7 +75,7 @@ impl Observer for Watch {
             && last.elapsed() >= LINE_EVERY
         {
             *last = Instant::now();
-            let left = elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
+            let left = elapsed * (1.0 / progress.share.max(1e-9) - 1.0);
             let round = format!("round {}/{}", progress.rounds_done, progress.rounds);
             // If nobody listens, so be it.
             let _ = writeln!(std::io::stderr().lock(), "{round}  {rate}  {left:.0} s left  {soret}");

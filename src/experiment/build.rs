@@ -5,6 +5,7 @@ use super::schema::{
     ExperimentFile, LawPart, MotilityPart, RatePart, RunPart, StatePart, TransitionPart, duplicates,
 };
 use super::source::quote;
+use super::until;
 use super::{Experiment, Method, Transition, Warning};
 use crate::expression::Interval;
 use crate::kernel::MOST_EXITS;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 /// Checks what is left to check and makes the experiment. `None` when there was any mistake.
 pub(super) fn build(
     name: &str,
-    file: ExperimentFile<'_>,
+    mut file: ExperimentFile<'_>,
     root: &Cursor<'_>,
     reports: &Reports<'_>,
 ) -> Option<Experiment> {
@@ -44,6 +45,10 @@ pub(super) fn build(
     }
     if let (Some(method), Some(run)) = (file.method, &file.run) {
         method_fits(method, run, &file, states.as_deref());
+    }
+    if let (Some(run), Some(states), Some(range)) = (&mut file.run, &states, temperature_range) {
+        let part = run.until.as_ref();
+        run.plan.until = part.and_then(|part| until::resolve(part, states, range.lo == range.hi));
     }
     if !reports.is_empty() {
         return None;

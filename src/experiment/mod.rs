@@ -15,6 +15,7 @@ mod schema;
 mod setting;
 mod source;
 mod temperature;
+mod until;
 mod warning;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
@@ -22,12 +23,13 @@ pub use example::{EXAMPLES, Example};
 pub use json_schema::json_schema;
 pub use setting::Setting;
 pub use source::{MAX_BYTES, MAX_DEPTH};
+pub use until::Until;
 pub use warning::Warning;
 
 use crate::error::Error;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
-use crate::model::{Field, Model, RateLaw, Units};
+use crate::model::{Field, Model, Network, RateLaw, Units};
 use crate::observable::Observable;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -127,8 +129,10 @@ pub struct RunPlan {
     pub groups: usize,
     /// Number of rounds into which the run is divided, at least 1 and, for legs, at most their number.
     pub rounds: u64,
-    /// Length of the run after the burn-in, for each particle.
+    /// Length of the run after the burn-in, for each particle; where an error is wanted, at most.
     pub span: Span,
+    /// The error at which the run may end before that.
+    pub until: Option<Until>,
     /// Length of the burn-in, of the same kind as `span`; `None` leaves it to the method.
     pub burn_in: Option<Span>,
     /// Where particles start.
@@ -152,6 +156,7 @@ impl RunPlan {
             groups: schema::DEFAULT_GROUPS.min(particles) as usize,
             rounds: schema::DEFAULT_ROUNDS.min(legs),
             span: Span::Legs(legs),
+            until: None,
             burn_in: None,
             start: Start::LocalEquilibrium,
             seed: schema::DEFAULT_SEED,
@@ -318,7 +323,7 @@ impl Experiment {
             "transitions": transitions,
             "motion": self.motion,
             "method": self.method,
-            "run": self.run.canonical(),
+            "run": self.run.canonical(&self.model.network),
             "measure": self.measure,
         });
         if let Units::Kelvin(energy) = self.units {
@@ -352,11 +357,14 @@ impl Experiment {
 }
 
 impl RunPlan {
-    fn canonical(&self) -> Value {
+    fn canonical(&self, network: &Network) -> Value {
         let mut map = Map::new();
         map.insert("particles".into(), self.particles.into());
         let (key, value) = entry(self.span);
         map.insert(key.into(), value);
+        if let Some(until) = &self.until {
+            map.insert("until".into(), until.canonical(network));
+        }
         if let Some(burn_in) = self.burn_in {
             map.insert("burn_in".into(), entry(burn_in).1);
         }

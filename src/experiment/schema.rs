@@ -6,6 +6,7 @@ use super::diagnostics::Diagnostic;
 use super::reader::{Cursor, Must, Object, Parameters};
 use super::source::quote;
 use super::temperature;
+use super::until::{self, UntilPart};
 use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan};
 use crate::expression::Expression;
 use crate::kernel::Span;
@@ -140,6 +141,7 @@ pub(super) enum RatePart<'a> {
 #[derive(Debug)]
 pub(super) struct RunPart<'a> {
     pub plan: RunPlan,
+    pub until: Option<UntilPart<'a>>,
     pub length: Cursor<'a>,
 }
 
@@ -555,6 +557,7 @@ fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
         c.word(&[("local_equilibrium", Start::LocalEquilibrium), ("uniform", Start::Uniform)])
     });
     let seed = object.or("seed", DEFAULT_SEED, |c| c.integer(0..=u64::MAX));
+    let until = object.or("until", None, |c| until::read(&c).map(Some));
     object.finish();
 
     if let (Some(particles), Some(groups), Some(c)) = (particles, groups, &groups_at)
@@ -595,11 +598,12 @@ fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
         groups: usize::try_from(groups?).ok()?,
         rounds: rounds?,
         span: span?,
+        until: None,
         burn_in: burn_in?,
         start: start?,
         seed: seed?,
     };
-    Some(RunPart { plan, length: legs_at.or(duration_at).unwrap_or_else(|| at.clone()) })
+    Some(RunPart { plan, until: until?, length: legs_at.or(duration_at).unwrap_or_else(|| at.clone()) })
 }
 
 /// Exactly one of `legs` and `duration`.

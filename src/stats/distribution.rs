@@ -74,3 +74,16 @@ pub fn f_survival(f: f64, d1: f64, d2: f64) -> f64 {
     let x = d2 / (d2 + d1 * f);
     if x <= 0.0 { 0.0 } else { beta_reg(0.5 * d2, 0.5 * d1, x.min(1.0)) }
 }
+
+/// The `f` that F with `d1` and `d2` degrees of freedom stays below with probability `p`.
+pub fn f_quantile(p: f64, d1: f64, d2: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    while f_survival(high, d1, d2) > 1.0 - p && high < 1e12 {
+        high *= 2.0;
+    }
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if f_survival(middle, d1, d2) > 1.0 - p { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}

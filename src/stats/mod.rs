@@ -9,7 +9,9 @@ mod hotelling;
 mod jackknife;
 mod uniformity;
 
-pub use distribution::{deviate_from_p, f_survival, normal_survival, t_deviate, t_quantile, t_two_sided};
+pub use distribution::{
+    deviate_from_p, f_quantile, f_survival, normal_survival, t_deviate, t_quantile, t_two_sided,
+};
 pub use hotelling::{Hotelling, hotelling};
 pub use jackknife::{Sample, jackknife};
 pub use uniformity::{Uniformity, kolmogorov_smirnov_uniform};
