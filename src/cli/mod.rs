@@ -8,6 +8,7 @@ mod progress;
 mod run;
 mod schema;
 mod signal;
+mod sweep;
 mod terminal;
 mod theory;
 
@@ -17,6 +18,7 @@ pub use init::init;
 pub use manual::{completions, manual};
 pub use run::run;
 pub use schema::schema;
+pub use sweep::sweep;
 pub use terminal::Terminal;
 pub use theory::theory;
 
@@ -53,6 +55,8 @@ impl From<Status> for ExitCode {
 pub enum Failure {
     /// The library says so.
     Engine(Error),
+    /// The library says so of several points of a sweep.
+    Points(Vec<Error>),
     /// The report could not be made or written.
     Report(ReportError),
     /// Standard output is gone: whoever read it has seen enough.

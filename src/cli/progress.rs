@@ -7,6 +7,7 @@ use soret::report::format;
 use soret::sampling::{Observer, Progress};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Units of the bar in a whole run: so many that the share of one group in one round is many units.
@@ -22,11 +23,19 @@ pub struct Watch {
     started: Instant,
     last_line: Mutex<Instant>,
     signals: Signals,
+    /// Runs that are watched together, and those of them that are done.
+    parts: usize,
+    parts_done: AtomicUsize,
 }
 
 impl Watch {
     /// A watch that obeys `signals`.
     pub fn new(quiet: bool, signals: Signals) -> Self {
+        Self::of_parts(quiet, signals, 1)
+    }
+
+    /// The same for several runs, one after the other, shown as one.
+    pub fn of_parts(quiet: bool, signals: Signals, parts: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target = if quiet || !terminal {
             ProgressDrawTarget::hidden()
@@ -40,7 +49,20 @@ impl Watch {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(200));
         let now = Instant::now();
-        Watch { bar, plain: !quiet && !terminal, started: now, last_line: Mutex::new(now), signals }
+        Watch {
+            bar,
+            plain: !quiet && !terminal,
+            started: now,
+            last_line: Mutex::new(now),
+            signals,
+            parts: parts.max(1),
+            parts_done: AtomicUsize::new(0),
+        }
+    }
+
+    /// The next run begins.
+    pub fn next_part(&self) {
+        self.parts_done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Clears the bar.
@@ -51,7 +73,7 @@ impl Watch {
 
 impl Observer for Watch {
     fn tick(&self, share: f64) {
-        self.bar.inc((share * WHOLE) as u64);
+        self.bar.inc((share / self.parts as f64 * WHOLE) as u64);
     }
 
     fn gives_up(&self) -> bool {
@@ -65,9 +87,13 @@ impl Observer for Watch {
         };
         let elapsed = self.started.elapsed().as_secs_f64();
         let rate = format!("{:.0} M legs/s", progress.legs as f64 / elapsed.max(1e-9) / 1e6);
-        self.bar.set_message(format!("{rate}  {soret}"));
+        let done = self.parts_done.load(Ordering::Relaxed);
+        let share = (done as f64 + progress.share) / self.parts as f64;
+        let part =
+            if self.parts > 1 { format!("point {}/{}  ", done + 1, self.parts) } else { String::new() };
+        self.bar.set_message(format!("{part}{rate}  {soret}"));
         // What is left of a run with a wanted error becomes known on its way.
-        self.bar.set_position((progress.share * WHOLE) as u64);
+        self.bar.set_position((share * WHOLE) as u64);
         // A poisoned lock means that another thread is going down with its own message.
         if self.plain
             && progress.rounds_done < progress.rounds
@@ -75,8 +101,8 @@ impl Observer for Watch {
             && last.elapsed() >= LINE_EVERY
         {
             *last = Instant::now();
-            let left = elapsed * (1.0 / progress.share.max(1e-9) - 1.0);
-            let round = format!("round {}/{}", progress.rounds_done, progress.rounds);
+            let left = elapsed * (1.0 / share.max(1e-9) - 1.0);
+            let round = format!("{part}round {}/{}", progress.rounds_done, progress.rounds);
             // If nobody listens, so be it.
             let _ = writeln!(std::io::stderr().lock(), "{round}  {rate}  {left:.0} s left  {soret}");
         }

@@ -11,6 +11,7 @@ mod example;
 mod json_schema;
 mod reader;
 pub mod registry;
+mod scan;
 mod schema;
 mod setting;
 mod source;
@@ -21,6 +22,7 @@ mod warning;
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use example::{EXAMPLES, Example};
 pub use json_schema::json_schema;
+pub use scan::Scan;
 pub use setting::Setting;
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use until::Until;
@@ -243,33 +245,26 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::read`], and [`Error::Usage`] where the path of a setting leads nowhere.
     pub fn read_with(path: &Path, settings: &[Setting]) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let (name, label, bytes) = if path == Path::new("-") {
-            let bytes = read_some(std::io::stdin().lock()).map_err(io)?;
-            ("stdin".to_owned(), "<stdin>".to_owned(), bytes)
-        } else {
-            let file = std::fs::File::open(path).map_err(io)?;
-            let bytes = read_some(file).map_err(io)?;
-            let stem = path.file_stem().unwrap_or(path.as_os_str());
-            (stem.to_string_lossy().into_owned(), path.display().to_string(), bytes)
+        Text::read(path)?.with(settings)
+    }
+
+    /// Reads an experiment file once and makes an experiment of every point of the scans, each with `settings`
+    /// put in first; points as by [`Scan::points`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read; the mistakes of each point stand in its place.
+    pub fn read_scanned(
+        path: &Path,
+        settings: &[Setting],
+        scans: &[Scan],
+    ) -> Result<Vec<Result<Self, Error>>, Error> {
+        let text = Text::read(path)?;
+        let point = |at: Vec<usize>| {
+            let scanned = scans.iter().zip(at).map(|(scan, k)| scan.setting(k));
+            let all: Result<Vec<Setting>, Error> = settings.iter().cloned().map(Ok).chain(scanned).collect();
+            text.with(&all?)
         };
-        if bytes.len() > MAX_BYTES {
-            let mistake =
-                Diagnostic::new(0..0, "the file is too large").expected(format!("at most {MAX_BYTES} bytes"));
-            return Err(one_mistake(&label, "", mistake));
-        }
-        let folder = path.parent().unwrap_or(Path::new(""));
-        match String::from_utf8(bytes) {
-            Ok(text) => Self::from_text(&name, &label, &text, Some(folder), settings),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let text = String::from_utf8_lossy(error.as_bytes());
-                let mistake = Diagnostic::new(at..at + 1, "the file is not UTF-8 text")
-                    .expected("UTF-8")
-                    .found(format!("the byte 0x{:02X}", error.as_bytes()[at]));
-                Err(one_mistake(&label, &text, mistake))
-            }
-        }
+        Ok(Scan::points(scans).into_iter().map(point).collect())
     }
 
     /// The configuration as run: every default filled in, every number evaluated, keys in a fixed
@@ -373,6 +368,52 @@ impl RunPlan {
         map.insert("start".into(), json!(self.start));
         map.insert("seed".into(), self.seed.into());
         Value::Object(map)
+    }
+}
+
+/// The text of a file, before anything is put in.
+struct Text<'p> {
+    name: String,
+    label: String,
+    text: String,
+    folder: &'p Path,
+}
+
+impl<'p> Text<'p> {
+    /// Reads a file; `-` is standard input.
+    fn read(path: &'p Path) -> Result<Self, Error> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let (name, label, bytes) = if path == Path::new("-") {
+            let bytes = read_some(std::io::stdin().lock()).map_err(io)?;
+            ("stdin".to_owned(), "<stdin>".to_owned(), bytes)
+        } else {
+            let file = std::fs::File::open(path).map_err(io)?;
+            let bytes = read_some(file).map_err(io)?;
+            let stem = path.file_stem().unwrap_or(path.as_os_str());
+            (stem.to_string_lossy().into_owned(), path.display().to_string(), bytes)
+        };
+        if bytes.len() > MAX_BYTES {
+            let mistake =
+                Diagnostic::new(0..0, "the file is too large").expected(format!("at most {MAX_BYTES} bytes"));
+            return Err(one_mistake(&label, "", mistake));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Text { name, label, text, folder }),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes());
+                let mistake = Diagnostic::new(at..at + 1, "the file is not UTF-8 text")
+                    .expected("UTF-8")
+                    .found(format!("the byte 0x{:02X}", error.as_bytes()[at]));
+                Err(one_mistake(&label, &text, mistake))
+            }
+        }
+    }
+
+    /// The experiment that it is with these settings put in.
+    fn with(&self, settings: &[Setting]) -> Result<Experiment, Error> {
+        Experiment::from_text(&self.name, &self.label, &self.text, Some(self.folder), settings)
     }
 }
 

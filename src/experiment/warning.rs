@@ -1,9 +1,9 @@
 //! What a reader should know although nothing is wrong, as plain data.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Something a reader should know.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// What was seen.
     pub seen: String,

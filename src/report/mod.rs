@@ -15,6 +15,7 @@
 //! | [`csv`] | `profiles.csv`, `currents.csv` |
 //! | [`plot`] | `profiles.svg`, `profiles.png` |
 //! | [`manifest`] | `manifest.json` |
+//! | [`sweep`] | the runs of a sweep: `sweep.csv`, `sweep.json`, `sweep.svg`, `sweep.png` |
 //! | [`folder`] | the run folder, whole or not at all |
 
 pub mod csv;
@@ -25,6 +26,7 @@ pub mod json;
 pub mod manifest;
 pub mod plot;
 pub mod summary;
+pub mod sweep;
 pub mod terminal;
 pub mod verdict;
 

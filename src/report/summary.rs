@@ -2,7 +2,7 @@
 
 use crate::observable::Observable;
 use crate::stats::Outcome;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use crate::experiment::{FORMAT_VERSION, Warning};
 
@@ -41,7 +41,7 @@ pub struct Summary {
 }
 
 /// How a run was made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Whether all rounds were done; false after a signal.
     pub complete: bool,
@@ -77,7 +77,7 @@ pub struct RunSummary {
 }
 
 /// How a run ended that was to end at a wanted error.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UntilSummary {
     /// Which quantity.
     pub quantity: String,
@@ -148,7 +148,7 @@ pub struct TheorySummary {
 }
 
 /// The verdict.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ComparisonSummary {
     /// Family-wise false-alarm probability over everything looked at.
     pub alpha: f64,
@@ -169,7 +169,7 @@ pub struct ComparisonSummary {
 }
 
 /// One Hotelling test.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contrast {
     /// What was contrasted, e.g. `density, cosine modes 1..8`.
     pub name: String,
@@ -184,7 +184,7 @@ pub struct Contrast {
 }
 
 /// An identity that holds in integers or to rounding, whatever the sampler.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Invariant {
     /// Which identity.
     pub name: String,

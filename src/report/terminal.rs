@@ -1,5 +1,9 @@
 //! One page of text that says what a run found: fits one screen, reads the same without colour.
 
+mod sweep;
+
+pub use sweep::sweep_page;
+
 use super::format::{beside, brief, deviate, outcome, plain};
 use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
 use crate::observable::{Observable, Support};
