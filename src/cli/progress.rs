@@ -26,6 +26,7 @@ pub struct Watch {
     /// Runs that are watched together, and those of them that are done.
     parts: usize,
     parts_done: AtomicUsize,
+    part_started: Mutex<Instant>,
 }
 
 impl Watch {
@@ -57,12 +58,16 @@ impl Watch {
             signals,
             parts: parts.max(1),
             parts_done: AtomicUsize::new(0),
+            part_started: Mutex::new(now),
         }
     }
 
     /// The next run begins.
     pub fn next_part(&self) {
         self.parts_done.fetch_add(1, Ordering::Relaxed);
+        if let Ok(mut started) = self.part_started.lock() {
+            *started = Instant::now();
+        }
     }
 
     /// Clears the bar.
@@ -86,7 +91,9 @@ impl Observer for Watch {
             None => String::new(),
         };
         let elapsed = self.started.elapsed().as_secs_f64();
-        let rate = format!("{:.0} M legs/s", progress.legs as f64 / elapsed.max(1e-9) / 1e6);
+        // A poisoned lock means that another thread is going down with its own message.
+        let since = self.part_started.lock().map_or(self.started, |started| *started).elapsed().as_secs_f64();
+        let rate = format!("{:.0} M legs/s", progress.legs as f64 / since.max(1e-9) / 1e6);
         let done = self.parts_done.load(Ordering::Relaxed);
         let share = (done as f64 + progress.share) / self.parts as f64;
         let part =
@@ -94,7 +101,6 @@ impl Observer for Watch {
         self.bar.set_message(format!("{part}{rate}  {soret}"));
         // What is left of a run with a wanted error becomes known on its way.
         self.bar.set_position((share * WHOLE) as u64);
-        // A poisoned lock means that another thread is going down with its own message.
         if self.plain
             && progress.rounds_done < progress.rounds
             && let Ok(mut last) = self.last_line.lock()

@@ -165,7 +165,7 @@ impl<'s> Drawing<'s> {
                 let comparison = p.finished.comparison.as_ref()?;
                 Some((self.positions[p.at[0]], comparison.worst_z.abs()))
             });
-            let name = family.name.as_deref().unwrap_or("of all bins, faces and numbers");
+            let name = family.name.as_deref().unwrap_or("bins, faces, numbers");
             panel.points(&worst.collect::<Vec<_>>(), family.mark.clone(), name);
         }
         if let Some(z) = self.sweep.largest_critical_z() {

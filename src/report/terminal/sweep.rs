@@ -11,7 +11,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 const POINTS: usize = 200;
 
 /// Widest name of a scan and widest value of it.
-const SCAN_WIDTH: usize = 24;
+const SCAN_WIDTH: usize = 20;
 
 /// A sweep on lines of `width` columns; escape sequences only if `color`.
 pub fn sweep_page(sweep: &Sweep, width: usize, color: bool) -> String {
@@ -29,13 +29,17 @@ pub fn sweep_page(sweep: &Sweep, width: usize, color: bool) -> String {
     lines.join("\n")
 }
 
+fn many(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 fn head(page: &Page, sweep: &Sweep) -> Vec<String> {
     let first = sweep.points.first().map(|p| &p.finished);
     let title = first.map_or("", |f| f.title.as_str());
     let title = if title.is_empty() { &sweep.name } else { title };
     let mut lines = vec![page.ink(Ink::Bold, &clip(title, page.width))];
     let scans: Vec<String> =
-        sweep.scans.iter().map(|s| format!("{} values of {}", s.values.len(), s.path)).collect();
+        sweep.scans.iter().map(|s| format!("{} of {}", many(s.values.len(), "value"), s.path)).collect();
     let mut about = format!("sweep over {}, seed {}", scans.join(" and "), sweep.seed);
     if let Some(run) = first.map(|f| &f.run) {
         about += &format!("; method {}, {} particles in {} groups", run.method, run.particles, run.groups);
@@ -56,7 +60,7 @@ fn head(page: &Page, sweep: &Sweep) -> Vec<String> {
 fn table(page: &Page, sweep: &Sweep) -> Vec<String> {
     let shown = &sweep.points[..sweep.points.len().min(POINTS)];
     let cells: Vec<Vec<String>> = shown.iter().map(|point| row(sweep, point)).collect();
-    let mut header: Vec<String> = sweep.scans.iter().map(|s| clip(s.label(), SCAN_WIDTH)).collect();
+    let mut header: Vec<String> = sweep.scans.iter().map(|s| clip(short(s.label()), SCAN_WIDTH)).collect();
     header.extend(["soret", "theory", "z", "fast limit", "J_E", "largest |z|", ""].map(str::to_owned));
     let used = |index: usize| index < sweep.scans.len() || cells.iter().any(|line| !line[index].is_empty());
     let widest = |index: usize| {
@@ -99,6 +103,11 @@ fn table(page: &Page, sweep: &Sweep) -> Vec<String> {
     lines
 }
 
+/// The last part of a path; the whole stands in the head of the page.
+fn short(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
 fn row(sweep: &Sweep, point: &Point) -> Vec<String> {
     let scans = sweep.scans.iter().zip(&point.at);
     let mut line: Vec<String> = scans
@@ -125,6 +134,10 @@ fn row(sweep: &Sweep, point: &Point) -> Vec<String> {
     line
 }
 
+fn all(n: usize) -> String {
+    if n == 1 { "its point".into() } else { format!("all {n} points") }
+}
+
 fn value(number: &Number) -> String {
     match number.value.zip(number.std_err) {
         Some((value, error)) => value_with_error(value, error),
@@ -145,13 +158,13 @@ fn verdict(page: &Page, sweep: &Sweep) -> Vec<String> {
     let Some(limit) = sweep.largest_critical_z() else { return Vec::new() };
     let failed = sweep.points.iter().filter(|p| !sweep.agrees(p)).count();
     let (ink, text) = match failed {
-        0 => (Ink::Good, format!("AGREES with theory at all {} points", sweep.points.len())),
-        n => (Ink::Bad, format!("DISAGREES with theory at {n} of {} points", sweep.points.len())),
+        0 => (Ink::Good, format!("AGREES with theory at {}", all(sweep.points.len()))),
+        n => (Ink::Bad, format!("DISAGREES with theory at {n} of {}", many(sweep.points.len(), "point"))),
     };
     let text = format!(
-        "{text}: family-wise alpha {} over the whole sweep of {} points, |z| below {} wanted at each",
+        "{text}: family-wise alpha {} over the whole sweep of {}, |z| below {} wanted at each",
         brief(ALPHA),
-        sweep.planned,
+        many(sweep.planned, "point"),
         deviate(limit)
     );
     wrap(&text, page.width, "", "  ").iter().map(|line| page.ink(ink, line)).collect()
@@ -167,7 +180,7 @@ fn warnings(page: &Page, sweep: &Sweep) -> Vec<String> {
         }
     }
     let line = |(meaning, count): (&str, usize)| {
-        wrap(&format!("at {count} points: {meaning}"), page.width, "warning: ", "  ")
+        wrap(&format!("at {}: {meaning}", many(count, "point")), page.width, "warning: ", "  ")
     };
     told.into_iter().flat_map(line).map(|line| page.ink(Ink::Caution, &line)).collect()
 }
