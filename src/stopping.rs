@@ -111,11 +111,12 @@ fn sum(a: Span, b: Span) -> Span {
 }
 
 /// Runs until the error is as wanted, or the plan is at its end, or `after_round` asks to stop. The plan of
-/// the ensemble becomes what is really done: the look belongs to its burn-in.
+/// the ensemble becomes what is really done: the look belongs to its burn-in. `relaxation` is in the unit of the
+/// span.
 ///
 /// # Errors
 /// As the kernel's.
-pub(crate) fn run(
+pub fn run(
     ensemble: &mut Ensemble<'_>,
     until: &Until,
     (context, relaxation): (&Context, f64),
@@ -165,4 +166,46 @@ pub(crate) fn run(
 fn rounds(span: Span, done: Span, round: Span, rounds_done: u64) -> u64 {
     let left = (span.amount() - done.amount()) / round.amount();
     rounds_done + ((left * (1.0 - 1e-12)).ceil() as u64).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{Estimate, f_survival};
+
+    fn seen(needed: Option<f64>) -> Ending {
+        let estimate = Estimate { value: 1.0, std_error: 0.1, low: 0.8, high: 1.2 };
+        Ending { reached: false, outcome: Outcome::Estimate(estimate), target: None, needed }
+    }
+
+    #[test]
+    fn forecasts_stay_between_the_look_and_the_longest_run() {
+        let longest = Span::Legs(10_000);
+        let margin = f_quantile(CONFIDENCE, 63.0, 63.0);
+        assert!((f_survival(margin, 63.0, 63.0) - 0.2).abs() < 1e-9 && margin > 1.2 && margin < 1.3);
+        let expected = (1000.0 * margin).ceil() as u64;
+        assert_eq!(forecast(&seen(Some(1000.0)), 64, 50.0, longest), Span::Legs(expected));
+        assert_eq!(forecast(&seen(Some(1.0)), 64, 50.0, longest), Span::Legs(50));
+        assert_eq!(forecast(&seen(Some(1e30)), 64, 50.0, longest), longest);
+        assert_eq!(forecast(&seen(None), 64, 50.0, longest), longest);
+        let nothing = Ending { outcome: Outcome::null(""), ..seen(None) };
+        assert_eq!(forecast(&nothing, 64, 50.0, longest), Span::Legs(400));
+        let time = Span::Duration(2.5);
+        assert_eq!(forecast(&seen(Some(1e30)), 64, 0.1, time), time);
+    }
+
+    #[test]
+    fn pieces_fill_the_span() {
+        let (span, most) = (Span::Legs(10), Span::Legs(4));
+        let (mut done, mut pieces) = (Span::Legs(0), Vec::new());
+        while let Some(next) = piece(span, done, most) {
+            pieces.push(next.amount());
+            done = sum(done, next);
+        }
+        assert_eq!(pieces, [4.0, 4.0, 2.0]);
+        assert_eq!(rounds(span, Span::Legs(0), most, 0), 3);
+        assert_eq!(look(Span::Legs(7), 100.0), Span::Legs(0));
+        assert_eq!(look(Span::Legs(8000), 10.0), Span::Legs(160));
+        assert_eq!(look(Span::Duration(8.0), 10.0), Span::Duration(1.0));
+    }
 }

@@ -174,7 +174,7 @@ fn every_point_is_checked_before_the_first_is_run() {
     let (out, said) =
         answer(place.path(), &["sweep", "tiny.json", "--scan", "states[0].diffusivity=1,-1,0,x+,2"], 3);
     assert_eq!(out, "");
-    for words in ["--scan states[0].diffusivity:1:", "-1", "not positive", "x+"] {
+    for words in ["--scan states[0].diffusivity:1:", "-1", "expected a positive number", "x+"] {
         assert!(said.contains(words), "{words}\n{said}");
     }
     assert_eq!(said.matches("in --scan states[0].diffusivity").count(), 3, "{said}");

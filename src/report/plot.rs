@@ -578,7 +578,8 @@ impl Panel {
         let step = render_utils::compute_tick_step(self.y.0, self.y.1, 6);
         layout = layout.with_y_tick_step(step).with_y_tick_format(tick_format(step));
         if self.axis.logarithmic {
-            layout = layout.with_log_x();
+            let tick = TickFormat::Custom(Arc::new(format::brief));
+            layout = layout.with_log_x().with_x_tick_format(tick);
         }
         if !self.axis.words.is_empty() {
             let words = self.axis.words;

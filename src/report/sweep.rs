@@ -470,3 +470,33 @@ fn crossings(values: &[(f64, f64, f64)], logarithmic: bool) -> Vec<Crossing> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_changes_where_the_line_is_zero() {
+        // The line y = x - 3, known to 0.1 at 1 and 4: the root of a line through two values.
+        let found = crossings(&[(1.0, -2.0, 0.1), (4.0, 1.0, 0.1)], false);
+        assert_eq!(found.len(), 1);
+        assert!((found[0].at - 3.0).abs() < 1e-12 && found[0].between == [1.0, 4.0]);
+        // x0 = (4 y1 - y2)/(y1 - y2): both derivatives by hand, 1/9 and 2/9 times the distance of 3.
+        let reach = 1.959_963_984_540_054 * 0.1 * libm::sqrt(1.0 + 4.0) / 3.0;
+        let (low, high) = (found[0].low.unwrap(), found[0].high.unwrap());
+        assert!((high - 3.0 - reach).abs() < 1e-9 && (3.0 - low - reach).abs() < 1e-9, "{low} {high}");
+        // Noise around zero between them makes no further crossing, and moves it little.
+        let noisy = [(1.0, -2.0, 0.1), (2.9, 0.05, 0.1), (3.1, -0.05, 0.1), (4.0, 1.0, 0.1)];
+        let found = crossings(&noisy, false);
+        assert!(found.len() == 1 && (found[0].at - 3.0).abs() < 0.1, "{found:?}");
+    }
+
+    #[test]
+    fn only_signs_that_are_seen_count() {
+        assert!(crossings(&[(1.0, -0.2, 0.1), (2.0, 0.2, 0.1)], false).is_empty());
+        assert!(crossings(&[(1.0, 1.0, 0.1), (2.0, 2.0, 0.1)], false).is_empty());
+        assert!(crossings(&[], false).is_empty());
+        let theory = crossings(&[(1.0, -1.0, 0.0), (100.0, 1.0, 0.0)], true);
+        assert!((theory[0].at - 10.0).abs() < 1e-12 && theory[0].low.is_none(), "{theory:?}");
+    }
+}
