@@ -67,6 +67,8 @@ impl Scan {
                 return Err(wrong("a logarithmic scan goes from one positive number to another"));
             }
             (spaced(from, to, n, logarithmic).into_iter().map(value).collect(), logarithmic)
+        } else if parts.len() == 2 && parts.iter().all(|p| p.parse::<f64>().is_ok()) {
+            return Err(wrong("the number of values is missing: path=from:to:n"));
         } else {
             let item = |word: &str| {
                 let word = word.trim();
@@ -146,6 +148,7 @@ mod tests {
         for (text, words) in [
             ("dT", "path=from:to:n"),
             ("a..b=1:2:3", "states[0].energy"),
+            ("a=1:2", "path=from:to:n"),
             ("a=1:2:1", "from 2 to 1000"),
             ("a=1:2:1e9", "from 2 to 1000"),
             ("a=1:x:3", "finite numbers"),
