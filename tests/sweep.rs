@@ -226,16 +226,9 @@ fn disagreement_at_a_point_is_exit_code_4() {
 #[test]
 fn a_signal_keeps_the_points_that_are_done() {
     let place = place();
-    let arguments = [
-        "sweep",
-        "tiny.json",
-        "--scan",
-        "run.legs=200,100000000",
-        "--set",
-        "run.rounds=200",
-        "--threads",
-        "1",
-    ];
+    // The second point is hours long.
+    let runs = r#"run=[{"particles":256,"legs":50},{"particles":256,"legs":100000000,"rounds":1000000}]"#;
+    let arguments = ["sweep", "tiny.json", "--scan", runs, "--threads", "1"];
     let mut child = command(place.path(), &arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
