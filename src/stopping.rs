@@ -10,7 +10,7 @@
 //!    that is independent of its errors is one of fixed length: its intervals cover what they claim.
 //!
 //! Both `s^2`, of the look and of the run, are known from `G` groups only: their ratio obeys F with `G - 1` and
-//! `G - 1` degrees of freedom, and the forecast is longer by that law's quantile at [`CONFIDENCE`]. The one
+//! `G - 1` degrees of freedom, and the forecast is longer by that law's quantile at 0.8. The one
 //! run of five that misses its target all the same is prolonged by a forecast of its own; only there does an
 //! error decide about its own run. `docs/statistics.md` has the coverage.
 

@@ -122,7 +122,7 @@ pub struct Sweep {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// What to vary: parameters.dT=0.1:1:10 (from:to:number), run.legs=1e3:1e5:3:log, or a list as in
-    /// states[0].energy=0,1,2; twice for a family of curves, one for each value of the second
+    /// parameters.E=0,1,2; twice for a family of curves, one for each value of the second
     #[arg(long, value_name = "PATH=VALUES", value_parser = scan, required = true)]
     pub scan: Vec<Scan>,
     /// Changes of the file.

@@ -82,8 +82,9 @@ impl Terminal {
     /// What is wrong with the points of a sweep. The same mistake at the same place of the file is told once: it
     /// is that of the first point.
     fn report_points(&self, errors: &[Error]) -> ExitCode {
+        const MOST: usize = 20;
         let mut told: Vec<(String, Vec<(usize, String)>)> = Vec::new();
-        let mut repeated = 0;
+        let (mut repeated, mut omitted) = (0, 0);
         for error in errors {
             let Error::Input(mistakes) = error else {
                 return self.report_error(error);
@@ -93,6 +94,8 @@ impl Terminal {
             // A mistake inside a scanned value has a text of its own each time.
             if told.contains(&key) && !mistakes.file.starts_with("--scan") {
                 repeated += 1;
+            } else if told.len() == MOST {
+                omitted += 1;
             } else {
                 self.say(mistakes.render(self.error_color).trim_end());
                 told.push(key);
@@ -100,6 +103,9 @@ impl Terminal {
         }
         if repeated > 0 {
             self.say(&format!("the same at {repeated} more points"));
+        }
+        if omitted > 0 {
+            self.say(&format!("and mistakes at {omitted} more points"));
         }
         ExitCode::from(3)
     }
