@@ -94,6 +94,7 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: Arc::new(temperature),
         boltzmann: 1.0,
+        potential: None,
         network: Network::new(states, edges).expect("a sound network"),
     }
 }
@@ -120,7 +121,7 @@ impl Legs {
         let grid = Grid::new(1.0, BINS);
         let kernel = Exact::new(model, &grid).expect("bounded rates");
         let mut random = stream(1, Purpose::Start, 0);
-        let walkers = start(&kernel, model, &grid, Start::LocalEquilibrium, !timed, WALKERS, &mut random);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, !timed, WALKERS, &mut random);
         let states = model.network.states().len();
         let mut profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
         let mut random = stream(1, Purpose::Advance, 0);

@@ -87,11 +87,17 @@ with open(DATA / "distributions.csv", "w", newline="") as file:
 # Quantiles of the normal law at u = (2 k + 1) 2^-53, k the upper 52 bits of a word.
 random.seed(1)
 words = [random.getrandbits(64) for _ in range(120)]
-# Both tails down to the last lattice point, and the seams of the rational approximations.
+# Both tails down to the last lattice point, and around one half.
 words += [k << 12 for k in (0, 1, 2, 3, 10, 1000, 10**6, 10**9, 10**12, 2**51 - 1, 2**51, 2**52 - 1, 2**52 - 2, 2**52 - 1000)]
-for seam in (0.075, 0.925, 1.3887943864964021e-11):
-    centre = int(mp.floor(mp.mpf(seam) * 2**52))
-    words += [(centre + d) << 12 for d in (-1, 0, 1)]
+# Sixteen places in every octave of either tail, as many as the polynomials in use have segments, and the
+# lattice points next to its top.
+for octave in range(51):
+    lowest = 2 ** (50 - octave)
+    for piece in range(16):
+        k = min(int(lowest * (1 + (piece + random.random()) / 16)), 2 * lowest - 1)
+        words.append((k if piece % 2 == 0 else 2**52 - 1 - k) << 12)
+    words += [(2 * lowest + d) << 12 for d in (-1, 0)]
+words = sorted(set(words))
 with open(DATA / "normal_quantile.csv", "w", newline="") as file:
     out = csv.writer(file, lineterminator="\n")
     out.writerow(["word", "quantile"])

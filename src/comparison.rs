@@ -61,8 +61,15 @@ pub struct Comparison {
     pub critical_p: f64,
     /// Largest `|z|`: index into `compared`, entry, signed z.
     pub worst: Option<(usize, usize, f64)>,
-    /// The verdict.
+    /// The verdict: something was compared, and nothing disagrees.
     pub agrees: bool,
+}
+
+impl Comparison {
+    /// Number of comparisons, joint tests included.
+    pub fn comparisons(&self) -> usize {
+        self.entries + self.joint.len()
+    }
 }
 
 /// Compares measurements with `reference`, which answers for an observable with one value per entry.
@@ -94,8 +101,9 @@ pub fn compare(
     let joint: Vec<Joint> = compared.iter().filter_map(|c| joint_test(c, grid)).collect();
     let critical_z = deviate_from_p(0.5 * alpha / entries.max(1) as f64);
     let critical_p = 0.5 * alpha / joint.len().max(1) as f64;
-    let agrees =
-        worst.is_none_or(|w| w.2.abs() <= critical_z) && joint.iter().all(|j| j.p_value >= critical_p);
+    let agrees = entries + joint.len() > 0
+        && worst.is_none_or(|w| w.2.abs() <= critical_z)
+        && joint.iter().all(|j| j.p_value >= critical_p);
     Comparison { compared, joint, alpha, entries, critical_z, critical_p, worst, agrees }
 }
 

@@ -4,17 +4,23 @@
 //! tallies, all plain data. Groups are advanced by any number of threads and always read in order, so
 //! that results depend on the experiment file and the seed alone. They advance in **rounds** whose
 //! length depends on the file only; between rounds the caller sees the groups, may show an estimate and
-//! may end the run.
+//! may end the run. The burn-in before them is done in pieces, between which it may be given up.
 
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::kernel::start::{Start, start};
-use crate::kernel::{Caution, Kernel, KernelError, LegLaw, Span};
-use crate::model::Model;
+use crate::kernel::{BLOCK, Caution, Kernel, KernelError, LegLaw, Span};
+use crate::model::{Boundary, Model};
 use crate::rng::{Purpose, Stream, stream};
+use crate::snapshot::Snapshot;
+use crate::trajectory::{PathSums, PathWeights, Paths};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Untimed legs of a burn-in between two looks at whether it shall go on.
+const LEGS_BETWEEN_LOOKS: u64 = 10_000;
 
 /// What a run does, as far as the ensemble is concerned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,8 +33,11 @@ pub struct Plan {
     pub span: Span,
     /// How far every particle goes before anything is scored, in the unit of `span`.
     pub burn_in: f64,
-    /// Into how many rounds the span is split.
+    /// Into how many rounds the span is split; with observation times, one round for each.
     pub rounds: u64,
+    /// Times since the end of the burn-in at which groups are observed, increasing, the last the duration
+    /// of the run; none where only averages over the run are wanted.
+    pub times: Vec<f64>,
     /// Where particles begin.
     pub start: Start,
     /// Seed of all streams.
@@ -42,10 +51,23 @@ impl Plan {
         (self.particles / groups + u64::from(group < self.particles % groups)) as usize
     }
 
+    /// Into how many pieces a timed burn-in is cut: none is longer than a round.
+    fn burn_in_pieces(&self) -> u64 {
+        let rounds = self.burn_in / self.span.amount() * self.rounds as f64;
+        // A span of nothing has no rounds to measure by.
+        if rounds.is_finite() { rounds.ceil().max(1.0) as u64 } else { 1 }
+    }
+
     /// The part of the span that belongs to `round`. Legs differ by one at most between rounds.
     fn piece(&self, round: u64) -> Span {
         match self.span {
             Span::Legs(legs) => Span::Legs(legs / self.rounds + u64::from(round < legs % self.rounds)),
+            Span::Duration(_) if !self.times.is_empty() => {
+                let round = round as usize;
+                Span::Duration(
+                    self.times[round] - round.checked_sub(1).map_or(0.0, |before| self.times[before]),
+                )
+            }
             Span::Duration(duration) => Span::Duration(duration / self.rounds as f64),
         }
     }
@@ -58,10 +80,17 @@ pub struct Group {
     pub walkers: Walkers,
     /// Its stream.
     pub stream: Stream,
+    /// Its walkers when scoring began, kept where the way that they have gone matters: on rings, and where
+    /// forces do work.
+    pub origin: Option<Walkers>,
     /// What it has scored since the end of the burn-in.
     pub profile: Profile,
     /// Where its walkers were when scoring began.
     pub opening: Occupancy,
+    /// What it looked like at the observation times; on a ring without any, at the end of every round.
+    pub snapshots: Vec<Snapshot>,
+    /// What its trajectories have produced, where that is asked for.
+    pub paths: Option<PathSums>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -71,11 +100,17 @@ pub struct Group {
 pub trait GroupRunner: Send + Sync {
     /// Makes group number `group`.
     fn begin(&self, plan: &Plan, group: usize) -> Group;
-    /// Advances without scoring.
+    /// Advances without scoring, in pieces: `after` is told the share that each was of the burn-in, and may
+    /// end it there.
     ///
     /// # Errors
     /// As the kernel's.
-    fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
+    fn burn_in(
+        &self,
+        plan: &Plan,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError>;
     /// Forgets what has been scored: scoring begins anew where the walkers are.
     fn forget(&self, group: &mut Group);
     /// Advances and scores.
@@ -83,6 +118,8 @@ pub trait GroupRunner: Send + Sync {
     /// # Errors
     /// As the kernel's.
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError>;
+    /// Takes a snapshot of a group after a round, if the plan asks for one or walkers may go round.
+    fn observe(&self, plan: &Plan, group: &mut Group);
     /// Physical time of one visit per state and cell, as [`Kernel::dwell`].
     fn dwell(&self) -> Vec<Vec<f64>>;
     /// The law of a leg per state, as [`Kernel::leg_law`].
@@ -100,6 +137,17 @@ pub struct Runner<K> {
     pub model: Model,
     /// The grid of the tallies.
     pub grid: Grid,
+    /// What single trajectories are weighed with, if they are looked at.
+    pub trajectories: Option<Segments>,
+}
+
+/// How trajectories are cut, and what they are weighed with.
+#[derive(Clone, Debug)]
+pub struct Segments {
+    /// Duration of a segment; a round is cut into the nearest whole number of them.
+    pub duration: f64,
+    /// Logarithms of the densities.
+    pub weights: Arc<PathWeights>,
 }
 
 impl<K: Kernel + Send> Runner<K> {
@@ -110,6 +158,65 @@ impl<K: Kernel + Send> Runner<K> {
     fn profile(&self) -> Profile {
         Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid)
     }
+
+    /// Scoring begins where the walkers are.
+    fn open(&self, group: &mut Group) {
+        group.opening = self.occupancy(&group.walkers);
+        group.walkers.laps.fill(0);
+        if let Some(origin) = &mut group.origin {
+            origin.clone_from(&group.walkers);
+        }
+    }
+
+    fn keeps_origin(&self) -> bool {
+        self.model.has_forces() || self.model.domain.walls == Boundary::Periodic
+    }
+
+    /// Untimed legs, one block of walkers after the other. So does a kernel with all of them: the words of
+    /// the stream meet the same legs, and pieces of any length give the same bits.
+    fn burn_in_legs(
+        &self,
+        legs: u64,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError> {
+        let Group { walkers, stream, .. } = group;
+        let all = walkers.len() as f64;
+        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+            let mut block = Walkers::new(position.to_vec(), state.to_vec());
+            let mut left = legs;
+            while left > 0 {
+                let piece = left.min(LEGS_BETWEEN_LOOKS);
+                self.kernel.advance(&mut block, Span::Legs(piece), stream, &mut ())?;
+                left -= piece;
+                if after(piece as f64 / legs as f64 * block.len() as f64 / all) == Control::Stop {
+                    return Ok(());
+                }
+            }
+            position.copy_from_slice(&block.position);
+            state.copy_from_slice(&block.state);
+        }
+        Ok(())
+    }
+
+    /// A physical duration. Cutting a leg in two takes other words, so that the pieces must follow from the
+    /// file.
+    fn burn_in_time(
+        &self,
+        duration: f64,
+        pieces: u64,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError> {
+        let piece = Span::Duration(duration / pieces as f64);
+        for _ in 0..pieces {
+            self.kernel.advance(&mut group.walkers, piece, &mut group.stream, &mut ())?;
+            if after(1.0 / pieces as f64) == Control::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<K: Kernel + Send> GroupRunner for Runner<K> {
@@ -117,34 +224,73 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         let untimed = matches!(plan.span, Span::Legs(_));
         let n = plan.walkers_in(group);
         let mut random = stream(plan.seed, Purpose::Start, group as u64);
-        let walkers = start(&self.kernel, &self.model, &self.grid, plan.start, untimed, n, &mut random);
+        let walkers = start(&self.kernel, &self.model, &self.grid, &plan.start, untimed, n, &mut random);
         Group {
             opening: self.occupancy(&walkers),
+            origin: self.keeps_origin().then(|| walkers.clone()),
             walkers,
             stream: stream(plan.seed, Purpose::Advance, group as u64),
             profile: self.profile(),
+            snapshots: Vec::new(),
+            paths: None,
             clock: 0.0,
         }
     }
 
     fn forget(&self, group: &mut Group) {
         group.profile = self.profile();
-        group.opening = self.occupancy(&group.walkers);
+        group.snapshots.clear();
+        group.paths = None;
         group.clock = 0.0;
+        self.open(group);
     }
 
-    fn burn_in(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
-        self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut ())?;
-        group.opening = self.occupancy(&group.walkers);
+    fn observe(&self, plan: &Plan, group: &mut Group) {
+        let ring = self.model.domain.walls == Boundary::Periodic;
+        if plan.times.is_empty() && !ring {
+            return;
+        }
+        let (states, origin) = (self.kernel.states(), group.origin.as_ref());
+        group.snapshots.push(Snapshot::of(&group.walkers, origin, ring, states, &self.grid));
+    }
+
+    fn burn_in(
+        &self,
+        plan: &Plan,
+        group: &mut Group,
+        after: &mut dyn FnMut(f64) -> Control,
+    ) -> Result<(), KernelError> {
+        match plan.span {
+            Span::Legs(_) => self.burn_in_legs(plan.burn_in as u64, group, after)?,
+            Span::Duration(_) => self.burn_in_time(plan.burn_in, plan.burn_in_pieces(), group, after)?,
+        }
+        self.open(group);
         Ok(())
     }
 
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
-        self.kernel.advance(&mut group.walkers, span, &mut group.stream, &mut group.profile)?;
-        group.profile.flush();
-        if let Some(time) = self.kernel.elapsed(span) {
-            group.clock += time * group.walkers.len() as f64;
+        let Group { walkers, stream, profile, paths, clock, .. } = group;
+        match (&self.trajectories, span) {
+            (Some(segments), Span::Duration(duration)) => {
+                let pieces = libm::round(duration / segments.duration).max(1.0);
+                let piece = Span::Duration(duration / pieces);
+                let edges = self.model.network.edges().len();
+                let mut tally = Paths::new(segments.weights.clone(), walkers.len(), edges);
+                let sums = paths.get_or_insert_default();
+                let elapsed = self.kernel.elapsed(piece).unwrap_or(0.0);
+                for _ in 0..pieces as u64 {
+                    tally.open(walkers);
+                    self.kernel.advance(walkers, piece, stream, &mut (&mut *profile, &mut tally))?;
+                    tally.close(walkers, elapsed, sums);
+                    *clock += elapsed * walkers.len() as f64;
+                }
+            }
+            _ => {
+                self.kernel.advance(walkers, span, stream, profile)?;
+                *clock += self.kernel.elapsed(span).unwrap_or(0.0) * walkers.len() as f64;
+            }
         }
+        group.profile.flush();
         Ok(())
     }
 
@@ -197,8 +343,8 @@ impl<'a> Ensemble<'a> {
         Self::begin_unless(runner, plan, tick, &|| false)
     }
 
-    /// The same, unless `stop` says so: it is asked before each group burns in, and once it has said yes
-    /// nothing more is done here or in [`Ensemble::run`].
+    /// The same, unless `stop` says so: it is asked before each group burns in and again and again while it
+    /// does, and once it has said yes nothing more is done here or in [`Ensemble::run`].
     ///
     /// # Errors
     /// As [`Ensemble::begin`].
@@ -209,22 +355,25 @@ impl<'a> Ensemble<'a> {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Self, KernelError> {
         let stopped = AtomicBool::new(false);
-        let burn_in = match plan.span {
-            Span::Legs(_) => Span::Legs(plan.burn_in as u64),
-            Span::Duration(_) => Span::Duration(plan.burn_in),
-        };
         let share = plan.burn_in / plan.total() / plan.groups as f64;
         let groups: Vec<Result<Group, KernelError>> = (0..plan.groups)
             .into_par_iter()
             .with_max_len(1)
             .map(|g| {
                 let mut group = runner.begin(plan, g);
-                if stop() {
+                let ask = || {
+                    if !stop() {
+                        return Control::Continue;
+                    }
                     stopped.store(true, Ordering::Relaxed);
-                } else if plan.burn_in > 0.0 {
-                    runner.burn_in(&mut group, burn_in)?;
+                    Control::Stop
+                };
+                if ask() == Control::Continue && plan.burn_in > 0.0 {
+                    runner.burn_in(plan, &mut group, &mut |part| {
+                        tick(share * part);
+                        ask()
+                    })?;
                 }
-                tick(share);
                 Ok(group)
             })
             .collect();
@@ -270,13 +419,14 @@ impl<'a> Ensemble<'a> {
     /// The same without counting it as a round.
     pub(crate) fn advance(&mut self, span: Span, tick: &(dyn Fn(f64) + Sync)) -> Result<(), KernelError> {
         let share = span.amount() / self.plan.total() / self.plan.groups as f64;
-        let runner = self.runner;
+        let (runner, plan) = (self.runner, &self.plan);
         let results: Vec<Result<(), KernelError>> = self
             .groups
             .par_iter_mut()
             .with_max_len(1)
             .map(|group| {
                 let result = runner.advance(group, span);
+                runner.observe(plan, group);
                 tick(share);
                 result
             })
@@ -325,6 +475,11 @@ impl<'a> Ensemble<'a> {
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
+}
+
+/// Applies a function to every item on all threads; results come in the order of the items.
+pub fn each<A: Sync, B: Send>(items: &[A], function: impl Fn(&A) -> B + Send + Sync) -> Vec<B> {
+    items.par_iter().map(function).collect()
 }
 
 impl Plan {

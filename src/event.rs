@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 /// A position as fixed-point number on the unfolded circle of length `2 L`.
 ///
-/// The upper half of the circle is the mirror image of the lower: wrap-around of the integer *is* the
-/// fold at both walls, exact for displacements of any length. One unit is `2^-63 L`.
+/// Between walls the upper half of the circle is the mirror image of the lower: wrap-around of the integer *is*
+/// the fold at both walls, exact for displacements of any length. On a ring of length `L` only the lower half is
+/// used, see [`Position::turned`]. One unit is `2^-63 L`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Position(u64);
@@ -49,6 +50,21 @@ impl Position {
         Position(self.folded()).displaced(((lengths * (1u64 << 51) as f64) as i64 as u64) << 12)
     }
 
+    /// On a ring: the position displaced by `steps` of `2^shift` units towards larger x, and how often it
+    /// passed `x = 0` on the way, counted upwards. A position on a ring stays in the lower half of the circle.
+    #[inline]
+    pub fn turned(self, steps: i64, shift: u32) -> (Self, i32) {
+        let to = i128::from(self.0) + (i128::from(steps) << shift);
+        (Position((to & ((1 << 63) - 1)) as u64), (to >> 63) as i32)
+    }
+
+    /// On a ring: displaced towards larger x by a multiple of its length, and the passages through `x = 0`.
+    /// Lengths of more than a thousand rings are cut.
+    #[inline]
+    pub fn turned_by(self, lengths: f64) -> (Self, i32) {
+        self.turned((lengths * (1u64 << 51) as f64) as i64, 12)
+    }
+
     /// `x/L`, in `[0, 1]`.
     #[inline]
     pub fn fraction(self) -> f64 {
@@ -72,9 +88,21 @@ pub struct Walkers {
     pub position: Vec<Position>,
     /// Its internal state, an index into the states of the model.
     pub state: Vec<u16>,
+    /// On a ring, how often it has passed `x = 0` upwards, less downwards; zero between walls.
+    pub laps: Vec<i32>,
 }
 
 impl Walkers {
+    /// Walkers at these places, none of which has gone round yet.
+    ///
+    /// # Panics
+    /// If there is not one state for each position.
+    pub fn new(position: Vec<Position>, state: Vec<u16>) -> Self {
+        assert_eq!(position.len(), state.len(), "one state for each position");
+        let laps = vec![0; position.len()];
+        Walkers { position, state, laps }
+    }
+
     /// Number of walkers; it may differ from group to group.
     pub fn len(&self) -> usize {
         self.position.len()
@@ -100,6 +128,8 @@ pub struct Moves<'a> {
     pub to: &'a [Position],
     /// Fine cell of `to` on the grid of the run.
     pub cell: &'a [u32],
+    /// On a ring, net passages upwards through `x = 0` on the way; empty between walls.
+    pub laps: &'a [i32],
 }
 
 /// Which of the moves of a block are scored as visits.
@@ -116,6 +146,8 @@ pub enum Visits<'a> {
 /// Transitions, one per entry: internal changes at fixed x.
 #[derive(Clone, Copy, Debug)]
 pub struct Transitions<'a> {
+    /// Which walker of the group.
+    pub walker: &'a [u32],
     /// Directed edge taken, `model::Channel::index`.
     pub channel: &'a [u16],
     /// Where.
@@ -164,6 +196,21 @@ pub trait Tally {
 }
 
 impl Tally for () {}
+
+impl<T: Tally> Tally for &mut T {
+    #[inline]
+    fn moves(&mut self, moves: &Moves<'_>) {
+        T::moves(self, moves);
+    }
+    #[inline]
+    fn transitions(&mut self, transitions: &Transitions<'_>) {
+        T::transitions(self, transitions);
+    }
+    #[inline]
+    fn kicks(&mut self, kicks: &Kicks<'_>) {
+        T::kicks(self, kicks);
+    }
+}
 
 impl<A: Tally, B: Tally> Tally for (A, B) {
     #[inline]
@@ -221,6 +268,7 @@ pub struct Profile {
     passages: Vec<u64>,
     heat: Vec<f64>,
     work: Vec<f64>,
+    laps: Vec<i64>,
 }
 
 impl Profile {
@@ -236,6 +284,7 @@ impl Profile {
             passages: vec![0; channels * cells],
             heat: vec![0.0; cells],
             work: vec![0.0; cells],
+            laps: vec![0; states],
         }
     }
 
@@ -260,6 +309,11 @@ impl Profile {
         &self.passages[channel * self.cells..(channel + 1) * self.cells]
     }
 
+    /// On a ring, net passages upwards through `x = 0` in a state; zero between walls.
+    pub fn laps(&self, state: usize) -> i64 {
+        self.laps[state]
+    }
+
     /// Heat absorbed from the bath in each cell.
     pub fn heat(&self) -> &[f64] {
         &self.heat
@@ -280,6 +334,9 @@ impl Tally for Profile {
             self.flush();
         }
         self.room -= n;
+        for (&state, &laps) in moves.state.iter().zip(moves.laps) {
+            self.laps[usize::from(state)] += i64::from(laps);
+        }
         let visits = moves.state.iter().zip(moves.cell);
         match moves.visits {
             Visits::None => {}
@@ -338,6 +395,17 @@ mod tests {
         let reflected = Position::from_fraction(0.9).moved(0.3);
         assert!((reflected.fraction() - 0.8).abs() < 1e-12);
         assert!((reflected.moved(0.1).fraction() - 0.9).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_ring_counts_its_laps() {
+        for start in [0.0, 0.125, 0.999] {
+            for step in [-7.3, -2.0, -1.1, -0.2, 0.0, 0.3, 0.95, 1.7, 400.4] {
+                let (to, laps) = Position::from_fraction(start).turned_by(step);
+                assert!((f64::from(laps) + to.fraction() - (start + step)).abs() < 1e-11, "{start} {step}");
+                assert!(to.fraction() < 1.0);
+            }
+        }
     }
 
     #[test]

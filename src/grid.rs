@@ -59,6 +59,13 @@ impl Grid {
         self.length * k as f64 / self.cells() as f64
     }
 
+    /// Mean of a function over cell `c`: two-point Gauss rule, exact for cubics.
+    pub fn cell_mean(&self, c: usize, f: impl Fn(f64) -> f64) -> f64 {
+        let offset = 0.5 * self.cell_width() / libm::sqrt(3.0);
+        let middle = self.cell_middle(c);
+        0.5 * (f(middle - offset) + f(middle + offset))
+    }
+
     /// Middle of cell `c`.
     pub fn cell_middle(&self, c: usize) -> f64 {
         self.length * (c as f64 + 0.5) / self.cells() as f64

@@ -48,9 +48,59 @@ pub enum Observable {
     MeanTemperature,
     /// Entropy production `-sum (heat absorbed)/T` per unit time, in units of k_B. 1/time.
     EntropyProduction,
+    /// Entropy production per time of single trajectories, `ds_tot` of [`crate::trajectory`]. 1/time.
+    TrajectoryEntropyProduction,
+    /// Its diffusive part, `int sum_i J_i^2/(D_i P_i) dx`. 1/time.
+    DiffusiveEntropyProduction,
+    /// Its reactive part, `int sum_edges (net flux) ln(forward flux/backward flux) dx`. 1/time.
+    ReactiveEntropyProduction,
+    /// Mean of `exp(-ds_tot)` over segments; 1 by the integral fluctuation theorem. Dimensionless.
+    FluctuationTheorem,
+    /// Standard deviation of `ds_tot` over segments. Dimensionless.
+    EntropySpread,
+    /// Variance over mean of the passages along a directed channel in a segment. Dimensionless.
+    Fano(usize),
+    /// Net passages along an edge that closes a cycle of the network. 1/time.
+    CycleCurrent(usize),
+    /// Their variance over the size of their mean in a segment. Dimensionless.
+    CycleFano(usize),
+    /// `sigma t Var(N)/(2 <N>^2)` of the same net number `N` in a segment of duration t; at least 1 by the
+    /// thermodynamic uncertainty relation. Dimensionless.
+    UncertaintyProduct(usize),
+    /// What is seen at one moment: at the observation time of this index.
+    At(usize, Instant),
     /// What an underdamped particle would dissipate besides, in the overdamped limit with frictions:
     /// `sum_i int P_i k_B T'^2/(2 gamma_i T) dx` in units of k_B (the entropic anomaly). 1/time.
     KineticEntropyProduction,
+    /// On a ring, the mean velocity `L sum_i J_i`. length/time.
+    MeanVelocity,
+    /// On a ring, `D_eff = Var(displacement)/(2 t)` in the long run, the displacement counted round the ring
+    /// without end. length^2/time.
+    EffectiveDiffusion,
+}
+
+/// What is seen of the particles at one moment `t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Instant {
+    /// `P_tot(x, t)`, averaged over each bin. 1/length.
+    Density,
+    /// `P_i(x, t)` of a state, averaged over each bin. 1/length.
+    StateDensity(usize),
+    /// Fraction of particles in a state. Dimensionless.
+    Population(usize),
+    /// Mean of x. Length.
+    MeanPosition,
+    /// Amplitude of mode `n >= 1` in a state, `int P_i cos(n pi x/L) dx`; on a ring of `cos(2 pi n x/L)`.
+    /// Dimensionless.
+    Mode(usize, usize),
+    /// On a ring: mean of the displacement since the start of the observation, laps included. Length.
+    Displacement,
+    /// On a ring: mean of its square. Length^2.
+    SquareDisplacement,
+    /// On a ring: fourth central moment of the displacement over the square of its variance; 3 for a
+    /// Gaussian. Dimensionless.
+    Kurtosis,
 }
 
 /// Where an observable lives.
@@ -74,6 +124,8 @@ impl Observable {
             Density | StateDensity(_) | WindowCurrent(_) | HeatAbsorbed | TransitionRate(_) | LocalSoret => {
                 Support::Bins
             }
+            At(_, Instant::Density | Instant::StateDensity(_)) => Support::Bins,
+            At(..) => Support::Whole,
             Current(_) | HeatCurrent => Support::Faces,
             Population(_)
             | MeanCurrent(_)
@@ -82,7 +134,18 @@ impl Observable {
             | SoretWall
             | MeanTemperature
             | EntropyProduction
-            | KineticEntropyProduction => Support::Whole,
+            | TrajectoryEntropyProduction
+            | DiffusiveEntropyProduction
+            | ReactiveEntropyProduction
+            | FluctuationTheorem
+            | EntropySpread
+            | Fano(_)
+            | CycleCurrent(_)
+            | CycleFano(_)
+            | UncertaintyProduct(_)
+            | KineticEntropyProduction
+            | MeanVelocity
+            | EffectiveDiffusion => Support::Whole,
         }
     }
 
@@ -105,7 +168,28 @@ impl Observable {
             SoretWall => "soret_wall",
             MeanTemperature => "mean_temperature",
             EntropyProduction => "entropy_production",
+            TrajectoryEntropyProduction => "trajectory_entropy_production",
+            DiffusiveEntropyProduction => "diffusive_entropy_production",
+            ReactiveEntropyProduction => "reactive_entropy_production",
+            FluctuationTheorem => "fluctuation_theorem",
+            EntropySpread => "entropy_spread",
+            Fano(_) => "fano_factor",
+            CycleCurrent(_) => "cycle_current",
+            CycleFano(_) => "cycle_fano_factor",
+            UncertaintyProduct(_) => "uncertainty_product",
+            At(_, what) => match what {
+                Instant::Density => "density_at",
+                Instant::StateDensity(_) => "state_density_at",
+                Instant::Population(_) => "population_at",
+                Instant::MeanPosition => "mean_position_at",
+                Instant::Mode(..) => "mode_at",
+                Instant::Displacement => "displacement_at",
+                Instant::SquareDisplacement => "square_displacement_at",
+                Instant::Kurtosis => "kurtosis_at",
+            },
             KineticEntropyProduction => "kinetic_entropy_production",
+            MeanVelocity => "mean_velocity",
+            EffectiveDiffusion => "effective_diffusion",
         }
     }
 }
@@ -140,11 +224,24 @@ impl Observable {
             Current(_) | WindowCurrent(_) | MeanCurrent(_) | EntropyProduction | KineticEntropyProduction => {
                 "1/time"
             }
+            TrajectoryEntropyProduction
+            | DiffusiveEntropyProduction
+            | ReactiveEntropyProduction
+            | CycleCurrent(_) => "1/time",
+            FluctuationTheorem | EntropySpread | Fano(_) | CycleFano(_) | UncertaintyProduct(_) => "1",
             HeatCurrent | MeanHeatCurrent => "energy/time",
             HeatAbsorbed => "energy/(time length)",
             TransitionRate(_) => "1/(time length)",
             LocalSoret | Soret | SoretWall => "1/temperature",
             MeanTemperature => "temperature",
+            At(_, what) => match what {
+                Instant::Density | Instant::StateDensity(_) => "1/length",
+                Instant::Population(_) | Instant::Mode(..) | Instant::Kurtosis => "1",
+                Instant::MeanPosition | Instant::Displacement => "length",
+                Instant::SquareDisplacement => "length^2",
+            },
+            MeanVelocity => "length/time",
+            EffectiveDiffusion => "length^2/time",
         }
     }
 

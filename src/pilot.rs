@@ -4,7 +4,7 @@
 use crate::ensemble::Control;
 use crate::error::Error;
 use crate::event::{Position, Profile};
-use crate::experiment::{Experiment, Method, registry};
+use crate::experiment::{Experiment, Method, Warning, registry};
 use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::sampling::{BURN_IN, Observer, Progress};
@@ -54,6 +54,17 @@ pub struct SoretForecast {
     /// Standard error to expect of the whole run. Within a factor of two or so: it supposes that particles
     /// forget at the slowest rate of the system.
     pub error: f64,
+}
+
+/// What a user should know before a run: the warnings of the file, and what the method says about itself
+/// at these settings.
+///
+/// # Errors
+/// As [`registry::runner`].
+pub fn warnings(experiment: &Experiment) -> Result<Vec<Warning>, Error> {
+    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let cautions = registry::runner(experiment, &grid, None)?.cautions();
+    Ok(experiment.warnings().iter().cloned().chain(cautions.into_iter().map(Warning::from)).collect())
 }
 
 /// Forecasts a run on the current rayon thread pool.
@@ -116,17 +127,17 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
 
 /// Variance of a mean over `t` memory times of one particle, relative to that of a snapshot:
 /// `2 (t - 1 + exp(-t))/t^2` for an exponential memory.
-fn averaging(t: f64) -> f64 {
+pub(crate) fn averaging(t: f64) -> f64 {
     if t < 1e-4 { 1.0 - t / 3.0 } else { 2.0 * (t - 1.0 + libm::exp(-t)) / (t * t) }
 }
 
 /// Legs or steps of one particle per time: the largest mean over the states, like the burn-in.
-fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
+pub(crate) fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
     if let Method::EulerMaruyama { dt } = experiment.method {
         return Ok(1.0 / dt);
     }
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
-    let dwell = registry::runner(experiment, &grid)?.dwell();
+    let dwell = registry::runner(experiment, &grid, None)?.dwell();
     let at = |bin: usize| -> f64 {
         let cell = grid.cells_per_bin * bin;
         let p = experiment.model.local_equilibrium(grid.cell_middle(cell));

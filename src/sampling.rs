@@ -1,13 +1,15 @@
 //! From an experiment to groups with their tallies: the run itself, without any theory.
 
-use crate::ensemble::{Control, Ensemble, Group, Plan};
+use crate::ensemble::{Control, Ensemble, Group, Plan, Segments};
 use crate::error::Error;
 use crate::estimator::{self, Context, Measured};
-use crate::experiment::{Experiment, registry};
+use crate::experiment::{Experiment, Method, registry};
 use crate::grid::Grid;
 use crate::kernel::{Caution, Span};
 use crate::stats::Outcome;
 use crate::stopping::{self, Ending};
+use crate::trajectory::PathWeights;
+use std::sync::Arc;
 
 /// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
 /// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
@@ -24,7 +26,8 @@ pub trait Observer {
         Self: Sync;
     /// A round is done.
     fn after_round(&self, progress: &Progress) -> Control;
-    /// Whether to give up during the burn-in, when there is nothing to show yet. Called from any thread.
+    /// Whether to give up during the burn-in, when there is nothing to show yet. Called from any thread, many
+    /// times while it lasts.
     fn gives_up(&self) -> bool {
         false
     }
@@ -66,6 +69,8 @@ pub struct Sampled {
     pub rounds_done: u64,
     /// How it ended, where an error was wanted.
     pub ending: Option<Ending>,
+    /// Whether single trajectories were looked at.
+    pub watched: bool,
     /// What a user should know about the method at these settings.
     pub cautions: Vec<Caution>,
 }
@@ -75,11 +80,30 @@ pub struct Sampled {
 /// # Errors
 /// [`Error::Numeric`] if a kernel finds its bounds violated.
 pub fn sample(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<Sampled, Error> {
+    sample_weighed(experiment, None, observer)
+}
+
+/// The same with the densities that single trajectories are weighed with, where the experiment looks at them.
+///
+/// # Errors
+/// As [`sample`].
+pub fn sample_weighed(
+    experiment: &Experiment,
+    weights: Option<PathWeights>,
+    observer: &(dyn Observer + Sync),
+) -> Result<Sampled, Error> {
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
-    let runner = registry::runner(experiment, &grid)?;
+    let segments = experiment
+        .measure
+        .trajectories
+        .zip(weights)
+        .map(|(cut, weights)| Segments { duration: cut.segment, weights: Arc::new(weights) });
+    let watched = segments.is_some();
+    let runner = registry::runner(experiment, &grid, segments)?;
     let timed = matches!(experiment.run.span, Span::Duration(_));
-    let context = Context::new(runner.as_ref(), &experiment.model, &grid, timed);
+    let mut context = Context::new(runner.as_ref(), &experiment.model, &grid, timed);
     let plan = plan(experiment, &context);
+    context.times = plan.times.clone();
     let numeric = |error: crate::kernel::KernelError| Error::Numeric(error.to_string());
 
     let tick = |share: f64| observer.tick(share);
@@ -95,7 +119,9 @@ pub fn sample(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Resu
             soret: soret[0].outcome(0),
         })
     };
-    let ending = match &experiment.run.until {
+    // Observation times have an end of their own.
+    let until = experiment.run.until.as_ref().filter(|_| plan.times.is_empty());
+    let ending = match until {
         None => ensemble.run(&tick, &mut after_round).map(|()| None),
         Some(until) => {
             let known = (&context, relaxation(experiment, &context));
@@ -105,13 +131,14 @@ pub fn sample(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Resu
     let ending = ending.map_err(numeric)?;
     let (plan, rounds_done) = (ensemble.plan().clone(), ensemble.rounds_done());
     let groups = ensemble.into_groups();
-    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done, ending })
+    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done, ending, watched })
 }
 
 impl Sampled {
-    /// Everything that the standard estimators say.
+    /// Everything that the estimators of this kind of run say: with observation times what is seen at them,
+    /// else averages over the run.
     pub fn measure(&self) -> Vec<Measured> {
-        let estimators = estimator::standard();
+        let estimators = estimators(&self.context, self.watched);
         estimators.iter().flat_map(|e| estimator::measure(e.as_ref(), &self.context, &self.groups)).collect()
     }
 
@@ -140,23 +167,52 @@ fn legs(context: &Context, groups: &[Group]) -> u64 {
     groups.iter().map(of).sum()
 }
 
+/// The estimators of a run: with observation times what is seen at them, else averages over the run; and single
+/// trajectories where they are looked at.
+pub(crate) fn estimators(context: &Context, watched: bool) -> Vec<Box<dyn estimator::Estimator>> {
+    let mut estimators = match context.times.as_slice() {
+        [] => estimator::standard(),
+        _ => vec![Box::new(estimator::Snapshots) as Box<dyn estimator::Estimator>],
+    };
+    if watched {
+        estimators.push(Box::new(estimator::Trajectories));
+    }
+    estimators
+}
+
+/// The observation times as they can be kept: a stepped method looks after whole steps.
+pub(crate) fn times(experiment: &Experiment) -> Vec<f64> {
+    let mut times = experiment.measure.times.clone();
+    if let Method::EulerMaruyama { dt } = experiment.method {
+        times.iter_mut().for_each(|t| *t = libm::round(*t / dt).max(1.0) * dt);
+        times.dedup();
+    }
+    times
+}
+
 /// What the ensemble has to do, the burn-in chosen if the file leaves it open.
 fn plan(experiment: &Experiment, context: &Context) -> Plan {
     let run = &experiment.run;
+    let times = times(experiment);
     let burn_in = match run.burn_in {
         Some(Span::Legs(legs)) => legs as f64,
         Some(Span::Duration(duration)) => duration,
+        None if !times.is_empty() => 0.0,
         // Never longer than the run itself: fast transitions make the relaxation time immense in legs, and
         // their start is near the stationary law. A warning says so.
-        None => (BURN_IN * relaxation(experiment, context)).ceil().min(run.span.amount()),
+        None => match run.span {
+            Span::Legs(legs) => (BURN_IN * relaxation(experiment, context)).ceil().min(legs as f64),
+            Span::Duration(duration) => (BURN_IN * relaxation(experiment, context)).min(duration),
+        },
     };
     Plan {
         particles: run.particles,
         groups: run.groups,
-        span: run.span,
+        span: times.last().map_or(run.span, |last| Span::Duration(*last)),
         burn_in,
-        rounds: run.rounds,
-        start: run.start,
+        rounds: if times.is_empty() { run.rounds } else { times.len() as u64 },
+        times,
+        start: run.start.clone(),
         seed: run.seed,
     }
 }

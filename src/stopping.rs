@@ -18,6 +18,7 @@ use crate::ensemble::{Control, Ensemble, Plan};
 use crate::estimator::{self, Context};
 use crate::experiment::Until;
 use crate::kernel::{KernelError, Span};
+use crate::model::Boundary;
 use crate::stats::{Outcome, f_quantile};
 
 /// Probability that a forecast is long enough.
@@ -103,6 +104,18 @@ fn piece(span: Span, done: Span, most: Span) -> Option<Span> {
     }
 }
 
+/// The whole number of rounds that holds `span`, at least two, and at most the longest run. Durations only: what is
+/// seen between rounds or in segments needs pieces of the same length.
+fn whole(span: Span, round: Span, longest: Span) -> Span {
+    match span {
+        Span::Legs(_) => span,
+        Span::Duration(duration) => {
+            let rounds = (duration / round.amount() * (1.0 - 1e-12)).ceil().max(2.0);
+            Span::Duration((rounds * round.amount()).min(longest.amount()))
+        }
+    }
+}
+
 fn sum(a: Span, b: Span) -> Span {
     match (a, b) {
         (Span::Legs(a), Span::Legs(b)) => Span::Legs(a + b),
@@ -134,13 +147,18 @@ pub fn run(
         Span::Duration(duration) => Span::Duration(duration / plan.rounds as f64),
     };
     let (mut span, mut done) = (plan.span, zero);
+    let even = |ensemble: &Ensemble<'_>, span| {
+        let watched = ensemble.groups().iter().any(|g| g.paths.is_some());
+        let ring = context.model.domain.walls == Boundary::Periodic;
+        if watched || ring { whole(span, round, plan.span) } else { span }
+    };
     let mut stopped = ensemble.stopped();
 
     let look = look(plan.span, relaxation);
     if look.amount() > 0.0 && !stopped {
         ensemble.advance(look, tick)?;
         let seen = judge(until, context, ensemble, look.amount());
-        span = forecast(&seen, plan.groups, look.amount(), plan.span);
+        span = even(ensemble, forecast(&seen, plan.groups, look.amount(), plan.span));
         ensemble.forget();
         let burn_in = plan.burn_in + look.amount();
         ensemble.replan(Plan { burn_in, span, rounds: rounds(span, zero, round, 0), ..plan.clone() });
@@ -156,7 +174,7 @@ pub fn run(
         if stopped || ending.reached || piece(plan.span, span, round).is_none() {
             return Ok(ending);
         }
-        span = forecast(&ending, plan.groups, PROLONGED * done.amount(), plan.span);
+        span = even(ensemble, forecast(&ending, plan.groups, PROLONGED * done.amount(), plan.span));
         let rounds = rounds(span, done, round, ensemble.rounds_done());
         ensemble.replan(Plan { span, rounds, ..ensemble.plan().clone() });
     }
@@ -192,6 +210,14 @@ mod tests {
         assert_eq!(forecast(&nothing, 64, 50.0, longest), Span::Legs(400));
         let time = Span::Duration(2.5);
         assert_eq!(forecast(&seen(Some(1e30)), 64, 0.1, time), time);
+    }
+
+    #[test]
+    fn rounds_are_whole_where_their_lengths_must_not_differ() {
+        let of = |d: f64| whole(Span::Duration(d), Span::Duration(0.5), Span::Duration(10.0)).amount();
+        assert_eq!([0.1, 1.0, 1.1, 9.9, 10.0].map(of), [1.0, 1.0, 1.5, 10.0, 10.0]);
+        let legs = Span::Legs(7);
+        assert_eq!(whole(legs, Span::Legs(5), Span::Legs(10)), legs);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
+#[cfg(unix)]
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -31,8 +33,15 @@ const TINY: &str = r#"{
 const SOUND: &str = r#""particles": 256, "legs": 50, "seed": 1"#;
 
 /// The files of a run folder, in order.
-const FILES: [&str; 6] =
-    ["currents.csv", "manifest.json", "profiles.csv", "profiles.png", "profiles.svg", "summary.json"];
+const FILES: [&str; 7] = [
+    "checks.json",
+    "currents.csv",
+    "manifest.json",
+    "profiles.csv",
+    "profiles.png",
+    "profiles.svg",
+    "summary.json",
+];
 
 /// A folder of its own for each test, with an experiment `tiny.json`.
 struct Place(TempDir);
@@ -60,7 +69,7 @@ impl Place {
     fn mc<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mc"));
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS"] {
+        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS", "RAYON_NUM_THREADS"] {
             command.env_remove(name);
         }
         command
@@ -152,6 +161,79 @@ fn json_is_alone_on_standard_output_and_equals_the_file() {
     let output = place.output(&["theory", "tiny.json", "--json", "--out", "theory"]);
     code(&output, 0);
     assert_eq!(output.stdout, place.bytes("theory/summary.json"));
+}
+
+#[test]
+fn verify_judges_an_experiment_and_a_run_alike() {
+    let place = Place::new();
+    let fresh = place.output(&["verify", "tiny.json", "-q"]);
+    code(&fresh, 0);
+    assert_eq!((stderr(&fresh), place.leftovers()), ("", Vec::new()), "nothing is written");
+    for words in
+        ["Tiny\n", "checks: ", "pass", "current of ground follows from its density", "could have seen"]
+    {
+        assert!(stdout(&fresh).contains(words), "{words}\n{}", stdout(&fresh));
+    }
+    for columns in ["60", "80"] {
+        let narrow =
+            place.mc(&["verify", "tiny.json", "-q"]).env("COLUMNS", columns).output().expect("mc starts");
+        let limit = columns.parse::<usize>().expect("a number");
+        assert!(stdout(&narrow).lines().all(|line| line.chars().count() <= limit), "{}", stdout(&narrow));
+    }
+    let run = place.output(&["run", "tiny.json"]);
+    code(&run, 0);
+    assert!(stdout(&run).contains("checks: "), "{}", stdout(&run));
+    let again = place.output(&["verify", "runs/tiny"]);
+    code(&again, 0);
+    assert_eq!(again.stdout, fresh.stdout, "judged from the folder, byte for byte");
+
+    let answer = |path: &str| -> Value {
+        let output = place.output(&["verify", path, "--json", "-q"]);
+        code(&output, 0);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    assert_eq!(answer("tiny.json"), answer("runs/tiny"));
+    let checks = &answer("runs/tiny")["checks"];
+    assert_eq!(*checks, place.json("runs/tiny/summary.json")["checks"]);
+    assert!(checks["passes"] == true && checks["alpha"].as_f64() == Some(1e-4));
+}
+
+#[test]
+fn verify_refuses_what_is_no_run_and_what_was_changed() {
+    let place = Place::new();
+    code(&place.output(&["run", "tiny.json"]), 0);
+    code(&place.output(&["theory", "tiny.json", "--out", "theory"]), 0);
+    fs::create_dir(place.path("empty")).expect("a folder");
+    for (folder, missing) in [("empty", "manifest.json"), ("theory", "checks.json")] {
+        let output = place.output(&["verify", folder]);
+        code(&output, 1);
+        assert!(stderr(&output).contains(missing) && stderr(&output).contains("hint"), "{}", stderr(&output));
+    }
+    for option in [["--seed", "2"], ["--set", "run.legs=3"], ["--threads", "1"]] {
+        let output = place.output(&["verify", "runs/tiny", option[0], option[1]]);
+        code(&output, 2);
+        assert!(stderr(&output).contains("made already"), "{}", stderr(&output));
+    }
+    let text = String::from_utf8(place.bytes("runs/tiny/checks.json")).expect("UTF-8");
+    place.write("runs/tiny/checks.json", &text.replace("1", "2"));
+    let output = place.output(&["verify", "runs/tiny"]);
+    code(&output, 1);
+    assert!(stderr(&output).contains("was changed after the run"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_check_that_fails_ends_with_code_4() {
+    // Steps of four waiting times: the rates that particles have are not those of the file.
+    let place = Place::new();
+    let text = TINY.replace(r#""exact": {}"#, r#""euler_maruyama": { "dt": 4 }"#);
+    place.write("coarse.json", &text.replace("RUN", r#""particles": 4096, "duration": 2000, "seed": 1"#));
+    let output = place.output(&["verify", "coarse.json", "-q"]);
+    code(&output, 4);
+    assert!(stdout(&output).contains("FAIL: "), "{}", stdout(&output));
+    code(&place.output(&["run", "coarse.json", "-q"]), 4);
+    let again = place.output(&["verify", "runs/coarse"]);
+    code(&again, 4);
+    assert_eq!(again.stdout, output.stdout);
 }
 
 #[test]
@@ -401,30 +483,37 @@ fn a_reader_who_has_seen_enough_is_no_error() {
 #[cfg(unix)]
 const ENDLESS: &str = r#""particles": 256, "legs": 100000000, "rounds": 1000000, "seed": 1"#;
 
+/// A run that gets a signal once it has said a line that begins with `cue`: everything that it said on
+/// standard error, and how it ended.
+#[cfg(unix)]
+fn interrupted(place: &Place, file: &str, cue: &str, signal: &str) -> (String, Output) {
+    let mut child = place
+        .mc(&["run", file, "--threads", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("mc starts");
+    // A line of progress says that the run is on its way and the signal will be heard.
+    let mut error = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while !said.lines().last().is_some_and(|line| line.starts_with(cue)) {
+        assert!(error.read_line(&mut said).expect("UTF-8") > 0, "mc has ended: {said}");
+    }
+    // The shell's own command: not every machine has a program of this name.
+    let kill = format!("kill -s {signal} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+    error.read_to_string(&mut said).expect("the rest");
+    (said, child.wait_with_output().expect("mc ends"))
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_a_run_after_its_round() {
     for (signal, expected) in [("INT", 130), ("TERM", 143)] {
         let place = Place::new();
         place.experiment("endless.json", ENDLESS);
-        let mut child = place
-            .mc(&["run", "endless.json", "--threads", "1"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("mc starts");
-        // The first plain line of progress says that the run is on its way and the signal will be heard.
-        let mut error = child.stderr.take().expect("a pipe");
-        let mut said = vec![0];
-        error.read_exact(&mut said).expect("a line of progress");
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-        assert!(sent.expect("kill starts").success());
-        error.read_to_end(&mut said).expect("the rest");
-        let output = child.wait_with_output().expect("mc ends");
+        let (said, output) = interrupted(&place, "endless.json", "round ", signal);
         code(&output, expected);
-
-        let said = String::from_utf8(said).expect("UTF-8");
-        assert!(said.starts_with("round "), "{said}");
         for words in ["M legs/s", "s left", "soret "] {
             assert!(said.contains(words), "plain lines name {words:?}: {said}");
         }
@@ -436,6 +525,27 @@ fn a_signal_ends_a_run_after_its_round() {
         assert_eq!(run["complete"], false);
         assert!(run["rounds_done"].as_u64() < run["rounds_planned"].as_u64());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_is_heard_during_the_burn_in_and_no_verdict_is_given() {
+    let place = Place::new();
+    // One group after the other, each with a burn-in of hours.
+    place.experiment("burning.json", r#""particles": 256, "legs": 50, "burn_in": 100000000000, "seed": 1"#);
+    let (said, output) = interrupted(&place, "burning.json", "before the first estimate", "INT");
+    code(&output, 130);
+    assert!(!said.contains("round "), "{said}");
+    let page = stdout(&output);
+    for words in ["INCOMPLETE: stopped after 0 of", "NO VERDICT", "nothing was compared with theory"] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    assert!(!page.contains("AGREES"), "{page}");
+    let comparison = &place.json("runs/burning/summary.json")["comparison"];
+    assert_eq!(comparison["agrees"], Value::Null);
+    assert_eq!(comparison["comparisons"], 0);
+    let why = "nothing was compared with theory: the run ended before it scored anything";
+    assert_eq!(comparison["sentences"], Value::from(vec![why]));
 }
 
 // ------------------------------------------------------------------------------------------------ help
@@ -455,9 +565,10 @@ fn help_names_every_option_and_exit_code() {
         "Usage: mc [OPTIONS] <COMMAND>",
         "run Simulate an experiment",
         "theory Solve the continuum theory",
+        "verify Check hidden currents and sum rules",
         "--color <COLOR>",
         "Exit codes: 0 done, 1 failed at run time, 2 usage, 3 mistakes in the experiment file, 4 simulation and \
-         theory disagree, 130 or 143 ended early by a signal.",
+         theory disagree or a check fails, 130 or 143 ended early by a signal.",
         "mc run experiments/two_state.json",
     ] {
         assert!(top.contains(words), "{words}\n{top}");
@@ -468,6 +579,10 @@ fn help_names_every_option_and_exit_code() {
     }
     for file in FILES.iter().filter(|file| **file != "profiles.png") {
         assert!(run.contains(file), "{file}\n{run}");
+    }
+    let verify = help(&["verify", "--help"]);
+    for option in ["<FILE|RUN>", "--set", "--seed", "--threads", "--json", "-q, --quiet"] {
+        assert!(verify.contains(option), "{option}\n{verify}");
     }
     let theory = help(&["theory", "--help"]);
     for option in ["<FILE>", "--out", "--force", "--json"] {

@@ -8,7 +8,11 @@ use tempfile::TempDir;
 
 fn mc(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mc"));
-    command.args(arguments).current_dir(folder).env_remove("NO_COLOR").output().unwrap()
+    // Away from the settings of whoever runs the tests.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS", "RAYON_NUM_THREADS"] {
+        command.env_remove(name);
+    }
+    command.args(arguments).current_dir(folder).output().unwrap()
 }
 
 /// Standard output of a command that must succeed.
@@ -25,7 +29,11 @@ fn failure(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-const SYSTEMS: [&str; 6] = ["two_state", "n_states", "driven_ring", "temperature_table", "friction", "units"];
+const SYSTEMS: [&str; 8] =
+    ["two_state", "n_states", "driven_ring", "temperature_table", "friction", "units", "blowtorch", "ring"];
+
+/// Those that the continuum theory solves.
+const SOLVED: [&str; 6] = ["two_state", "n_states", "driven_ring", "temperature_table", "friction", "units"];
 
 #[test]
 fn every_example_is_written_checked_and_solved() {
@@ -37,6 +45,9 @@ fn every_example_is_written_checked_and_solved() {
         assert_eq!(answer(place.path(), &["init", system]), written);
         assert!(written.contains("\"notes\""));
         assert!(answer(place.path(), &["check", &file, "--quick"]).contains(": no mistakes"));
+    }
+    for system in SOLVED {
+        let file = format!("{system}.json");
         let summary: Value =
             serde_json::from_str(&answer(place.path(), &["theory", &file, "--json"])).unwrap();
         assert!(summary["quantities"].is_object() || summary["quantities"].is_array(), "{system}");
@@ -74,6 +85,27 @@ fn check_forecasts_a_run() {
     );
     assert!(page.contains("none: the temperature is uniform"), "{page}");
     assert!(page.contains("warning: the ratio of the diffusivities"), "{page}");
+    assert!(page.starts_with("two: no mistakes, but 1 warning\n"), "{page}");
+}
+
+#[test]
+fn check_repeats_what_the_method_says_about_itself() {
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("two.json"), answer(place.path(), &["init"])).unwrap();
+    let with_step = |dt: &str, more: &[&str]| {
+        let method = format!("method={{\"euler_maruyama\": {{\"dt\": {dt}}}}}");
+        let run = "run={\"particles\": 64, \"duration\": 2000}";
+        let arguments = ["check", "two.json", "--quick", "--set", &method, "--set", run];
+        answer(place.path(), &[&arguments[..], more].concat())
+    };
+    assert!(with_step("0.001", &[]).starts_with("two: no mistakes\n"));
+    let page = with_step("20", &[]);
+    assert!(
+        page.starts_with("two: no mistakes, but ") && page.contains("warning: the fastest rate times dt"),
+        "{page}"
+    );
+    let json: Value = serde_json::from_str(&with_step("20", &["--json"])).unwrap();
+    assert!(json["warnings"][0]["seen"].as_str().unwrap().starts_with("the fastest rate times dt"), "{json}");
 }
 
 #[test]

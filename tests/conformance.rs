@@ -145,7 +145,7 @@ fn another_length_scales_away() {
 
 /// Walkers all in one place and state.
 fn walkers(n: usize, fraction: f64, state: u16) -> Walkers {
-    Walkers { position: vec![Position::from_fraction(fraction); n], state: vec![state; n] }
+    Walkers::new(vec![Position::from_fraction(fraction); n], vec![state; n])
 }
 
 /// `exp(t A)` times `v` for a 2 x 2 matrix with real eigenvalues, in closed form.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use soret::ensemble::{Control, Group};
+use soret::ensemble::{Control, Ensemble, Group, Plan};
 use soret::estimator;
 use soret::estimator::Context;
 use soret::experiment::{Experiment, registry};
@@ -12,6 +12,8 @@ use soret::report::summary::Summary;
 use soret::report::{csv, json};
 use soret::sampling::{Observer, Progress};
 use soret::simulation;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// 4 groups more than particles divide into, 7 rounds into which legs do not: the seams are uneven.
 fn experiment(run: &str, seed: u64) -> Experiment {
@@ -41,6 +43,10 @@ fn experiment(run: &str, seed: u64) -> Experiment {
 const UNTIMED: &str = r#""legs": 300, "burn_in": 20, "rounds": 7"#;
 const TIMED: &str = r#""duration": 150.0, "burn_in": 10.0, "rounds": 7"#;
 
+fn text(data: &impl serde::Serialize) -> String {
+    serde_json::to_string(data).expect("plain data")
+}
+
 /// `summary.json` and both tables.
 fn texts(summary: &Summary) -> [String; 3] {
     [
@@ -68,19 +74,26 @@ fn threads_do_not_change_a_bit() {
     }
 }
 
+/// What an experiment asks of its groups, with another burn-in.
+fn plan(experiment: &Experiment, burn_in: f64) -> Plan {
+    let run = &experiment.run;
+    Plan {
+        particles: run.particles,
+        groups: run.groups,
+        span: run.span,
+        burn_in,
+        rounds: run.rounds,
+        times: Vec::new(),
+        start: run.start.clone(),
+        seed: run.seed,
+    }
+}
+
 /// All groups of an experiment after `spans`, each group written to text and read again before the spans
 /// whose index is in `pauses`.
 fn groups(experiment: &Experiment, grid: &Grid, spans: &[Span], pauses: &[usize]) -> Vec<Group> {
-    let runner = registry::runner(experiment, grid).expect("bounds");
-    let plan = soret::ensemble::Plan {
-        particles: experiment.run.particles,
-        groups: experiment.run.groups,
-        span: experiment.run.span,
-        burn_in: 0.0,
-        rounds: experiment.run.rounds,
-        start: experiment.run.start,
-        seed: experiment.run.seed,
-    };
+    let runner = registry::runner(experiment, grid, None).expect("bounds");
+    let plan = plan(experiment, 0.0);
     (0..plan.groups)
         .map(|g| {
             let mut group = runner.begin(&plan, g);
@@ -101,17 +114,14 @@ fn groups_put_on_paper_go_on_with_the_same_bits() {
     let grid = Grid::new(1.0, 20);
     for (run, span) in [(UNTIMED, Span::Legs(40)), (TIMED, Span::Duration(20.0))] {
         let experiment = experiment(run, 7);
-        let text = |pauses: &[usize]| {
-            serde_json::to_string(&groups(&experiment, &grid, &[span; 4], pauses)).expect("plain data")
-        };
-        let uninterrupted = text(&[]);
-        assert!(uninterrupted == text(&[1, 3]), "{run}");
-        let shorter = groups(&experiment, &grid, &[span; 3], &[]);
-        assert!(uninterrupted != serde_json::to_string(&shorter).expect("plain data"));
+        let after = |pauses: &[usize]| text(&groups(&experiment, &grid, &[span; 4], pauses));
+        let uninterrupted = after(&[]);
+        assert!(uninterrupted == after(&[1, 3]), "{run}");
+        assert!(uninterrupted != text(&groups(&experiment, &grid, &[span; 3], &[])));
     }
     // And so do the numbers made of them.
     let experiment = experiment(UNTIMED, 7);
-    let runner = registry::runner(&experiment, &grid).expect("bounds");
+    let runner = registry::runner(&experiment, &grid, None).expect("bounds");
     let context = Context::new(runner.as_ref(), &experiment.model, &grid, false);
     let numbers = |pauses: &[usize]| -> Vec<_> {
         let groups = groups(&experiment, &grid, &[Span::Legs(40); 4], pauses);
@@ -120,6 +130,55 @@ fn groups_put_on_paper_go_on_with_the_same_bits() {
         measured.flat_map(|m| m.samples).collect()
     };
     assert!(numbers(&[]) == numbers(&[2]));
+}
+
+#[test]
+fn an_untimed_burn_in_in_pieces_has_the_bits_of_one_in_one_go() {
+    // Five blocks of walkers a group, the last one not full, and more legs than are done between two looks.
+    let legs = 25_000;
+    let mut experiment = experiment(UNTIMED, 9);
+    experiment.run.particles = 2 * 300;
+    experiment.run.groups = 2;
+    let grid = Grid::new(1.0, 20);
+    let runner = registry::runner(&experiment, &grid, None).expect("bounds");
+    let looks = AtomicU64::new(0);
+    let look = || {
+        looks.fetch_add(1, Relaxed);
+        false
+    };
+    let plan = plan(&experiment, legs as f64);
+    let burnt_in = Ensemble::begin_unless(runner.as_ref(), &plan, &|_| (), &look).expect("bounds that hold");
+    assert_eq!(looks.into_inner(), 2 * (1 + 5 * 3));
+    let in_one_go = groups(&experiment, &grid, &[Span::Legs(legs)], &[]);
+    for (a, b) in burnt_in.groups().iter().zip(&in_one_go) {
+        assert!(a.walkers == b.walkers);
+        assert_eq!(text(&a.stream), text(&b.stream));
+    }
+    // Negative control: one leg less is seen.
+    let shorter = groups(&experiment, &grid, &[Span::Legs(legs - 1)], &[]);
+    assert!(burnt_in.groups()[0].walkers != shorter[0].walkers);
+}
+
+#[test]
+fn a_burn_in_without_end_is_given_up_when_asked() {
+    let grid = Grid::new(1.0, 20);
+    for run in [UNTIMED, TIMED] {
+        let mut experiment = experiment(run, 10);
+        experiment.run.groups = 4;
+        let runner = registry::runner(&experiment, &grid, None).expect("bounds");
+        let looks = AtomicU64::new(0);
+        let ticks = AtomicU64::new(0);
+        let tick = |_| {
+            ticks.fetch_add(1, Relaxed);
+        };
+        // Years of work, given up at the twentieth look.
+        let stop = || looks.fetch_add(1, Relaxed) >= 20;
+        let plan = plan(&experiment, 1e15);
+        let mut ensemble = Ensemble::begin_unless(runner.as_ref(), &plan, &tick, &stop).expect("bounds");
+        ensemble.run(&tick, &mut |_| panic!("a round")).expect("nothing to do");
+        assert_eq!(ensemble.rounds_done(), 0);
+        assert!((16..=24).contains(&ticks.into_inner()), "{run}");
+    }
 }
 
 /// Ends the run after some rounds.

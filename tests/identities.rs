@@ -5,21 +5,24 @@ mod common;
 
 use common::*;
 use soret::ensemble::Group;
-use soret::estimator::{Context, Currents, Estimator, invariants};
+use soret::estimator::{Context, Currents, Estimator, Heat, invariants};
 use soret::event::{Moves, Occupancy, Profile, Tally, Transitions, Visits, Walkers};
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
 use soret::kernel::{Exact, Kernel, KernelError, Span};
-use soret::model::Model;
+use soret::model::{Boundary, Model, Network};
 use soret::rng::{Purpose, Stream, stream};
 
 /// Every cell is a bin, so that the estimator reports every face.
 const CELLS: usize = 1024;
 
 /// Net passages through every cell face in every state, move by move, and transitions per channel and
-/// cell by the positions that come with them.
+/// cell by the positions that come with them; and the heat of every move, cell by cell on its way.
 struct Crossings {
+    model: Model,
+    /// Face `k` lies between the cells `k` and `k + 1`; the last is `x = 0` on a ring.
     faces: Vec<Vec<i64>>,
+    heat: Vec<f64>,
     /// Ignores legs that are cut off: a mistake, on purpose.
     visits_only: bool,
 }
@@ -29,17 +32,39 @@ impl Tally for Crossings {
         if self.visits_only && matches!(moves.visits, Visits::None) {
             return;
         }
-        for ((state, from), to) in moves.state.iter().zip(moves.from).zip(moves.to) {
-            let (a, b) = (from.cell(CELLS), to.cell(CELLS));
-            let faces = &mut self.faces[usize::from(*state)];
-            faces[a.min(b)..a.max(b)].iter_mut().for_each(|n| *n += if b > a { 1 } else { -1 });
+        for (i, ((state, from), to)) in moves.state.iter().zip(moves.from).zip(moves.to).enumerate() {
+            let laps = moves.laps.get(i).map_or(0, |n| i64::from(*n));
+            let (a, b) = (from.cell(CELLS) as i64, to.cell(CELLS) as i64 + laps * CELLS as i64);
+            let state = usize::from(*state);
+            for k in a.min(b)..a.max(b) {
+                self.faces[state][k.rem_euclid(CELLS as i64) as usize] += if b > a { 1 } else { -1 };
+            }
+            if self.model.has_force(state) {
+                self.absorb(state, (a, from.fraction()), (b, to.fraction() + laps as f64));
+            }
+        }
+    }
+}
+
+impl Crossings {
+    /// Heat of one move on the unfolded line, `psi = U + U_i - int f`, the last by the midpoint rule.
+    fn absorb(&mut self, state: usize, (a, from): (i64, f64), (b, to): (i64, f64)) {
+        let n = CELLS as i64;
+        for k in a.min(b)..=a.max(b) {
+            // The part of the way that lies in cell k, from `enter` to `leave`.
+            let (lo, hi) = (k as f64 / n as f64, (k + 1) as f64 / n as f64);
+            let (enter, leave) = (from.clamp(lo, hi), to.clamp(lo, hi));
+            let round = k.div_euclid(n) as f64;
+            let u = |x: f64| self.model.potential_energy(state, x - round);
+            let force = self.model.propulsion(state, 0.5 * (lo + hi) - round);
+            self.heat[k.rem_euclid(n) as usize] += u(leave) - u(enter) - force * (leave - enter);
         }
     }
 }
 
 fn crossings(model: &Model, visits_only: bool) -> Crossings {
-    // Face k lies between the cells k and k + 1.
-    Crossings { faces: vec![vec![0; CELLS - 1]; model.network.states().len()], visits_only }
+    let faces = vec![vec![0; CELLS]; model.network.states().len()];
+    Crossings { model: model.clone(), faces, heat: vec![0.0; CELLS], visits_only }
 }
 
 /// Systems with energies that are whole numbers, so that heat adds up without rounding.
@@ -56,6 +81,38 @@ fn systems() -> Vec<(&'static str, Model)> {
     ]
 }
 
+/// The same with forces and rings.
+fn pushed() -> Vec<(&'static str, Model)> {
+    let two = [(1.0, 1e-2), (0.0, 1e-3)];
+    let edge = [(0, 1, 1.0, 1.5)];
+    let mut potentials = model("1 + 0.8*x", &two, &edge);
+    potentials.potential = Some(field("0.5*sin(6*x)"));
+    let mut own = model("1 + 0.8*x", &two, &edge);
+    let mut states = own.network.states().to_vec();
+    states[0].potential = Some(field("0.3*x*x"));
+    own.network = Network::new(states, own.network.edges().to_vec()).expect("a network");
+    let mut swimmers = model("1 + 0.2*x", &two, &edge);
+    let mut states = swimmers.network.states().to_vec();
+    states[0].drift = Some(field("0.02"));
+    states[1].drift = Some(field("-0.001*(1 + x)"));
+    swimmers.network = Network::new(states, swimmers.network.edges().to_vec()).expect("a network");
+    let mut around = model("1", &two, &edge);
+    around.domain.walls = Boundary::Periodic;
+    around.potential = Some(field("0.4*sin(2*pi*x)"));
+    let mut racers = model("1 + 0.3*sin(2*pi*x)", &two, &edge);
+    racers.domain.walls = Boundary::Periodic;
+    let mut states = racers.network.states().to_vec();
+    states[0].drift = Some(field("0.05"));
+    racers.network = Network::new(states, racers.network.edges().to_vec()).expect("a network");
+    vec![
+        ("potentials", potentials),
+        ("own potentials", own),
+        ("swimmers", swimmers),
+        ("around a ring", around),
+        ("racers", racers),
+    ]
+}
+
 const WALKERS: usize = 200;
 
 /// One group after `spans`, tallied both ways.
@@ -69,7 +126,8 @@ fn group<K: Kernel>(
 ) -> (Group, Crossings) {
     let mut random = stream(31, Purpose::Start, number);
     let untimed = matches!(spans[0], Span::Legs(_));
-    let mut walkers = start(kernel, model, grid, Start::Uniform, untimed, WALKERS, &mut random);
+    let mut walkers = start(kernel, model, grid, &Start::Uniform, untimed, WALKERS, &mut random);
+    let origin = walkers.clone();
     let states = model.network.states().len();
     let opening = Occupancy::of(&walkers, states, grid);
     let profile = Profile::new(states, 2 * model.network.edges().len(), grid);
@@ -80,7 +138,19 @@ fn group<K: Kernel>(
     }
     let (mut profile, crossings) = tally;
     profile.flush();
-    (Group { walkers, stream: advance, profile, opening, clock: 0.0 }, crossings)
+    (
+        Group {
+            walkers,
+            stream: advance,
+            profile,
+            opening,
+            clock: 0.0,
+            origin: Some(origin),
+            snapshots: Vec::new(),
+            paths: None,
+        },
+        crossings,
+    )
 }
 
 fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
@@ -91,6 +161,7 @@ fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
         dwell: states.clone().map(|s| (0..grid.cells()).map(|c| kernel.dwell(s, c)).collect()).collect(),
         leg_law: states.map(|s| kernel.leg_law(s)).collect(),
         timed: false,
+        times: Vec::new(),
     }
 }
 
@@ -98,8 +169,7 @@ fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
 fn differences(context: &Context, group: &Group, counted: &Crossings) -> usize {
     let sums = Currents.sums(context, group);
     // Exposure; then per state the mean, the faces and the windows.
-    let per_state = sums[1..].chunks(2 * CELLS);
-    assert_eq!(per_state.len(), counted.faces.len());
+    let per_state = sums[1..1 + 2 * CELLS * counted.faces.len()].chunks(2 * CELLS);
     let differ = |(part, faces): (&[f64], &Vec<i64>)| {
         part[1..CELLS].iter().zip(faces).filter(|(identity, count)| **identity != **count as f64).count()
     };
@@ -130,6 +200,44 @@ fn passages_equal_a_count_of_every_crossing() {
                 assert!(moved > CELLS / 2, "{name}: something was counted");
                 assert_eq!(differences(&context, &group, &counted), 0, "{name}, group {number}");
                 assert!(invariants(&context, &[group]).iter().all(|c| c.holds));
+            }
+        }
+    }
+}
+
+#[test]
+fn forces_and_rings_keep_the_identity_and_the_first_law() {
+    for (name, model) in pushed() {
+        let kernel = Exact::new(&model, &grid()).expect("bounds");
+        let context = context(&kernel, &model, &grid());
+        let timed = (0..2).all(|s| context.leg_law[s].is_none()) && name == "racers";
+        for spans in spans(&model).into_iter().take(if timed { 3 } else { 1 }) {
+            for number in 0..4 {
+                let (group, counted) = group(&kernel, &model, &grid(), &spans, number, false);
+                assert!(group.profile.visits(0).iter().sum::<u64>() > 0, "{name}");
+                assert_eq!(differences(&context, &group, &counted), 0, "{name}, group {number}");
+                assert!(invariants(&context, std::slice::from_ref(&group)).iter().all(|c| c.holds), "{name}");
+                if context.model.domain.walls == Boundary::Periodic {
+                    let round = (0..2).map(|s| counted.faces[s][CELLS - 1] - group.profile.laps(s));
+                    assert_eq!(round.sum::<i64>(), 0, "{name}: laps");
+                }
+                // Exposure, heat over T, heat per cell: transitions as booked, moves one by one.
+                let sums = Heat.sums(&context, &group);
+                let (mut worst, mut size) = (0.0f64, 0.0f64);
+                for (cell, absorbed) in sums[2..2 + CELLS].iter().enumerate() {
+                    let expected = group.profile.heat()[cell] + counted.heat[cell];
+                    worst = worst.max((absorbed - expected).abs());
+                    size = size.max(counted.heat[cell].abs());
+                }
+                assert!(size > 1e-4, "{name}: forces do something, {size}");
+                // The work of swimmers between transitions is known to a cell at either end: a thousandth of
+                // what it is over the domain, of random sign.
+                let close = if name == "swimmers" || name == "racers" { 0.1 * size } else { 1e-9 };
+                assert!(worst < close, "{name}, group {number}: {worst} of {size}");
+                let all: f64 = sums[2..2 + CELLS].iter().sum();
+                let expected: f64 = group.profile.heat().iter().chain(&counted.heat).sum();
+                let moved: f64 = counted.heat.iter().map(|h| h.abs()).sum();
+                assert!((all - expected).abs() < 1e-3 * moved, "{name}: {all} {expected}");
             }
         }
     }

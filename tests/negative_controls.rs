@@ -95,7 +95,14 @@ impl Plain {
         let cell = [position.cell(self.cells) as u32];
         let cut = elapsed < waiting;
         let visits = if cut { Visits::None } else { Visits::All };
-        tally.moves(&Moves { visits, state: &[*state], from: &[from], to: &[*position], cell: &cell });
+        tally.moves(&Moves {
+            visits,
+            state: &[*state],
+            from: &[from],
+            to: &[*position],
+            cell: &cell,
+            laps: &[],
+        });
         if cut {
             return 0.0;
         }
@@ -106,6 +113,7 @@ impl Plain {
             if u < rate {
                 let sign = if self.mistake == Mistake::HeatSign { -1.0 } else { 1.0 };
                 tally.transitions(&Transitions {
+                    walker: &[0],
                     channel: &[channel.index as u16],
                     position: &[*position],
                     cell: &cell,

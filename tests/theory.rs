@@ -61,6 +61,7 @@ fn build(temperature: Arc<dyn Field>, states: Vec<State>, edges: Vec<Edge>) -> M
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature,
         boltzmann: 1.0,
+        potential: None,
         network: Network::new(states, edges).expect("a valid network"),
     }
 }
@@ -241,7 +242,7 @@ fn value(of: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Arc<dyn Field> {
 
 /// A state with enthalpy, entropy and motility.
 fn state(name: &str, energy: f64, entropy: f64, motility: Motility) -> State {
-    State { name: name.into(), energy, entropy, motility }
+    State { entropy, motility, ..State::new(name, energy, 1.0) }
 }
 
 fn diffusivity(of: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Motility {

@@ -19,6 +19,7 @@ struct Answer<'a> {
 /// Reads an experiment, runs a small part of it and tells what the whole would take.
 pub fn check(arguments: &Check, out: &Terminal) -> Result<Status, Failure> {
     let experiment = Experiment::read_with(&arguments.file, &arguments.set)?;
+    let warnings = pilot::warnings(&experiment)?;
     let forecast = if arguments.quick {
         None
     } else {
@@ -27,23 +28,27 @@ pub fn check(arguments: &Check, out: &Terminal) -> Result<Status, Failure> {
     let text = if arguments.json {
         let answer = Answer {
             name: &experiment.name,
-            warnings: experiment.warnings(),
+            warnings: &warnings,
             configuration: experiment.canonical(),
             forecast: forecast.as_ref(),
         };
         json::pretty(&answer)?
     } else {
-        page(&experiment, forecast.as_ref())
+        page(&experiment, &warnings, forecast.as_ref())
     };
     out.print(&text)?;
     Ok(Status::Done)
 }
 
-fn page(experiment: &Experiment, forecast: Option<&Forecast>) -> String {
+fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecast>) -> String {
     let network = &experiment.model.network;
-    let mut lines = vec![format!("{}: no mistakes", experiment.name)];
-    let mut line = |label: &str, text: String| lines.push(format!("  {label:<12} {text}"));
     let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let but = match warnings.len() {
+        0 => String::new(),
+        n => format!(", but {}", many(n, "warning")),
+    };
+    let mut lines = vec![format!("{}: no mistakes{but}", experiment.name)];
+    let mut line = |label: &str, text: String| lines.push(format!("  {label:<12} {text}"));
     line(
         "system",
         format!(
@@ -85,7 +90,7 @@ fn page(experiment: &Experiment, forecast: Option<&Forecast>) -> String {
             None => line("soret", "none: the temperature is uniform".into()),
         }
     }
-    for warning in experiment.warnings() {
+    for warning in warnings {
         lines.push(format!("warning: {}", warning.seen));
         lines.push(format!("  meaning: {}", warning.meaning));
         lines.push(format!("  remedy:  {}", warning.remedy));

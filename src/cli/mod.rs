@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod converge;
 mod init;
 mod manual;
 mod progress;
@@ -11,9 +12,11 @@ mod signal;
 mod sweep;
 mod terminal;
 mod theory;
+mod verify;
 
 pub use arguments::{Arguments, Command};
 pub use check::check;
+pub use converge::converge;
 pub use init::init;
 pub use manual::{completions, manual};
 pub use run::run;
@@ -21,6 +24,7 @@ pub use schema::schema;
 pub use sweep::sweep;
 pub use terminal::Terminal;
 pub use theory::theory;
+pub use verify::verify;
 
 use soret::error::Error;
 use soret::report::ReportError;

@@ -7,7 +7,7 @@ use soret::report::format;
 use soret::sampling::{Observer, Progress};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Units of the bar in a whole run: so many that the share of one group in one round is many units.
@@ -22,6 +22,8 @@ pub struct Watch {
     plain: bool,
     started: Instant,
     last_line: Mutex<Instant>,
+    /// Whether a round is done; before that a plain line can only tell the share of the work.
+    scored: AtomicBool,
     signals: Signals,
     /// Runs that are watched together, and those of them that are done.
     parts: usize,
@@ -55,6 +57,7 @@ impl Watch {
             plain: !quiet && !terminal,
             started: now,
             last_line: Mutex::new(now),
+            scored: AtomicBool::new(false),
             signals,
             parts: parts.max(1),
             parts_done: AtomicUsize::new(0),
@@ -70,6 +73,19 @@ impl Watch {
         }
     }
 
+    /// Says a plain line, if nobody has for a while.
+    fn say(&self, line: &dyn Fn() -> String) {
+        // A poisoned lock means that another thread is going down with its own message.
+        if self.plain
+            && let Ok(mut last) = self.last_line.lock()
+            && last.elapsed() >= LINE_EVERY
+        {
+            *last = Instant::now();
+            // If nobody listens, so be it.
+            let _ = writeln!(std::io::stderr().lock(), "{}", line());
+        }
+    }
+
     /// Clears the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
@@ -79,6 +95,10 @@ impl Watch {
 impl Observer for Watch {
     fn tick(&self, share: f64) {
         self.bar.inc((share / self.parts as f64 * WHOLE) as u64);
+        if !self.scored.load(Ordering::Relaxed) {
+            let percent = || 100.0 * self.bar.position() as f64 / WHOLE;
+            self.say(&|| format!("before the first estimate, {:.0} % of the work done", percent()));
+        }
     }
 
     fn gives_up(&self) -> bool {
@@ -86,12 +106,12 @@ impl Observer for Watch {
     }
 
     fn after_round(&self, progress: &Progress) -> Control {
+        self.scored.store(true, Ordering::Relaxed);
         let soret = match progress.soret.estimate() {
             Some(e) => format!("soret {}", format::value_with_error(e.value, e.std_error)),
             None => String::new(),
         };
         let elapsed = self.started.elapsed().as_secs_f64();
-        // A poisoned lock means that another thread is going down with its own message.
         let since = self.part_started.lock().map_or(self.started, |started| *started).elapsed().as_secs_f64();
         let rate = format!("{:.0} M legs/s", progress.legs as f64 / since.max(1e-9) / 1e6);
         let done = self.parts_done.load(Ordering::Relaxed);
@@ -101,16 +121,10 @@ impl Observer for Watch {
         self.bar.set_message(format!("{part}{rate}  {soret}"));
         // What is left of a run with a wanted error becomes known on its way.
         self.bar.set_position((share * WHOLE) as u64);
-        if self.plain
-            && progress.rounds_done < progress.rounds
-            && let Ok(mut last) = self.last_line.lock()
-            && last.elapsed() >= LINE_EVERY
-        {
-            *last = Instant::now();
+        if progress.rounds_done < progress.rounds {
             let left = elapsed * (1.0 / share.max(1e-9) - 1.0);
             let round = format!("{part}round {}/{}", progress.rounds_done, progress.rounds);
-            // If nobody listens, so be it.
-            let _ = writeln!(std::io::stderr().lock(), "{round}  {rate}  {left:.0} s left  {soret}");
+            self.say(&|| format!("{round}  {rate}  {left:.0} s left  {soret}"));
         }
         if self.signals.received().is_some() { Control::Stop } else { Control::Continue }
     }

@@ -50,11 +50,13 @@ pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     if !arguments.quiet {
         out.say(&format!("written to {}", path.display()));
     }
-    let agrees =
-        summary.comparison.as_ref().is_none_or(|c| c.agrees) && summary.invariants.iter().all(|i| i.holds);
+    // Where nothing was compared nothing disagrees; the page says so.
+    let disagrees = summary.comparison.as_ref().is_some_and(|c| c.agrees == Some(false))
+        || summary.checks.as_ref().is_some_and(|c| !c.passes)
+        || summary.invariants.iter().any(|i| !i.holds);
     Ok(match signals.received() {
         Some(signal) if !summary.run.complete => Status::Stopped { signal },
-        _ if !agrees => Status::Disagrees,
+        _ if disagrees => Status::Disagrees,
         _ => Status::Done,
     })
 }

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM end a run after its round; a second one ends the program at once.
+//! SIGINT and SIGTERM end a run after its round, or during its burn-in; a second one ends the program at once.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;

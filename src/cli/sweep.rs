@@ -94,7 +94,8 @@ pub fn sweep(arguments: &Arguments, out: &Terminal) -> Result<Status, Failure> {
     }
     Ok(match signals.received() {
         Some(signal) if !result.complete() => Status::Stopped { signal },
-        _ if !result.all_agree() => Status::Disagrees,
+        // Where nothing was compared nothing disagrees; the page says so.
+        _ if result.all_agree() == Some(false) => Status::Disagrees,
         _ => Status::Done,
     })
 }

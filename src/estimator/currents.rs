@@ -7,7 +7,8 @@
 //! `passages_i(x) = (net transitions into i left of x) - (change of occupancy of i left of x)`,
 //!
 //! an identity of integers. Currents cost one count per transition and nothing per move, and are exact
-//! counts of every crossing.
+//! counts of every crossing. On a ring it fixes differences between faces only; passages through `x = 0` are
+//! counted.
 
 use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
@@ -19,8 +20,9 @@ use crate::observable::Observable;
 pub struct Currents;
 
 /// Net passages in `state` through every cell face, from the left wall (first entry, zero by
-/// construction) to the right wall (last entry, zero if every event was counted).
-pub(super) fn passages(context: &Context, group: &Group, closing: &Occupancy, state: usize) -> Vec<i64> {
+/// construction) to the right wall (last entry, zero if every event was counted). On a ring first and last
+/// face are the same, `x = 0`.
+pub(crate) fn passages(context: &Context, group: &Group, closing: &Occupancy, state: usize) -> Vec<i64> {
     let cells = context.grid.cells();
     let mut into = vec![0i64; cells];
     for channel in context.model.network.channels() {
@@ -33,9 +35,9 @@ pub(super) fn passages(context: &Context, group: &Group, closing: &Occupancy, st
     }
     let change =
         closing.state(state).iter().zip(group.opening.state(state)).map(|(c, o)| *c as i64 - *o as i64);
-    let mut through = 0;
+    let mut through = group.profile.laps(state);
     let mut faces = Vec::with_capacity(cells + 1);
-    faces.push(0);
+    faces.push(through);
     for (net, change) in into.into_iter().zip(change) {
         through += net - change;
         faces.push(through);
@@ -66,33 +68,40 @@ impl Estimator for Currents {
         list
     }
 
-    /// Exposure; then per state: mean, faces, windows.
+    /// Exposure; then per state: mean, faces, windows; then of the energy carried: mean, faces.
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
         let closing = Occupancy::of(&group.walkers, context.states(), &context.grid);
         let (bins, m) = (context.grid.bins, context.grid.cells_per_bin);
         let mut sums = vec![context.exposure(group)];
+        let mut carried = vec![0.0; bins];
         for state in 0..context.states() {
             let faces = passages(context, group, &closing, state);
             sums.push(trapezoid(&faces));
             sums.extend((1..bins).map(|b| faces[b * m] as f64));
             sums.extend(window_passages(context, &faces));
+            let energy = |k: usize| context.model.energy(state, context.grid.cell_face(k)) * faces[k] as f64;
+            let cells = context.grid.cells();
+            let inner: f64 = (1..cells).map(energy).sum();
+            carried[0] += (inner + 0.5 * (energy(0) + energy(cells))) / cells as f64;
+            for (b, sum) in carried.iter_mut().enumerate().skip(1) {
+                *sum += energy(b * m);
+            }
         }
+        sums.extend(carried);
         sums
     }
 
     fn evaluate(&self, context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>> {
         let bins = context.grid.bins;
         let exposure = sums[0];
-        let per_state: Vec<&[f64]> = sums[1..].chunks(2 * bins).collect();
+        let (particles, carried) = sums[1..].split_at(2 * bins * context.states());
+        let per_state: Vec<&[f64]> = particles.chunks(2 * bins).collect();
         let rates = |part: &[f64]| part.iter().map(|n| ratio(*n, exposure)).collect::<Vec<_>>();
         let mut result: Vec<Vec<Option<f64>>> = per_state.iter().map(|s| rates(&s[..1])).collect();
         result.extend(per_state.iter().map(|s| rates(&s[1..bins])));
         result.extend(per_state.iter().map(|s| rates(&s[bins..])));
-        let states = context.model.network.states();
-        let energy: Vec<f64> =
-            (0..bins).map(|k| per_state.iter().zip(states).map(|(s, i)| i.energy * s[k]).sum()).collect();
-        result.push(rates(&energy[..1]));
-        result.push(rates(&energy[1..]));
+        result.push(rates(&carried[..1]));
+        result.push(rates(&carried[1..]));
         result
     }
 

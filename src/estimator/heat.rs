@@ -1,6 +1,6 @@
-//! Heat, transitions and entropy production from what the kernel booked.
+//! Heat, transitions and entropy production from what the kernel booked and what moves exchange.
 
-use super::{Context, Estimator, ratio};
+use super::{Context, Estimator, ratio, work};
 use crate::ensemble::Group;
 use crate::observable::Observable;
 
@@ -25,9 +25,9 @@ impl Estimator for Heat {
     /// Exposure, sum of heat/T, heat per bin, passages per channel and bin; with frictions, the sum of time
     /// times `k_B T'^2/(2 gamma T)`.
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
-        let heat = group.profile.heat();
+        let heat = work::heat_absorbed(context, group);
         let over_t =
-            |(c, q): (usize, &f64)| q * context.cell_mean(c, |x| 1.0 / context.model.thermal_energy(x));
+            |(c, q): (usize, &f64)| q * context.grid.cell_mean(c, |x| 1.0 / context.model.thermal_energy(x));
         let mut sums = vec![context.exposure(group), heat.iter().enumerate().map(over_t).sum()];
         sums.extend(context.per_bin(heat.iter().copied()));
         for channel in context.model.network.channels() {
@@ -73,5 +73,5 @@ fn kinetic(context: &Context, group: &Group, state: usize) -> f64 {
         let slope = model.boltzmann * model.temperature.slope(x);
         slope * slope / (2.0 * model.resistance(state, x) * model.thermal_energy(x))
     };
-    context.time_in(group, state).enumerate().map(|(c, time)| time * context.cell_mean(c, rate)).sum()
+    context.time_in(group, state).enumerate().map(|(c, time)| time * context.grid.cell_mean(c, rate)).sum()
 }

@@ -4,6 +4,7 @@ use super::Context;
 use super::currents::passages;
 use crate::ensemble::Group;
 use crate::event::Occupancy;
+use crate::expression::Interval;
 
 /// An identity and whether it held.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,9 +20,11 @@ pub struct Check {
 /// Checks the book-keeping of all groups.
 ///
 /// 1. *Passages close*: no walker passes the right wall in any state, by the integer identity of
-///    [`super::Currents`]; a lost or doubled transition breaks it.
+///    [`super::Currents`] (on a ring: as many come to the last face as left the first, counted apart); a lost
+///    or doubled transition breaks it.
 /// 2. *First law*: in every cell the heat and work booked by the kernel equal the energy gained in the
-///    transitions counted there, to the rounding of their sum.
+///    transitions counted there, to the rounding of their sum (with potentials of single states: lie between
+///    the bounds on it that the cell allows).
 /// 3. *Particles are conserved*: every group ends with the walkers that it began with.
 pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
     let states = context.model.network.states();
@@ -33,8 +36,8 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
         let closing = Occupancy::of(&group.walkers, states.len(), &context.grid);
         let mut opened = 0;
         for s in 0..states.len() {
-            let at_wall = passages(context, group, &closing, s)[context.grid.cells()];
-            leaks += at_wall.unsigned_abs();
+            let faces = passages(context, group, &closing, s);
+            leaks += faces[context.grid.cells()].abs_diff(faces[0]);
             opened += group.opening.state(s).iter().sum::<u64>();
         }
         let counts =
@@ -45,17 +48,24 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
             if !context.model.has_heat() {
                 break;
             }
-            let (mut gained, mut size) = (0.0, 0.0);
+            let range = Interval::new(context.grid.cell_face(cell), context.grid.cell_face(cell + 1));
+            let own =
+                |s: usize| states[s].potential.as_ref().map_or(Interval::point(0.0), |u| u.bounds(range));
+            let (mut gained, mut size) = (Interval::point(0.0), 0.0);
             for channel in context.model.network.channels() {
                 let count = group.profile.passages(channel.index)[cell];
-                let energy = states[channel.to].energy - states[channel.from].energy;
-                gained += count as f64 * energy;
+                if count == 0 {
+                    continue;
+                }
+                let enthalpy = states[channel.to].energy - states[channel.from].energy;
+                let energy = Interval::point(enthalpy) + own(channel.to) - own(channel.from);
+                gained = gained + Interval::point(count as f64) * energy;
                 let work = context.model.constant_exchange(channel).map_or(0.0, |e| e.work);
-                size += count as f64 * (energy.abs() + work.abs());
+                size += count as f64 * (energy.magnitude() + work.abs());
             }
             let booked = group.profile.heat()[cell] + group.profile.work()[cell];
             if size > 0.0 {
-                worst = worst.max((booked - gained).abs() / size);
+                worst = worst.max((gained.lo - booked).max(booked - gained.hi).max(0.0) / size);
             }
         }
     }

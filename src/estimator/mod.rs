@@ -10,13 +10,22 @@ mod currents;
 mod density;
 mod heat;
 mod invariants;
+mod snapshots;
 mod soret;
+mod spreading;
+mod trajectories;
+mod work;
 
 pub use currents::Currents;
+pub(crate) use currents::passages;
 pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
+pub use snapshots::Snapshots;
 pub use soret::Soret;
+pub use spreading::Spreading;
+pub use trajectories::Trajectories;
+pub(crate) use work::heat_absorbed;
 
 use crate::ensemble::{Group, GroupRunner};
 use crate::grid::Grid;
@@ -47,16 +56,18 @@ pub struct Context {
     pub leg_law: Vec<Option<LegLaw>>,
     /// Whether elapsed times are known.
     pub timed: bool,
+    /// Observation times; none in a stationary run.
+    pub times: Vec<f64>,
 }
 
 impl Context {
     /// The context of a run by `runner`.
     pub fn new(runner: &dyn GroupRunner, model: &Model, grid: &Grid, timed: bool) -> Self {
         let (dwell, leg_law) = (runner.dwell(), runner.leg_law());
-        Context { model: model.clone(), grid: *grid, dwell, leg_law, timed }
+        Context { model: model.clone(), grid: *grid, dwell, leg_law, timed, times: Vec::new() }
     }
 
-    fn states(&self) -> usize {
+    pub(crate) fn states(&self) -> usize {
         self.model.network.states().len()
     }
 
@@ -70,20 +81,13 @@ impl Context {
     }
 
     /// Time spent by a group in each cell in `state`.
-    fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
+    pub(crate) fn time_in<'a>(&'a self, group: &'a Group, state: usize) -> impl Iterator<Item = f64> + 'a {
         group.profile.visits(state).iter().zip(&self.dwell[state]).map(|(v, dwell)| *v as f64 * dwell)
-    }
-
-    /// Mean of a function over cell `c`: two-point Gauss rule, exact for cubics.
-    fn cell_mean(&self, c: usize, f: impl Fn(f64) -> f64) -> f64 {
-        let offset = 0.5 * self.grid.cell_width() / libm::sqrt(3.0);
-        let middle = self.grid.cell_middle(c);
-        0.5 * (f(middle - offset) + f(middle + offset))
     }
 
     /// `T` averaged over each cell.
     fn cell_temperature(&self) -> Vec<f64> {
-        (0..self.grid.cells()).map(|c| self.cell_mean(c, |x| self.model.temperature.value(x))).collect()
+        (0..self.grid.cells()).map(|c| self.grid.cell_mean(c, |x| self.model.temperature.value(x))).collect()
     }
 
     /// Adds up the cells of each bin.
@@ -140,7 +144,7 @@ impl Measured {
 
 /// The estimators of every run of particles with internal states.
 pub fn standard() -> Vec<Box<dyn Estimator>> {
-    vec![Box::new(Soret), Box::new(Density), Box::new(Currents), Box::new(Heat)]
+    vec![Box::new(Soret), Box::new(Spreading), Box::new(Density), Box::new(Currents), Box::new(Heat)]
 }
 
 /// Applies one estimator to the groups.
@@ -209,7 +213,7 @@ mod tests {
         let model = Model::new(1.0, Uniform(1.0), vec![state], vec![]).unwrap();
         let grid = Grid::new(1.0, 4);
         let kernel = Exact::new(&model, &grid).unwrap();
-        let runner = Runner { kernel, model: model.clone(), grid };
+        let runner = Runner { kernel, model: model.clone(), grid, trajectories: None };
         for span in [Span::Legs(3), Span::Duration(0.5)] {
             let timed = matches!(span, Span::Duration(_));
             let plan = Plan {
@@ -218,6 +222,7 @@ mod tests {
                 span,
                 burn_in: 0.0,
                 rounds: 1,
+                times: Vec::new(),
                 start: Start::Uniform,
                 seed: 1,
             };

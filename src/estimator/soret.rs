@@ -5,6 +5,7 @@ use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::kernel::LegLaw;
+use crate::model::Boundary;
 use crate::observable::Observable;
 
 /// Global, wall-to-wall and local Soret coefficient, and the mean temperature of the particles.
@@ -85,6 +86,9 @@ impl Estimator for Soret {
 
     fn why_undefined(&self, context: &Context, observable: Observable) -> String {
         let reason = match observable {
+            Observable::SoretWall if context.model.domain.walls == Boundary::Periodic => {
+                "a ring has no walls"
+            }
             Observable::SoretWall if context.leg_law.iter().any(Option::is_none) => {
                 "this method gives no density at a point"
             }
@@ -117,7 +121,7 @@ fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: us
         // One-sided limits at the faces.
         let nudge = 1e-9 * h;
         let (lo, hi) = (over_w(grid.cell_face(c) + nudge), over_w(grid.cell_face(c + 1) - nudge));
-        let u = time / h / context.cell_mean(c, over_w);
+        let u = time / h / context.grid.cell_mean(c, over_w);
         let through = 0.5 * (faces[c] + faces[c + 1]) as f64;
         let drop = model.resistance(state, grid.cell_middle(c)) * through * h;
         // -(u_hi/w_hi - u_lo/w_lo) with u = mean -+ drop/2.

@@ -2,19 +2,24 @@
 //!
 //! The way of a file is `source` (text to a tree with places), `schema` (tree to parts, one function
 //! per object, by means of `reader`), `build` (parts to a model, with the checks that need several of
-//! them). A new key is one line where its object is read and one in `json_schema`, held together by a test;
+//! them; `proof` for what must hold on the whole domain, `method` for the choice of one, `advice` for warnings). A new key is one line where its object is read and one in `json_schema`, held together by a test;
 //! a new kind of method or motion is one arm of its choice.
 
+mod advice;
 mod build;
 mod diagnostics;
 mod example;
 mod json_schema;
+mod measure;
+mod method;
+mod proof;
 mod reader;
 pub mod registry;
 mod scan;
 mod schema;
 mod setting;
 mod source;
+mod start;
 mod temperature;
 mod until;
 mod warning;
@@ -31,8 +36,8 @@ pub use warning::Warning;
 use crate::error::Error;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
-use crate::model::{Field, Model, Network, RateLaw, Units};
-use crate::observable::Observable;
+use crate::model::{Field, Model, RateLaw, Units};
+use crate::observable::{Instant, Observable};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -133,7 +138,7 @@ pub struct RunPlan {
     pub rounds: u64,
     /// Length of the run after the burn-in, for each particle; where an error is wanted, at most.
     pub span: Span,
-    /// The error at which the run may end before that.
+    /// The error at which the run may end before that; not with observation times.
     pub until: Option<Until>,
     /// Length of the burn-in, of the same kind as `span`; `None` leaves it to the method.
     pub burn_in: Option<Span>,
@@ -148,6 +153,19 @@ pub struct RunPlan {
 pub struct MeasurePlan {
     /// Number of reported bins.
     pub bins: usize,
+    /// Times at which all particles are looked at, increasing; without any, the run is averaged over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<f64>,
+    /// Thermodynamics of single trajectories, if it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trajectories: Option<Trajectories>,
+}
+
+/// Trajectory thermodynamics: heat, work and entropy of pieces of single trajectories.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Trajectories {
+    /// Duration of each piece.
+    pub segment: f64,
 }
 
 impl RunPlan {
@@ -185,7 +203,11 @@ impl Experiment {
             motion: Motion::Overdamped,
             method: Method::Exact {},
             run,
-            measure: MeasurePlan { bins: schema::DEFAULT_BINS as usize },
+            measure: MeasurePlan {
+                bins: schema::DEFAULT_BINS as usize,
+                times: Vec::new(),
+                trajectories: None,
+            },
             parameters: Vec::new(),
             temperature: model.temperature.describe().into(),
             units: Units::default(),
@@ -312,19 +334,51 @@ impl Experiment {
                 .iter()
                 .map(|s| {
                     let (key, field) = s.motility.parts();
-                    json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy, key: law(field.as_ref()) })
+                    let mut state =
+                        json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy, key: law(field.as_ref()) });
+                    for (key, field) in [("potential", &s.potential), ("drift", &s.drift)] {
+                        if let Some(field) = field {
+                            state[key] = law(field.as_ref());
+                        }
+                    }
+                    state
                 })
                 .collect::<Vec<_>>(),
             "transitions": transitions,
             "motion": self.motion,
             "method": self.method,
-            "run": self.run.canonical(&self.model.network),
+            "run": self.canonical_run(),
             "measure": self.measure,
         });
+        if let Some(potential) = &self.model.potential {
+            canonical["potential"] = law(potential.as_ref());
+        }
         if let Units::Kelvin(energy) = self.units {
             canonical["units"] = json!({ "temperature": "K", "energy": energy });
         }
         canonical
+    }
+
+    fn canonical_run(&self) -> Value {
+        let run = &self.run;
+        let mut map = Map::new();
+        map.insert("particles".into(), run.particles.into());
+        if self.measure.times.is_empty() {
+            let (key, value) = entry(run.span);
+            map.insert(key.into(), value);
+        }
+        if let Some(until) = &run.until {
+            map.insert("until".into(), until.canonical(&self.model.network));
+        }
+        if let Some(burn_in) = run.burn_in {
+            map.insert("burn_in".into(), entry(burn_in).1);
+        }
+        map.insert("groups".into(), run.groups.into());
+        map.insert("rounds".into(), run.rounds.into());
+        let states = self.model.network.states();
+        map.insert("start".into(), start::canonical(&run.start, |s| states[s].name.as_str()));
+        map.insert("seed".into(), run.seed.into());
+        Value::Object(map)
     }
 
     /// The state or directed transition that an observable belongs to, by name.
@@ -336,7 +390,17 @@ impl Experiment {
             StateDensity(s) | Population(s) | Current(s) | WindowCurrent(s) | MeanCurrent(s) => {
                 Some(state(s))
             }
-            TransitionRate(c) => {
+            At(t, what) => {
+                let time = self.measure.times.get(t).map(|t| format!("t = {t}"));
+                let of = match what {
+                    Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
+                    Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
+                    _ => None,
+                };
+                Some(of.into_iter().chain(time).collect::<Vec<_>>().join(", "))
+            }
+            CycleCurrent(e) | CycleFano(e) | UncertaintyProduct(e) => Some(self.transitions[e].name.clone()),
+            TransitionRate(c) | Fano(c) => {
                 let channel = network.channel(c);
                 let name = &self.transitions[channel.edge].name;
                 Some(format!("{name}: {} -> {}", state(channel.from), state(channel.to)))
@@ -348,26 +412,6 @@ impl Experiment {
     /// What a reader should know about the equations; what concerns a run is said by the run.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
-    }
-}
-
-impl RunPlan {
-    fn canonical(&self, network: &Network) -> Value {
-        let mut map = Map::new();
-        map.insert("particles".into(), self.particles.into());
-        let (key, value) = entry(self.span);
-        map.insert(key.into(), value);
-        if let Some(until) = &self.until {
-            map.insert("until".into(), until.canonical(network));
-        }
-        if let Some(burn_in) = self.burn_in {
-            map.insert("burn_in".into(), entry(burn_in).1);
-        }
-        map.insert("groups".into(), self.groups.into());
-        map.insert("rounds".into(), self.rounds.into());
-        map.insert("start".into(), json!(self.start));
-        map.insert("seed".into(), self.seed.into());
-        Value::Object(map)
     }
 }
 
@@ -417,7 +461,7 @@ impl<'p> Text<'p> {
     }
 }
 
-/// A diffusivity, friction or rate as it can stand in a file.
+/// A diffusivity, friction, rate, potential or drift as it can stand in a file.
 fn law(field: &dyn Field) -> Value {
     field.constant().map_or_else(|| field.describe().into(), Value::from)
 }

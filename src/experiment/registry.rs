@@ -1,7 +1,7 @@
 //! Names in the file -> types of the engine: the one match.
 
 use super::{Experiment, Method};
-use crate::ensemble::{GroupRunner, Runner};
+use crate::ensemble::{GroupRunner, Runner, Segments};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::{EulerMaruyama, Exact, KernelError};
@@ -10,16 +10,20 @@ use crate::kernel::{EulerMaruyama, Exact, KernelError};
 ///
 /// # Errors
 /// [`Error::Numeric`] if the kernel finds a rate without bound, or one that breaks it.
-pub fn runner(experiment: &Experiment, grid: &Grid) -> Result<Box<dyn GroupRunner>, Error> {
+pub fn runner(
+    experiment: &Experiment,
+    grid: &Grid,
+    trajectories: Option<Segments>,
+) -> Result<Box<dyn GroupRunner>, Error> {
     let model = experiment.model.clone();
     match experiment.method {
         Method::Exact {} => {
             let kernel = Exact::new(&model, grid).map_err(numeric)?;
-            Ok(Box::new(Runner { kernel, model, grid: *grid }))
+            Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
         Method::EulerMaruyama { dt } => {
             let kernel = EulerMaruyama::new(&model, grid, dt).map_err(|e| Error::Numeric(e.to_string()))?;
-            Ok(Box::new(Runner { kernel, model, grid: *grid }))
+            Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
     }
 }

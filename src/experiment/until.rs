@@ -3,7 +3,7 @@
 use super::reader::{Cursor, Must};
 use super::setting::Setting;
 use crate::error::Error;
-use crate::model::{Motility, Network, State};
+use crate::model::{Boundary, Domain, Motility, Network, State};
 use crate::observable::Observable;
 use serde_json::{Value, json};
 
@@ -101,14 +101,21 @@ pub(super) fn read<'a>(at: &Cursor<'a>) -> Option<UntilPart<'a>> {
     clean.then_some(part)
 }
 
-/// Everything with a single value that a run with these states measures.
-fn quantities(states: &[State]) -> Vec<Observable> {
+/// Everything with a single value that a run with these states measures as an average over the run. Of one state
+/// without a force, fractions are one and currents zero.
+fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observable> {
     use Observable::*;
     let mut list = vec![Soret, SoretWall, MeanTemperature];
+    let each = 0..states.len();
     if states.len() > 1 {
-        let each = 0..states.len();
-        list.extend(each.clone().map(Population).chain(each.map(MeanCurrent)));
+        list.extend(each.clone().map(Population));
+    }
+    if states.len() > 1 || potential || states.iter().any(|s| s.potential.is_some() || s.drift.is_some()) {
+        list.extend(each.map(MeanCurrent));
         list.extend([MeanHeatCurrent, EntropyProduction]);
+    }
+    if domain.walls == Boundary::Periodic {
+        list.extend([MeanVelocity, EffectiveDiffusion]);
     }
     if states.iter().all(|s| matches!(s.motility, Motility::Friction(_))) {
         list.push(KineticEntropyProduction);
@@ -127,10 +134,15 @@ fn name(observable: Observable, states: &[State]) -> String {
 }
 
 /// Which quantity is meant; a mistake where there is none of that name, or none in this system.
-pub(super) fn resolve(part: &UntilPart<'_>, states: &[State], uniform: bool) -> Option<Until> {
+pub(super) fn resolve(
+    part: &UntilPart<'_>,
+    states: &[State],
+    (domain, potential): (Domain, bool),
+    uniform: bool,
+) -> Option<Until> {
     let (word, at) = &part.quantity;
     let known: Vec<(String, Observable)> =
-        quantities(states).into_iter().map(|o| (name(o, states), o)).collect();
+        quantities(states, domain, potential).into_iter().map(|o| (name(o, states), o)).collect();
     let Some((_, quantity)) = known.iter().find(|(name, _)| name == word) else {
         let names = known.iter().map(|(name, _)| name.as_str());
         at.unknown(word, at.span(), names, "unknown quantity".into());
@@ -169,6 +181,7 @@ mod tests {
                 dwell: Vec::new(),
                 leg_law: Vec::new(),
                 timed: false,
+                times: Vec::new(),
             };
             let mut measured: Vec<String> = estimator::standard()
                 .iter()
@@ -176,7 +189,8 @@ mod tests {
                 .filter(|o| o.support() == Support::Whole)
                 .map(|o| format!("{o:?}"))
                 .collect();
-            let known = quantities(experiment.model.network.states());
+            let model = &experiment.model;
+            let known = quantities(model.network.states(), model.domain, model.potential.is_some());
             let mut known: Vec<String> = known.iter().map(|o| format!("{o:?}")).collect();
             measured.sort();
             known.sort();

@@ -24,7 +24,7 @@ use super::{BLOCK, Caution, Kernel, KernelError, Span};
 use crate::event::{Moves, Position, Tally, Visits, Walkers};
 use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::model::{Channel, Model, Motility};
+use crate::model::{Boundary, Channel, Model};
 use crate::rng::{Stream, exponential, open_unit, standard_normal};
 
 /// Transitions per step beyond which a user is cautioned.
@@ -71,8 +71,13 @@ impl EulerMaruyama {
                 ceiling.push((sum.hi * dt).next_up());
             }
         }
-        let stride =
-            |s| model.constant_diffusivity(s).map(|d| libm::sqrt(2.0 * d * dt) / model.domain.length);
+        let free = |s: &usize| !model.has_force(*s);
+        let stride = |s| {
+            Some(s)
+                .filter(free)
+                .and_then(|s| model.constant_diffusivity(s))
+                .map(|d| libm::sqrt(2.0 * d * dt) / model.domain.length)
+        };
         Ok(EulerMaruyama {
             stride: states.map(stride).collect(),
             model: model.clone(),
@@ -91,8 +96,9 @@ impl EulerMaruyama {
     /// Longest standard deviation of a move, over the length of the domain.
     fn longest_stride(&self) -> f64 {
         let stride = |s: usize, c: usize| {
-            let d = self.model.diffusivity(s, self.grid.cell_middle(c));
-            libm::sqrt(2.0 * d * self.dt) / self.model.domain.length
+            let x = self.grid.cell_middle(c);
+            let noise = libm::sqrt(2.0 * self.model.diffusivity(s, x) * self.dt);
+            (noise + self.model.ito_drift(s, x).abs() * self.dt) / self.model.domain.length
         };
         let states = 0..self.exits.len();
         states.flat_map(|s| (0..self.grid.cells()).map(move |c| stride(s, c))).fold(0.0, f64::max)
@@ -115,14 +121,7 @@ impl EulerMaruyama {
         let length = self.model.domain.length;
         let x = position.fraction() * length;
         let noise = libm::sqrt(2.0 * self.model.diffusivity(state, x) * self.dt) * normal;
-        match &self.model.network.states()[state].motility {
-            Motility::Diffusivity(_) => noise / length,
-            Motility::Friction(friction) => {
-                let gamma = friction.value(x);
-                let drift = -self.model.thermal_energy(x) * friction.slope(x) / (gamma * gamma);
-                (noise + drift * self.dt) / length
-            }
-        }
+        (noise + self.model.ito_drift(state, x) * self.dt) / length
     }
 
     /// Gillespie's method for a time `dt` at a fixed place, the first waiting time already drawn.
@@ -131,7 +130,7 @@ impl EulerMaruyama {
         &self,
         mut waiting: f64,
         state: &mut u16,
-        (position, cell): (Position, u32),
+        (walker, position, cell): (u32, Position, u32),
         stream: &mut Stream,
         taken: &mut Taken,
         tally: &mut T,
@@ -167,7 +166,7 @@ impl EulerMaruyama {
             if taken.is_full() {
                 taken.hand_on(tally);
             }
-            taken.push(true, chosen.index as u16, (position, cell), exchange);
+            taken.push(walker, chosen.index as u16, (position, cell), exchange);
             waiting = exponential(stream.word());
         }
     }
@@ -213,7 +212,7 @@ impl Kernel for EulerMaruyama {
                 ),
             });
         }
-        if self.stride.iter().any(Option::is_none) {
+        if (0..self.exits.len()).any(|s| self.model.constant_diffusivity(s).is_none()) {
             cautions.push(Caution {
                 seen: "a diffusivity varies in space".into(),
                 meaning: format!(
@@ -238,7 +237,12 @@ impl Kernel for EulerMaruyama {
         let mut from = [Position::default(); BLOCK];
         let mut cell = [0u32; BLOCK];
         let mut taken = Taken::new();
-        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+        let ring = self.model.domain.walls == Boundary::Periodic;
+        let mut turns = [0i32; BLOCK];
+        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
+        for ((position, state), (first, laps)) in
+            columns.zip((0u32..).step_by(BLOCK).zip(walkers.laps.chunks_mut(BLOCK)))
+        {
             let n = state.len();
             for (cell, position) in cell.iter_mut().zip(position.iter()) {
                 *cell = position.cell(cells) as u32;
@@ -249,11 +253,16 @@ impl Kernel for EulerMaruyama {
                 for i in 0..n {
                     let waiting = exponential(words[i]);
                     if waiting < self.ceiling[usize::from(state[i]) * cells + cell[i] as usize] {
-                        let place = (position[i], cell[i]);
+                        let place = (first + i as u32, position[i], cell[i]);
                         self.transitions(waiting, &mut state[i], place, stream, &mut taken, tally)?;
                     }
                     let displacement = self.displacement(usize::from(state[i]), position[i], words[n + i]);
-                    position[i] = position[i].moved(displacement);
+                    if ring {
+                        (position[i], turns[i]) = position[i].turned_by(displacement);
+                        laps[i] = laps[i].wrapping_add(turns[i]);
+                    } else {
+                        position[i] = position[i].moved(displacement);
+                    }
                     cell[i] = position[i].cell(cells) as u32;
                 }
                 taken.hand_on(tally);
@@ -263,6 +272,7 @@ impl Kernel for EulerMaruyama {
                     from: &from[..n],
                     to: position,
                     cell: &cell[..n],
+                    laps: if ring { &turns[..n] } else { &[] },
                 });
             }
         }

@@ -1,4 +1,4 @@
-//! Exact legs: no time step and no bias, between reflecting walls.
+//! Exact legs: no time step and no bias, between reflecting walls or on a ring.
 //!
 //! In state `i` candidates for a transition come at the constant rate `K_i`. Between two of them the
 //! walker diffuses freely, which is sampled exactly by folding at the walls:
@@ -12,11 +12,15 @@
 //! with the true rate *at that point*; thinning, Lewis & Shedler 1979). The state just before each
 //! candidate, weighted `1/K_i`, samples the stationary law (PASTA, Wolff 1982).
 //!
-//! Where the diffusivity depends on x, the same legs are drawn in the natural scale of the state and
-//! counted by its clock (see `scale` and `bounds`): still exact, but untimed only.
+//! Where the diffusivity depends on x or a force acts, the same legs are drawn in the natural scale of the
+//! state and counted by its clock (see `scale` and `bounds`): still exact, but untimed only. A constant drift
+//! on a ring is carried along: the displacement is then the difference of two exponentials with the means
+//! `l+-`, `l+ l- = D/K`, `l+ - l- = v/K` (asymmetric Laplace), or a Gaussian around `v t`.
 //!
-//! **When not to use it:** when elapsed times matter and diffusivities vary; when a force acts along x;
-//! when rates are so fast that `K_i` exceeds what a stepped method needs by far.
+//! **When not to use it:** when elapsed times matter and diffusivities vary; when a force drives particles
+//! round a ring, whose natural scale does not close; when potentials span many kT, because legs are uniform
+//! in the natural scale and hardly any falls where the particles are; when rates are so fast that `K_i`
+//! exceeds what a stepped method needs by far.
 
 use super::bounds::{CandidateRates, ONE, Row, SLOTS, Tables, channel_name};
 use super::scale::Clocks;
@@ -24,7 +28,7 @@ use super::taken::Taken;
 use super::{BLOCK, Kernel, KernelError, LegLaw, Span};
 use crate::event::{Moves, Position, Tally, Visits, Walkers};
 use crate::grid::Grid;
-use crate::model::{Channel, Model};
+use crate::model::{Boundary, Channel, Model};
 use crate::rng::{Stream, exponential, standard_normals};
 
 /// The method `exact`.
@@ -44,9 +48,17 @@ pub struct Exact {
     variable_clock: bool,
     /// Scale of the Laplace law in position units, times `2^-shift`.
     scale: Vec<f64>,
-    /// `sqrt(2 D)` in the same units, and the physical rate of candidates; zero where the clock varies.
-    diffusion: Vec<f64>,
-    timed_rate: Vec<f64>,
+    /// Mean time between candidates, zero where the clock varies; `sqrt(2 D)` times its root, in units twice
+    /// as large.
+    wait: Vec<f64>,
+    reach: Vec<f64>,
+    /// Means of the forward and backward part of a leg in the units of `scale`; empty unless a drift is
+    /// carried along.
+    parts: Vec<[f64; 2]>,
+    /// Drift velocity in the same units; zero where none is carried along.
+    drift: Vec<f64>,
+    /// Whether the domain is a ring.
+    ring: bool,
     shift: u32,
     /// The circumference of the circle in units of `2^shift`.
     turn: f64,
@@ -69,7 +81,9 @@ fn below(uniform: f64, probability: f64, row: Row) -> Result<bool, (f64, f64)> {
 
 /// Columns of one block, on the stack.
 struct Block {
-    words: [u64; 3 * BLOCK],
+    words: [u64; 4 * BLOCK],
+    walker: [u32; BLOCK],
+    laps: [i32; BLOCK],
     signed: [f64; BLOCK],
     scored: [bool; BLOCK],
     from: [Position; BLOCK],
@@ -103,9 +117,20 @@ impl Exact {
         let states = 0..model.network.states().len();
         let length = model.domain.length;
         let legs: Vec<f64> = rates.state.iter().map(|k| 1.0 / (libm::sqrt(*k) * length)).collect();
+        let drift: Vec<f64> =
+            states.clone().map(|s| model.carried_drift(s).unwrap_or(0.0) / length).collect();
+        let parts = states.clone().map(|s| {
+            // Per unit of the clock: l+ l- = 1/K, l+ - l- = (v/D)/K; the smaller of the two without cancelling.
+            let diffusivity = clocks.constant(s).unwrap_or(f64::INFINITY);
+            let half = 0.5 * drift[s] / (diffusivity * rates.state[s]);
+            let longer = half.abs() + libm::sqrt(half * half + legs[s] * legs[s]);
+            let shorter = legs[s] * legs[s] / longer;
+            if half > 0.0 { [longer, shorter] } else { [shorter, longer] }
+        });
+        let parts: Vec<[f64; 2]> = parts.collect();
         // Displacements are rounded to whole units of 2^shift by adding 1.5 * 2^52; the longest possible
         // one, 37 times the longest scale, must stay below 2^51 of these units.
-        let longest = legs.iter().copied().fold(0.0, f64::max) * 37.0;
+        let longest = parts.iter().flatten().copied().fold(0.0, f64::max) * 37.0;
         let shift = (12 + libm::ceil(libm::log2(longest)) as i32).clamp(0, 62) as u32;
         let per_length = libm::exp2(f64::from(63 - shift as i32));
         let constant: Vec<Option<f64>> = states.clone().map(|s| clocks.constant(s)).collect();
@@ -121,11 +146,15 @@ impl Exact {
         passage.push(Passage { to: 0, heat: 0.0, work: 0.0 });
         Ok(Exact {
             scale: legs.iter().map(|l| l * per_length).collect(),
-            diffusion: constant
-                .iter()
-                .map(|d| libm::sqrt(2.0 * d.unwrap_or(0.0)) / length * per_length)
-                .collect(),
-            timed_rate: constant.iter().zip(&rates.state).map(|(d, k)| d.unwrap_or(0.0) * k).collect(),
+            parts: if drift.iter().any(|v| *v != 0.0) {
+                parts.iter().map(|both| both.map(|l| l * per_length)).collect()
+            } else {
+                Vec::new()
+            },
+            drift: drift.iter().map(|v| v * per_length).collect(),
+            ring: model.domain.walls == Boundary::Periodic,
+            wait: constant.iter().zip(&rates.state).map(|(d, k)| d.map_or(0.0, |d| 1.0 / (d * k))).collect(),
+            reach: legs.iter().map(|l| std::f64::consts::FRAC_1_SQRT_2 * l * per_length).collect(),
             variable_clock: constant.iter().any(Option::is_none),
             variable_exchange: model.network.channels().any(|c| model.constant_exchange(c).is_none()),
             channels: model.network.channels().collect(),
@@ -145,11 +174,17 @@ impl Exact {
         &self.rates
     }
 
+    /// A displacement in units of `2^shift`, below `2^51`, rounded to a whole number.
+    #[inline]
+    fn whole(displacement: f64) -> u64 {
+        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: the sum's last bit is one
+        (displacement + ROUND).to_bits().wrapping_sub(ROUND.to_bits())
+    }
+
     /// A displacement in units of `2^shift` as a step on the circle.
     #[inline]
     fn units(&self, displacement: f64) -> u64 {
-        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: the sum's last bit is one
-        (displacement + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) << self.shift
+        Self::whole(displacement) << self.shift
     }
 
     /// Looks for a transition at each candidate: fills `channel` and `accepted` from the decision words.
@@ -264,12 +299,20 @@ impl Exact {
             from: &block.from[..n],
             to: position,
             cell: &block.cell[..n],
+            laps: if self.ring { &block.laps[..n] } else { &[] },
         });
-        for i in 0..n {
+        // Who changes state cannot be predicted: writing all and keeping some costs less than a branch.
+        let mut changing = [0u8; BLOCK];
+        let mut count = 0;
+        for (i, &accepted) in block.accepted[..n].iter().enumerate() {
+            changing[count % BLOCK] = i as u8;
+            count += usize::from(accepted);
+        }
+        for i in changing[..count].iter().map(|i| usize::from(*i)) {
             let passage = self.passage[usize::from(block.channel[i])];
             let place = (position[i], block.cell[i]);
-            block.taken.push(block.accepted[i], block.channel[i], place, (passage.heat, passage.work));
-            state[i] = if block.accepted[i] { passage.to } else { state[i] };
+            block.taken.push(block.walker[i], block.channel[i], place, (passage.heat, passage.work));
+            state[i] = passage.to;
         }
         if self.variable_exchange {
             self.exchange(&mut block.taken);
@@ -296,21 +339,44 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         let mut block = Block::new();
-        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
+        for ((position, state), (first, laps)) in
+            columns.zip((0u32..).step_by(BLOCK).zip(walkers.laps.chunks_mut(BLOCK)))
+        {
             let n = state.len();
+            for (walker, index) in block.walker.iter_mut().zip(first..) {
+                *walker = index;
+            }
             for _ in 0..legs {
-                // Two words a leg; a third only where visits are scored with a probability.
-                let words = if self.variable_clock { 3 * n } else { 2 * n };
+                // Two words a leg; one more where visits are scored with a probability, and one more where
+                // legs are drifting.
+                let words = (2 + usize::from(self.variable_clock) + usize::from(!self.parts.is_empty())) * n;
                 stream.fill(&mut block.words[..words]);
                 let (moves, rest) = block.words[..words].split_at(n);
-                let (decisions, scores) = rest.split_at(n);
+                let (decisions, rest) = rest.split_at(n);
+                let (backward, scores) = rest.split_at(if self.parts.is_empty() { 0 } else { n });
                 // A simple loop over a column, which the compiler can do several at a time. The lowest bit,
                 // which the exponential leaves unused, becomes the sign.
                 for (signed, &word) in block.signed[..n].iter_mut().zip(moves) {
                     *signed = f64::from_bits(exponential(word).to_bits() ^ (word << 63));
                 }
                 block.from[..n].copy_from_slice(position);
-                if self.variable_clock {
+                if self.ring {
+                    for i in 0..n {
+                        let s = usize::from(state[i]);
+                        let displacement = match self.parts.get(s) {
+                            None => block.signed[i] * self.scale[s],
+                            Some([up, down]) => exponential(moves[i]) * up - exponential(backward[i]) * down,
+                        };
+                        let steps = Self::whole(displacement) as i64;
+                        (position[i], block.laps[i]) = self.turned(position[i], s, steps);
+                        laps[i] = laps[i].wrapping_add(block.laps[i]);
+                        block.cell[i] = position[i].cell(cells) as u32;
+                    }
+                    if self.variable_clock {
+                        self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
+                    }
+                } else if self.variable_clock {
                     for i in 0..n {
                         let units = self.leg(block.signed[i], state[i]);
                         position[i] = self.displaced(position[i], state[i], units);
@@ -355,6 +421,30 @@ impl Exact {
         }
     }
 
+    /// A position on a ring displaced in the natural scale of its state, and the laps.
+    fn turned(&self, position: Position, state: usize, steps: i64) -> (Position, i32) {
+        match &self.clocks.scale[state] {
+            None => position.turned(steps, self.shift),
+            Some(scale) => {
+                let y = Position::from_fraction(scale.forward(position.fraction()));
+                let (y, laps) = y.turned(steps, self.shift);
+                (Position::from_fraction(scale.backward(y.fraction())), laps)
+            }
+        }
+    }
+
+    /// The same for a displacement of any length, where the scale is x itself.
+    fn turned_far(&self, position: Position, displacement: f64) -> (Position, i32) {
+        if displacement.abs() < libm::exp2(50.0) {
+            return position.turned(Self::whole(displacement) as i64, self.shift);
+        }
+        // Once in a lifetime: to 2^-51 of the ring.
+        let rings = displacement / (0.5 * self.turn);
+        let whole = if rings.abs() < 1024.0 { 0.0 } else { libm::trunc(rings) };
+        let (to, laps) = position.turned_by(rings - whole);
+        (to, laps.wrapping_add(whole as i32))
+    }
+
     fn timed<T: Tally>(
         &self,
         walkers: &mut Walkers,
@@ -364,102 +454,162 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         let mut block = Block::new();
-        let (mut when, mut whither, mut then) = ([0u64; BLOCK], [0u64; BLOCK], [0u64; BLOCK]);
-        let (mut time, mut normal, mut decisions) = ([0.0; BLOCK], [0.0; BLOCK], [0u64; BLOCK]);
-        let mut cut_state = [0u16; BLOCK];
-        let mut cut_from = [Position::default(); BLOCK];
-        let mut cut_to = [Position::default(); BLOCK];
-        let mut cut_cell = [0u32; BLOCK];
-        let (mut position, mut state) = ([Position::default(); BLOCK], [0u16; BLOCK]);
-        for (chunk_position, chunk_state) in
-            walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK))
-        {
-            // Walkers whose time is up leave the block; the rest close the ranks.
-            let mut active = chunk_state.len();
-            let mut walker: [usize; BLOCK] = std::array::from_fn(|i| i);
-            let mut remaining = [duration; BLOCK];
-            while active > 0 {
-                let mut going = 0;
-                let mut ended = 0;
-                // Three words a leg: when, whither, and what then.
-                for i in 0..active {
-                    (when[i], whither[i], then[i]) = (stream.word(), stream.word(), stream.word());
+        let mut going = Going::new();
+        for first in (0..walkers.len()).step_by(BLOCK) {
+            let mut n = going.enter(walkers, first, duration);
+            while n > 0 {
+                // Three words a leg: when, whither, and what then. Simple loops over whole columns, as for
+                // untimed legs.
+                let (when, whither) = block.words[..2 * n].split_at_mut(n);
+                stream.fill(when);
+                stream.fill(whither);
+                stream.fill(&mut going.decision[..n]);
+                standard_normals(whither, &mut going.normal[..n]);
+                for ((time, root), &word) in going.time[..n].iter_mut().zip(&mut going.root).zip(&*when) {
+                    *time = exponential(word);
+                    *root = time.sqrt();
                 }
-                // Simple loops over whole columns, which the compiler can do several at a time.
-                standard_normals(&whither[..active], &mut normal[..active]);
-                for (time, word) in time[..active].iter_mut().zip(&when[..active]) {
-                    *time = exponential(*word);
+                let mut over = false;
+                let columns = going.time[..n].iter_mut().zip(&going.state).zip(&going.remaining);
+                for ((time, &state), &remaining) in columns {
+                    *time *= self.wait[usize::from(state)];
+                    over |= *time >= remaining;
                 }
-                for i in 0..active {
-                    let w = walker[i];
-                    let s = usize::from(chunk_state[w]);
-                    let (time, decision) = (time[i] / self.timed_rate[s], then[i]);
-                    let cut = time >= remaining[i];
-                    let elapsed = if cut { remaining[i] } else { time };
-                    let displacement = self.diffusion[s] * elapsed.sqrt() * normal[i];
-                    let from = chunk_position[w];
-                    // A Gaussian over a long time may exceed the range of the rounding trick; the
-                    // circle is periodic, so whole turns may be dropped first.
-                    let to = from.displaced(self.units(self.wrapped(displacement)));
-                    chunk_position[w] = to;
-                    let cell = to.cell(cells) as u32;
-                    if cut {
-                        (cut_state[ended], cut_from[ended], cut_to[ended], cut_cell[ended]) =
-                            (chunk_state[w], from, to, cell);
-                        ended += 1;
-                    } else {
-                        walker[going] = w;
-                        remaining[going] = remaining[i] - time;
-                        block.from[going] = from;
-                        position[going] = to;
-                        block.cell[going] = cell;
-                        state[going] = chunk_state[w];
-                        decisions[going] = decision;
-                        going += 1;
+                if over {
+                    n = self.cut(&mut going, n, walkers, tally);
+                }
+                block.walker[..n].copy_from_slice(&going.walker[..n]);
+                block.from[..n].copy_from_slice(&going.position[..n]);
+                for i in 0..n {
+                    let (s, deviate) = (usize::from(going.state[i]), going.root[i] * going.normal[i]);
+                    (going.position[i], block.laps[i]) =
+                        self.timed_leg(going.position[i], s, deviate, going.time[i]);
+                    going.remaining[i] -= going.time[i];
+                    block.cell[i] = going.position[i].cell(cells) as u32;
+                }
+                if self.ring {
+                    for (&walker, &laps) in going.walker[..n].iter().zip(&block.laps) {
+                        let sum = &mut walkers.laps[walker as usize];
+                        *sum = sum.wrapping_add(laps);
                     }
                 }
-                if ended > 0 {
-                    tally.moves(&Moves {
-                        visits: Visits::None,
-                        state: &cut_state[..ended],
-                        from: &cut_from[..ended],
-                        to: &cut_to[..ended],
-                        cell: &cut_cell[..ended],
-                    });
-                }
                 self.decide(
-                    &decisions[..going],
-                    &state[..going],
-                    &position[..going],
-                    &block.cell[..going],
-                    &mut block.channel[..going],
-                    &mut block.accepted[..going],
+                    &going.decision[..n],
+                    &going.state[..n],
+                    &going.position[..n],
+                    &block.cell[..n],
+                    &mut block.channel[..n],
+                    &mut block.accepted[..n],
                 )?;
-                self.finish(&mut block, &position[..going], &mut state[..going], tally);
-                for i in 0..going {
-                    chunk_state[walker[i]] = state[i];
-                }
-                active = going;
+                self.finish(&mut block, &going.position[..n], &mut going.state[..n], tally);
             }
         }
         Ok(())
     }
 
-    /// A displacement less whole turns of the circle, within the range of [`Exact::units`].
+    /// Where a timed leg ends, and its laps on a ring, from a normal deviate times the root of its duration
+    /// over the mean, and the duration.
     #[inline]
-    fn wrapped(&self, displacement: f64) -> f64 {
-        if displacement.abs() < 0.5 * self.turn {
-            displacement
+    fn timed_leg(&self, from: Position, state: usize, deviate: f64, time: f64) -> (Position, i32) {
+        let displacement = self.reach[state] * deviate;
+        if self.ring {
+            self.turned_far(from, 2.0 * displacement + self.drift[state] * time)
         } else {
-            displacement - self.turn * libm::round(displacement / self.turn)
+            // At most sqrt(2 * 36.8) * 8.3 = 71.2 scales of the Laplace law, twice as far as an untimed leg
+            // goes: counted in units twice as large.
+            (from.displaced(self.units(displacement) << 1), 0)
         }
+    }
+
+    /// Ends the legs of those walkers whose time is up where they then are; the others close the ranks.
+    /// Returns how many there are.
+    #[inline(never)]
+    fn cut<T: Tally>(&self, going: &mut Going, n: usize, walkers: &mut Walkers, tally: &mut T) -> usize {
+        let mut kept = 0;
+        for i in 0..n {
+            if going.time[i] < going.remaining[i] {
+                going.keep(i, kept);
+                kept += 1;
+                continue;
+            }
+            let (from, state, time) = (going.position[i], going.state[i], going.remaining[i]);
+            let s = usize::from(state);
+            let root = (time / self.wait[s]).sqrt();
+            let (to, laps) = self.timed_leg(from, s, root * going.normal[i], time);
+            let walker = going.walker[i] as usize;
+            (walkers.position[walker], walkers.state[walker]) = (to, state);
+            walkers.laps[walker] = walkers.laps[walker].wrapping_add(laps);
+            tally.moves(&Moves {
+                visits: Visits::None,
+                state: &[state],
+                from: &[from],
+                to: &[to],
+                cell: &[to.cell(self.grid.cells()) as u32],
+                laps: &[laps][..usize::from(self.ring)],
+            });
+        }
+        kept
+    }
+}
+
+/// Columns of those walkers of a block whose time is not up.
+struct Going {
+    /// Their numbers in the group.
+    walker: [u32; BLOCK],
+    position: [Position; BLOCK],
+    state: [u16; BLOCK],
+    remaining: [f64; BLOCK],
+    /// Of the present leg: its duration, the root of that in mean durations, a normal deviate, and the word
+    /// that decides at its end.
+    time: [f64; BLOCK],
+    root: [f64; BLOCK],
+    normal: [f64; BLOCK],
+    decision: [u64; BLOCK],
+}
+
+impl Going {
+    fn new() -> Self {
+        Going {
+            walker: [0; BLOCK],
+            position: [Position::default(); BLOCK],
+            state: [0; BLOCK],
+            remaining: [0.0; BLOCK],
+            time: [0.0; BLOCK],
+            root: [0.0; BLOCK],
+            normal: [0.0; BLOCK],
+            decision: [0; BLOCK],
+        }
+    }
+
+    /// Takes in a block of walkers, from the one numbered `first` on; returns how many they are.
+    fn enter(&mut self, walkers: &Walkers, first: usize, duration: f64) -> usize {
+        let n = BLOCK.min(walkers.len() - first);
+        self.walker = std::array::from_fn(|i| (first + i) as u32);
+        self.position[..n].copy_from_slice(&walkers.position[first..first + n]);
+        self.state[..n].copy_from_slice(&walkers.state[first..first + n]);
+        self.remaining.fill(duration);
+        n
+    }
+
+    /// Moves an entry forward to a place that is free.
+    fn keep(&mut self, from: usize, to: usize) {
+        self.walker[to] = self.walker[from];
+        self.position[to] = self.position[from];
+        self.state[to] = self.state[from];
+        self.remaining[to] = self.remaining[from];
+        self.time[to] = self.time[from];
+        self.root[to] = self.root[from];
+        self.normal[to] = self.normal[from];
+        self.decision[to] = self.decision[from];
     }
 }
 
 impl Block {
     fn new() -> Self {
         Block {
-            words: [0; 3 * BLOCK],
+            words: [0; 4 * BLOCK],
+            walker: [0; BLOCK],
+            laps: [0; BLOCK],
             signed: [0.0; BLOCK],
             scored: [true; BLOCK],
             from: [Position::default(); BLOCK],
@@ -483,12 +633,13 @@ impl Kernel for Exact {
     fn leg_law(&self, state: usize) -> Option<LegLaw> {
         let (cells, length) = (self.grid.cells(), self.model.domain.length);
         let faces = (0..=cells).map(|k| k as f64 / cells as f64);
+        if self.ring {
+            return None;
+        }
         let scale = self.clocks.scale[state].as_ref();
         // Time per leg that ends at x is 1/(K c(x)); dy/dx turns a density in y into one in x.
-        let weight = [0.0, length].map(|x| {
-            let slope = scale.map_or(1.0, |s| self.model.resistance(state, x) / s.mean);
-            slope / (self.rates.state[state] * self.clocks.rate(state, x))
-        });
+        let weight = [0.0, length]
+            .map(|x| self.clocks.slope(state, x) / (self.rates.state[state] * self.clocks.rate(state, x)));
         Some(LegLaw {
             length: 1.0 / (libm::sqrt(self.rates.state[state]) * length),
             faces: match scale {

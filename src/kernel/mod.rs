@@ -6,6 +6,7 @@ mod exact;
 mod scale;
 pub mod start;
 mod taken;
+mod tilt;
 
 pub use bounds::CandidateRates;
 pub use euler_maruyama::EulerMaruyama;
@@ -16,7 +17,7 @@ use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
 
 /// Walkers advanced side by side, so that the latency of one hides behind the others.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Most channels that may lead out of one state.
 pub const MOST_EXITS: usize = 64;
@@ -80,6 +81,17 @@ pub enum KernelError {
         state: String,
         /// Error as a fraction of the domain.
         error: f64,
+    },
+    /// A ring on which the natural scale of a state does not close: a force drives it round.
+    #[error(
+        "exact legs cannot go round this ring: the force on {state} does not add up to zero (its tilt over one \
+         turn is {tilt:.3}); use euler_maruyama"
+    )]
+    OpenScale {
+        /// Which state.
+        state: String,
+        /// `int h dx` over one turn.
+        tilt: f64,
     },
     /// Elapsed times are not known where the clock varies.
     #[error(

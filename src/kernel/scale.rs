@@ -2,20 +2,25 @@
 //!
 //! A diffusion with generator `L f = D f'' + b f'` is, in its natural scale `y = s(x)` with
 //! `s' = exp(-int b/D)`, a Brownian motion run by the clock `ds = D s'^2 dt`. For an Ito diffusivity
-//! `s' = 1`; for a friction `s' = gamma`. In `y`, and counted by the clock, legs are those of a free
-//! particle with unit diffusivity, whatever `D(x)`: nothing is approximated.
+//! `s' = 1`, for a friction `s' = gamma`; a force brings the factor `exp(-phi)` with its tilt `phi`. In `y`, and
+//! counted by the clock, legs are those of a free particle with unit diffusivity, whatever `D(x)` and the
+//! force: nothing is approximated.
+//!
+//! Legs are uniform in `y`. Where the tilt spans many units most of them fall where hardly any time is spent,
+//! and the effective sample is small.
 
 use super::KernelError;
+use super::tilt::Tilt;
 use crate::expression::Interval;
-use crate::model::{Field, Model, Motility};
+use crate::model::{Boundary, Model, Motility};
 
-/// Map between `x/L` and `y/L`, `y(x) = int_0^x gamma / mean(gamma)`, both onto [0, 1].
+/// Map between `x/L` and `y/L`, `y(x) = int_0^x s' / mean(s')`, both onto [0, 1].
 ///
 /// Tabulated as cubic Hermite pieces with exact integrals and slopes at the nodes; nodes are doubled
 /// until the error in the middle of the pieces, measured against quadrature, is below 1e-12 of the domain.
 #[derive(Clone, Debug)]
 pub(super) struct NaturalScale {
-    /// Mean of the slope field over the domain.
+    /// Mean of the slope over the domain.
     pub mean: f64,
     /// Nodes in x/L and y/L, and slope dy/dx right of each node and left of the next.
     x: Vec<f64>,
@@ -34,9 +39,14 @@ const FEWEST_PIECES: usize = 1024;
 const MOST_PIECES: usize = 1 << 16;
 
 impl NaturalScale {
-    /// The scale with slope proportional to `slope` on `[0, length]`.
-    pub fn new(slope: &dyn Field, length: f64, state: &str) -> Result<Self, KernelError> {
-        let kinks: Vec<f64> = slope.kinks(Interval::new(0.0, length)).iter().map(|x| x / length).collect();
+    /// The scale with slope proportional to `slope` on `[0, length]`, smooth between `kinks`.
+    pub fn new(
+        slope: &dyn Fn(f64) -> f64,
+        kinks: &[f64],
+        length: f64,
+        state: &str,
+    ) -> Result<Self, KernelError> {
+        let kinks: Vec<f64> = kinks.iter().map(|x| x / length).collect();
         let mut pieces = FEWEST_PIECES;
         loop {
             let (map, error) = Self::with_pieces(slope, length, &kinks, pieces);
@@ -54,14 +64,14 @@ impl NaturalScale {
         }
     }
 
-    fn with_pieces(slope: &dyn Field, length: f64, kinks: &[f64], pieces: usize) -> (Self, f64) {
+    fn with_pieces(slope: &dyn Fn(f64) -> f64, length: f64, kinks: &[f64], pieces: usize) -> (Self, f64) {
         let mut x: Vec<f64> = (0..=pieces).map(|k| k as f64 / pieces as f64).collect();
         x.extend(kinks.iter().filter(|k| **k > 0.0 && **k < 1.0));
         x.sort_by(f64::total_cmp);
         x.dedup_by(|a, b| *a - *b < 1e-15);
         // One-sided values at kinks: evaluate a little inside each piece.
         let inside = |a: f64, b: f64| (a + 1e-9 * (b - a)) * length;
-        let value = |fraction: f64| slope.value(fraction * length);
+        let value = |fraction: f64| slope(fraction * length);
         let integral = |a: f64, b: f64| gauss(&value, a, b);
         let mut y = vec![0.0];
         let mut slopes = Vec::with_capacity(x.len() - 1);
@@ -69,7 +79,7 @@ impl NaturalScale {
         for w in x.windows(2) {
             sum += integral(w[0], w[1]);
             y.push(sum);
-            slopes.push([slope.value(inside(w[0], w[1])), slope.value(inside(w[1], w[0]))]);
+            slopes.push([slope(inside(w[0], w[1])), slope(inside(w[1], w[0]))]);
         }
         y.iter_mut().for_each(|v| *v /= sum);
         slopes.iter_mut().flatten().for_each(|s| *s /= sum);
@@ -151,7 +161,7 @@ fn find(nodes: &[f64], guide: &[u32], value: f64) -> usize {
 }
 
 /// Gauss-Legendre rule with five points on `[a, b]`.
-fn gauss(f: &dyn Fn(f64) -> f64, a: f64, b: f64) -> f64 {
+pub(super) fn gauss(f: &dyn Fn(f64) -> f64, a: f64, b: f64) -> f64 {
     const POINTS: [(f64, f64); 5] = [
         (0.0, 0.568_888_888_888_888_9),
         (0.538_469_310_105_683_1, 0.478_628_670_499_366_47),
@@ -169,37 +179,81 @@ pub(super) struct Clocks {
     model: Model,
     /// `None` where the scale is x itself.
     pub scale: Vec<Option<NaturalScale>>,
+    /// `None` where no force acts, or one that legs carry along.
+    tilt: Vec<Option<Tilt>>,
 }
 
+/// A ring closes in the natural scale where its tilt is below this.
+const CLOSED: f64 = 1e-9;
+
 impl Clocks {
+    /// # Errors
+    /// [`KernelError::RoughScale`], [`KernelError::OpenScale`].
     pub fn new(model: &Model) -> Result<Self, KernelError> {
-        let states = model.network.states().iter().enumerate();
-        let scale = states.map(|(s, state)| {
-            let slope = model.scale_slope(s);
-            slope.map(|f| NaturalScale::new(f.as_ref(), model.domain.length, &state.name)).transpose()
-        });
-        Ok(Clocks { scale: scale.collect::<Result<_, _>>()?, model: model.clone() })
+        let mut clocks = Clocks { model: model.clone(), scale: Vec::new(), tilt: Vec::new() };
+        let length = model.domain.length;
+        for (s, state) in model.network.states().iter().enumerate() {
+            let tilt = (model.has_force(s) && model.carried_drift(s).is_none()).then(|| Tilt::new(model, s));
+            if let Some(tilt) = &tilt
+                && model.domain.walls == Boundary::Periodic
+                && tilt.round().abs() > CLOSED
+            {
+                return Err(KernelError::OpenScale { state: state.name.clone(), tilt: tilt.round() });
+            }
+            let mut kinks = model.scale_slope(s).map_or(Vec::new(), |g| g.kinks(Interval::new(0.0, length)));
+            let varies = tilt.is_some() || model.scale_slope(s).is_some();
+            if tilt.is_some() {
+                kinks.extend(model.force_kinks(s));
+            }
+            clocks.tilt.push(tilt);
+            let slope = |x: f64| clocks.bare_slope(s, x);
+            let scale = varies.then(|| NaturalScale::new(&slope, &kinks, length, &state.name)).transpose()?;
+            clocks.scale.push(scale);
+        }
+        Ok(clocks)
+    }
+
+    /// `exp(-phi)` of a state at `x`.
+    fn factor(&self, state: usize, x: f64) -> f64 {
+        self.tilt[state].as_ref().map_or(1.0, |t| libm::exp(-t.value(x)))
+    }
+
+    /// `g exp(-phi)` of a state at `x`.
+    fn bare_slope(&self, state: usize, x: f64) -> f64 {
+        self.model.resistance(state, x) * self.factor(state, x)
+    }
+
+    /// `s'` of a state at `x`: the slope of the natural scale.
+    pub fn slope(&self, state: usize, x: f64) -> f64 {
+        self.scale[state].as_ref().map_or(1.0, |scale| self.bare_slope(state, x) / scale.mean)
     }
 
     /// `D s'^2` of a state at `x`, length^2/time: how fast the clock runs.
     pub fn rate(&self, state: usize, x: f64) -> f64 {
         match &self.scale[state] {
             None => self.model.diffusivity(state, x),
-            // s' = gamma/mean and D = kT/gamma.
+            // s' = g exp(-phi)/mean and D = w/g.
             Some(scale) => {
-                self.model.thermal_energy(x) * self.model.resistance(state, x) / (scale.mean * scale.mean)
+                let factor = self.factor(state, x) / scale.mean;
+                self.model.weight(state, x) * self.model.resistance(state, x) * (factor * factor)
             }
         }
     }
 
     /// An interval that contains it everywhere on `x`.
     pub fn bounds(&self, state: usize, x: Interval) -> Interval {
-        match (&self.scale[state], &self.model.network.states()[state].motility) {
-            (Some(scale), Motility::Friction(friction)) => {
-                let mean = Interval::point(scale.mean);
-                self.model.thermal_energy_bounds(x) * friction.bounds(x) / (mean * mean)
-            }
-            _ => self.model.diffusivity_bounds(state, x),
+        let Some(scale) = &self.scale[state] else {
+            return self.model.diffusivity_bounds(state, x);
+        };
+        let product = match &self.model.network.states()[state].motility {
+            Motility::Diffusivity(d) => d.bounds(x),
+            Motility::Friction(friction) => self.model.thermal_energy_bounds(x) * friction.bounds(x),
+        };
+        let mean = Interval::point(scale.mean);
+        let bare = product / (mean * mean);
+        match &self.tilt[state] {
+            None => bare,
+            Some(tilt) => bare * (Interval::point(-2.0) * tilt.bounds(x)).exp(),
         }
     }
 
@@ -213,14 +267,15 @@ impl Clocks {
 mod tests {
     use super::*;
     use crate::expression::Expression;
+    use crate::model::Field;
 
     #[test]
     fn the_map_is_the_integral_and_its_own_inverse() {
         // int_0^x (1 + 3 t^2) dt = x + x^3, over 2; and a friction that rises a hundredfold.
         let slope = Expression::parse("1 + 3*x^2", &["x"], &[]).unwrap();
-        let map = NaturalScale::new(&slope, 1.0, "a").unwrap();
+        let map = NaturalScale::new(&|x| slope.value(x), &[], 1.0, "a").unwrap();
         let steep = Expression::parse("exp(4.6*x)", &["x"], &[]).unwrap();
-        let long = NaturalScale::new(&steep, 1.0, "b").unwrap();
+        let long = NaturalScale::new(&|x| steep.value(x), &[], 1.0, "b").unwrap();
         for k in 0..=1000 {
             let x = f64::from(k) / 1000.0;
             assert!((map.forward(x) - 0.5 * (x + x * x * x)).abs() < 1e-12, "{x}");
@@ -233,7 +288,7 @@ mod tests {
     #[test]
     fn kinks_are_nodes() {
         let slope = Expression::parse("1 + abs(x - 0.3) + step(x - 0.777)", &["x"], &[]).unwrap();
-        let map = NaturalScale::new(&slope, 1.0, "a").unwrap();
+        let map = NaturalScale::new(&|x| slope.value(x), &[0.3, 0.777], 1.0, "a").unwrap();
         let integral = |x: f64| {
             let bend = if x < 0.3 { 0.3 * x - 0.5 * x * x } else { 0.045 + 0.5 * (x - 0.3) * (x - 0.3) };
             x + bend + (x - 0.777).max(0.0)

@@ -6,6 +6,7 @@ use crate::event::{Position, Tally, Transitions};
 /// Transitions taken, and not yet handed to the tally.
 pub(super) struct Taken {
     pub count: usize,
+    pub walker: [u32; BLOCK],
     pub channel: [u16; BLOCK],
     pub position: [Position; BLOCK],
     pub cell: [u32; BLOCK],
@@ -17,6 +18,7 @@ impl Taken {
     pub fn new() -> Self {
         Taken {
             count: 0,
+            walker: [0; BLOCK],
             channel: [0; BLOCK],
             position: [Position::default(); BLOCK],
             cell: [0; BLOCK],
@@ -25,25 +27,23 @@ impl Taken {
         }
     }
 
-    /// Writes an entry, and keeps it if `taken`: where that cannot be predicted, writing all and keeping
-    /// some costs less than a branch.
-    ///
-    /// There must be room, see [`Taken::is_full`].
+    /// Adds an entry. There must be room, see [`Taken::is_full`].
     #[inline]
     pub fn push(
         &mut self,
-        taken: bool,
+        walker: u32,
         channel: u16,
         (position, cell): (Position, u32),
         (heat, work): (f64, f64),
     ) {
         let i = self.count;
+        self.walker[i] = walker;
         self.channel[i] = channel;
         self.position[i] = position;
         self.cell[i] = cell;
         self.heat[i] = heat;
         self.work[i] = work;
-        self.count += usize::from(taken);
+        self.count += 1;
     }
 
     /// Whether there is no room for another entry.
@@ -57,6 +57,7 @@ impl Taken {
         let n = std::mem::take(&mut self.count);
         if n > 0 {
             tally.transitions(&Transitions {
+                walker: &self.walker[..n],
                 channel: &self.channel[..n],
                 position: &self.position[..n],
                 cell: &self.cell[..n],

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Boundary {
     /// No flux through either end: `d_x(D_i P_i) = 0` at `x = 0` and `x = length` for every state.
     Reflecting,
+    /// A ring: `x = length` is `x = 0` again, and particles may go round.
+    Periodic,
 }
 
 /// The domain `[0, length]`.

@@ -1,11 +1,13 @@
 //! The equations of a system and nothing else: no time step, no random number, no bin.
 //!
-//! A model is what the experiment file says about nature: a [`Domain`], a temperature [`Field`], and a
+//! A model is what the experiment file says about nature: a [`Domain`], a temperature [`Field`], potentials, and a
 //! [`Network`] of internal states joined by [`Edge`]s, passive, driven or one-way. Kernels and theory both read it and
 //! share nothing else, which is what makes their agreement evidence.
 
 mod domain;
 mod field;
+mod force;
+mod mixing;
 mod motility;
 mod network;
 mod units;
@@ -29,6 +31,8 @@ pub struct Model {
     pub temperature: Arc<dyn Field>,
     /// `k_B` in the file's unit of energy per unit of temperature; 1 in reduced units.
     pub boltzmann: f64,
+    /// A potential `U(x)` that acts alike in all states, an energy, if there is one.
+    pub potential: Option<Arc<dyn Field>>,
     /// Internal states and the edges between them.
     pub network: Network,
 }
@@ -48,6 +52,7 @@ impl Model {
             domain: Domain { length, walls: Boundary::Reflecting },
             temperature: Arc::new(temperature),
             boltzmann: 1.0,
+            potential: None,
             network: Network::new(states, edges)?,
         })
     }
@@ -69,27 +74,5 @@ impl Model {
     /// An interval that contains `k_B T` everywhere on `x`.
     pub fn thermal_energy_bounds(&self, x: Interval) -> Interval {
         Interval::point(self.boltzmann) * self.temperature.bounds(x)
-    }
-
-    /// How long the slowest part of the system remembers its beginning, roughly:
-    /// `L^2/(pi^2 min <D>) + sum_edges 1/(k_f + k_b)` at the place where each is slowest.
-    ///
-    /// The first term is the slowest diffusive mode when states mix fast, the second bounds how long
-    /// they take to mix. An order of magnitude for burn-in and warnings, **not** a spectral gap.
-    pub fn relaxation_time(&self) -> f64 {
-        const SAMPLES: usize = 65;
-        let (mut slowest_diffusion, mut slowest_mixing) = (f64::INFINITY, 0.0f64);
-        for k in 0..SAMPLES {
-            let x = self.domain.length * k as f64 / (SAMPLES - 1) as f64;
-            let p = self.local_equilibrium(x);
-            slowest_diffusion =
-                slowest_diffusion.min(p.iter().enumerate().map(|(i, p)| p * self.diffusivity(i, x)).sum());
-            let rates: Vec<f64> = self.network.channels().map(|c| self.rate(c, x)).collect();
-            let mixing =
-                rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
-            slowest_mixing = slowest_mixing.max(mixing);
-        }
-        let mode = std::f64::consts::PI / self.domain.length;
-        1.0 / (mode * mode * slowest_diffusion) + slowest_mixing
     }
 }

@@ -25,7 +25,7 @@ impl Motility {
     }
 }
 
-/// Both conventions are `J = -(1/g) d_x(w P)` with `w = D`, `g = 1` (Ito) or `w = kT`, `g = gamma`
+/// Without a force both conventions are `J = -(1/g) d_x(w P)` with `w = D`, `g = 1` (Ito) or `w = kT`, `g = gamma`
 /// (friction), and `D = w/g`. What kernels, estimators and theory need follows from `w` and `g`.
 impl Model {
     /// `D(x) = w/g` of a state, length^2/time.

@@ -16,20 +16,24 @@ pub struct State {
     pub entropy: f64,
     /// How it moves in x.
     pub motility: Motility,
+    /// A potential `U_i(x)` of this state alone, an energy that adds to `H_i`.
+    pub potential: Option<Arc<dyn Field>>,
+    /// A drift velocity `v_i(x)`, length/time: the state propels itself.
+    pub drift: Option<Arc<dyn Field>>,
 }
 
 impl State {
     /// A state with an energy and a constant diffusivity.
     pub fn new(name: impl Into<String>, energy: f64, diffusivity: f64) -> Self {
         let motility = Motility::Diffusivity(Arc::new(Uniform(diffusivity)));
-        State { name: name.into(), energy, entropy: 0.0, motility }
+        State { name: name.into(), energy, entropy: 0.0, motility, potential: None, drift: None }
     }
 }
 
 /// How fast the two directions of an edge are.
 #[derive(Clone, Debug)]
 pub enum RateLaw {
-    /// Over a barrier, `k = nu exp(-(B - F_from -+ f/2)/(k_B T))` (Eq 8 with an affinity): detailed
+    /// Over a barrier, `k = nu exp(-(B - F_from - U_from(x) -+ f/2)/(k_B T))` (Eq 8 with an affinity): detailed
     /// balance for `f = 0`, work `f` per forward passage otherwise.
     Activated {
         /// Attempt rate `nu >= 0`, 1/time.
@@ -262,7 +266,8 @@ impl Model {
         match &self.network.edges[channel.edge].law {
             RateLaw::Activated { attempt_rate, barrier, affinity } => {
                 let (height, factor) = self.activation(channel, *barrier, *affinity);
-                attempt_rate * factor * libm::exp(-height / self.thermal_energy(x))
+                let own = self.own_potential(channel.from).map_or(0.0, |u| u.value(x));
+                attempt_rate * factor * libm::exp((own - height) / self.thermal_energy(x))
             }
             RateLaw::Free { forward, backward } => {
                 let field = if channel.is_forward() { forward } else { backward };
@@ -278,7 +283,11 @@ impl Model {
                 // The rate is monotone in T, so bounds on T give the tightest bounds on k; products and
                 // quotients are taken in interval arithmetic so that rounding is covered as well.
                 let (height, factor) = self.activation(channel, *barrier, *affinity);
-                let exponent = -(Interval::point(height) / self.thermal_energy_bounds(x));
+                let mut height = Interval::point(height);
+                if let Some(own) = self.own_potential(channel.from) {
+                    height = height - own.bounds(x);
+                }
+                let exponent = -(height / self.thermal_energy_bounds(x));
                 Interval::point(*attempt_rate) * Interval::point(factor) * exponent.exp()
             }
             RateLaw::Free { forward, backward } => {
@@ -296,6 +305,11 @@ impl Model {
         (barrier - from.energy - driven, libm::exp(-from.entropy))
     }
 
+    /// The potential of a state alone, where it has one.
+    fn own_potential(&self, state: usize) -> Option<&dyn Field> {
+        self.network.states[state].potential.as_deref()
+    }
+
     /// Total rate of leaving `state` at `x`, 1/time.
     pub fn exit_rate(&self, state: usize, x: f64) -> f64 {
         self.network.channels().filter(|c| c.from == state).map(|c| self.rate(c, x)).sum()
@@ -307,8 +321,9 @@ impl Model {
     /// Over a barrier, work `+f` forward and `-f` backward; for free rates heat `-kT ln(k_f/k_b)`. The
     /// rest of the enthalpy gained is the other of the two.
     pub fn exchange(&self, channel: Channel, x: f64) -> Option<Exchange> {
-        let states = &self.network.states;
-        let gained = states[channel.to].energy - states[channel.from].energy;
+        let own =
+            |s: usize| self.network.states[s].energy + self.own_potential(s).map_or(0.0, |u| u.value(x));
+        let gained = own(channel.to) - own(channel.from);
         match &self.network.edges[channel.edge].law {
             RateLaw::Activated { affinity, .. } => {
                 let work = if channel.is_forward() { *affinity } else { -affinity };
@@ -327,8 +342,8 @@ impl Model {
     /// The same where it does not depend on x.
     pub fn constant_exchange(&self, channel: Channel) -> Option<Exchange> {
         match &self.network.edges[channel.edge].law {
-            RateLaw::Activated { .. } => self.exchange(channel, 0.0),
-            RateLaw::Free { .. } => None,
+            RateLaw::Activated { .. } if !self.has_own_potentials() => self.exchange(channel, 0.0),
+            _ => None,
         }
     }
 

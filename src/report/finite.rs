@@ -6,6 +6,7 @@ use super::summary::{
     ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary,
 };
 use crate::stats::{Estimate, Outcome};
+use crate::verification::{Check, Evidence, Question, Verification};
 
 /// Checks every number of the summary. The structures are taken apart field by field, so that a new
 /// field does not compile until it has been thought of here.
@@ -23,6 +24,8 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
         quantities,
         theory,
         comparison,
+        checks,
+        questions,
         invariants: _,
         warnings: _,
     } = summary;
@@ -37,6 +40,10 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
             number(*layer, || "theory: wall_layers".into())?;
         }
     }
+    for question in questions {
+        check_question(question)?;
+    }
+    checks.as_ref().map_or(Ok(()), check_verification)?;
     comparison.as_ref().map_or(Ok(()), check_comparison)
 }
 
@@ -125,6 +132,35 @@ fn check_comparison(comparison: &ComparisonSummary) -> Result<(), ReportError> {
         let Contrast { name, t_squared, contrasts: _, p_value, agrees: _ } = contrast;
         number(*t_squared, || format!("comparison: {name}: t_squared"))?;
         number(*p_value, || format!("comparison: {name}: p_value"))?;
+    }
+    Ok(())
+}
+
+fn check_question(question: &Question) -> Result<(), ReportError> {
+    let Question { name, law: _, expected: _, effect: _, evidence } = question;
+    match evidence {
+        Evidence::Contrasts { sums, scale, grain, blind: _ } => sums
+            .iter()
+            .flatten()
+            .chain(scale)
+            .chain(grain)
+            .try_for_each(|n| number(*n, || format!("contrasts of: {name}"))),
+        Evidence::Exact { .. } | Evidence::Missing { .. } => Ok(()),
+    }
+}
+
+fn check_verification(verification: &Verification) -> Result<(), ReportError> {
+    let Verification { alpha, tests: _, critical_p, passes: _, checks } = verification;
+    number(*alpha, || "checks: alpha".into())?;
+    number(*critical_p, || "checks: critical_p".into())?;
+    for check in checks {
+        let Check { name, law: _, verdict: _, value, contrasts: _, statistic, p_value, .. } = check;
+        for n in value.iter().flatten() {
+            number(*n, || format!("check: {name}: value"))?;
+        }
+        optional(*statistic, || format!("check: {name}: statistic"))?;
+        optional(*p_value, || format!("check: {name}: p_value"))?;
+        optional(check.smallest_effect, || format!("check: {name}: smallest_effect"))?;
     }
     Ok(())
 }

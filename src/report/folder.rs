@@ -102,6 +102,28 @@ fn found(path: &Path) -> Option<Found> {
     Found::parse(&fs::read_to_string(path.join(MANIFEST_FILE)).ok()?)
 }
 
+/// The text of a file of a run folder, as the run wrote it.
+///
+/// # Errors
+/// If the folder is not a run folder, its manifest does not list the file, or the file is another one since.
+pub fn read(path: &Path, name: &str) -> Result<String, ReportError> {
+    let missing = |file: &str| ReportError::NotInRun { path: path.into(), file: file.into() };
+    let open = |file: &str| match fs::read(path.join(file)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(file)),
+        bytes => bytes.map_err(|error| failed("read", &path.join(file), error)),
+    };
+    let manifest = open(MANIFEST_FILE)?;
+    let found =
+        std::str::from_utf8(&manifest).ok().and_then(Found::parse).ok_or_else(|| missing(MANIFEST_FILE))?;
+    let (_, hash) = found.outputs.into_iter().find(|(file, _)| file == name).ok_or_else(|| missing(name))?;
+    let bytes = open(name)?;
+    let changed = |what: &str| ReportError::Changed { path: path.join(name), what: what.into() };
+    if sha256(&bytes) != hash {
+        return Err(changed("was changed after the run"));
+    }
+    String::from_utf8(bytes).map_err(|_| changed("is not UTF-8"))
+}
+
 /// What stands at the path and, for a run, what its manifest says; an error if it must not be touched.
 fn inspect(path: &Path, identity: &Identity, force: bool) -> Result<(Target, Option<Found>), ReportError> {
     match fs::metadata(path) {

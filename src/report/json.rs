@@ -11,6 +11,7 @@ use super::summary::{ComparisonSummary, Invariant, RunSummary, Summary, TheorySu
 use super::{CURRENTS_FILE, PROFILES_FILE, ReportError, finite};
 use crate::observable::Support;
 use crate::stats::Outcome;
+use crate::verification::Verification;
 use serde::Serialize;
 
 /// `summary.json` as it stands on disk and on stdout: indented, ending in a newline.
@@ -43,6 +44,7 @@ struct Document<'a> {
     quantities: Vec<Number<'a>>,
     theory: Option<&'a TheorySummary>,
     comparison: Option<&'a ComparisonSummary>,
+    checks: Option<&'a Verification>,
     invariants: &'a [Invariant],
     warnings: &'a [Warning],
     tables: [&'static str; 2],
@@ -103,6 +105,7 @@ impl<'a> Document<'a> {
             quantities: quantities.collect(),
             theory: summary.theory.as_ref(),
             comparison: summary.comparison.as_ref(),
+            checks: summary.checks.as_ref(),
             invariants: &summary.invariants,
             warnings: &summary.warnings,
             tables: [PROFILES_FILE, CURRENTS_FILE],

@@ -12,12 +12,16 @@
 //! | [`mod@format`] | numbers in the notation `1.234(5)e-4` |
 //! | [`terminal`] | one page of text |
 //! | [`json`] | `summary.json` |
+//! | [`checks`] | `checks.json`, and the page of `mc verify` |
 //! | [`csv`] | `profiles.csv`, `currents.csv` |
 //! | [`plot`] | `profiles.svg`, `profiles.png` |
+//! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
 //! | [`sweep`] | the runs of a sweep: `sweep.csv`, `sweep.json`, `sweep.svg`, `sweep.png` |
 //! | [`folder`] | the run folder, whole or not at all |
 
+pub mod checks;
+pub mod converge;
 pub mod csv;
 mod finite;
 pub mod folder;
@@ -44,6 +48,8 @@ pub const CURRENTS_FILE: &str = "currents.csv";
 pub const FIGURE_SVG_FILE: &str = "profiles.svg";
 /// Name of the figure as a bitmap.
 pub const FIGURE_PNG_FILE: &str = "profiles.png";
+/// Name of the file with the numbers behind the checks.
+pub const CHECKS_FILE: &str = "checks.json";
 /// Name of the manifest.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
@@ -67,13 +73,17 @@ impl Output {
 pub fn outputs(summary: &Summary) -> Result<Vec<Output>, ReportError> {
     finite::check(summary)?;
     let figure = plot::profiles(summary)?;
-    Ok(vec![
+    let mut files = vec![
         Output::new(SUMMARY_FILE, json::summary(summary)?),
         Output::new(PROFILES_FILE, csv::profiles(summary)?),
         Output::new(CURRENTS_FILE, csv::currents(summary)?),
         Output::new(FIGURE_SVG_FILE, figure.svg),
         Output::new(FIGURE_PNG_FILE, figure.png),
-    ])
+    ];
+    if summary.checks.is_some() {
+        files.push(Output::new(CHECKS_FILE, checks::file(summary)?));
+    }
+    Ok(files)
 }
 
 /// Why a report could not be made or written.
@@ -125,6 +135,22 @@ pub enum ReportError {
         /// The output path.
         path: PathBuf,
     },
+    /// The folder is not a run folder, or lacks a file that is asked for.
+    #[error("{} has no {file}", path.display())]
+    NotInRun {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        file: String,
+    },
+    /// A file of a run folder is not as the run wrote it.
+    #[error("{} {what}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// In what way.
+        what: String,
+    },
     /// A file stands where one of ours should go, and nothing shows that a run wrote it.
     #[error("{} was not written by a run and would be overwritten", path.display())]
     NotOurs {
@@ -145,6 +171,10 @@ impl ReportError {
             }
             Self::NotOurs { .. } => Some("move the file away, or choose another folder with --out"),
             Self::NotAFolder { .. } => Some("choose another folder with --out"),
+            Self::NotInRun { .. } => {
+                Some("give a folder written by mc run of this version, or an experiment file")
+            }
+            Self::Changed { .. } => Some("run the experiment again"),
             Self::NotFinite { .. } | Self::Encode { .. } | Self::Io { .. } => None,
         }
     }

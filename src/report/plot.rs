@@ -2,8 +2,10 @@
 //!
 //! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
 //! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
-//! The same data give the same bytes. The figure of a sweep is in `plot/sweep.rs`; nothing else names the plotting crate.
+//! The same data give the same bytes. Only this file and those in its folder name the plotting crate: the figure of a
+//! sweep, and panels with logarithmic axes.
 
+pub mod log_log;
 mod sweep;
 
 pub use sweep::sweep;

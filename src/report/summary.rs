@@ -2,6 +2,7 @@
 
 use crate::observable::Observable;
 use crate::stats::Outcome;
+use crate::verification::{Question, Verification};
 use serde::{Deserialize, Serialize};
 
 pub use crate::experiment::{FORMAT_VERSION, Warning};
@@ -34,6 +35,11 @@ pub struct Summary {
     pub theory: Option<TheorySummary>,
     /// Whether simulation and theory agree.
     pub comparison: Option<ComparisonSummary>,
+    /// What the trajectories say of the equations that they were made from.
+    pub checks: Option<Verification>,
+    /// The numbers behind the checks.
+    #[serde(skip)]
+    pub questions: Vec<Question>,
     /// Integer identities of the tallying, reported apart from the statistics.
     pub invariants: Vec<Invariant>,
     /// What a reader should be warned about.
@@ -162,8 +168,8 @@ pub struct ComparisonSummary {
     pub worst: String,
     /// Joint tests on stated contrasts.
     pub contrasts: Vec<Contrast>,
-    /// The verdict.
-    pub agrees: bool,
+    /// The verdict; none where nothing was compared.
+    pub agrees: Option<bool>,
     /// The verdict in words.
     pub sentences: Vec<String>,
 }
@@ -184,7 +190,7 @@ pub struct Contrast {
 }
 
 /// An identity that holds in integers or to rounding, whatever the sampler.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invariant {
     /// Which identity.
     pub name: String,

@@ -148,14 +148,15 @@ impl Sweep {
     }
 
     /// Whether simulation and theory agree at a point, at its share of the alpha of the sweep: half of it for
-    /// the largest deviate, half for the joint tests, as in [`crate::comparison`].
-    pub fn agrees(&self, point: &Point) -> bool {
+    /// the largest deviate, half for the joint tests, as in [`crate::comparison`]. `None` if nothing was compared.
+    pub fn agrees(&self, point: &Point) -> Option<bool> {
         let holds = point.finished.invariants.iter().all(|i| i.holds);
-        let Some(comparison) = &point.finished.comparison else { return holds };
+        let comparison = point.finished.comparison.as_ref().filter(|c| c.agrees.is_some());
+        let Some(comparison) = comparison else { return (!holds).then_some(false) };
         let entries = comparison.comparisons.saturating_sub(comparison.contrasts.len()).max(1);
         let single = comparison.worst_z.abs() <= self.critical_z(entries);
         let share = 0.5 * self.alpha() / comparison.contrasts.len().max(1) as f64;
-        holds && single && comparison.contrasts.iter().all(|c| c.p_value >= share)
+        Some(holds && single && comparison.contrasts.iter().all(|c| c.p_value >= share))
     }
 
     fn critical_z(&self, entries: usize) -> f64 {
@@ -165,13 +166,16 @@ impl Sweep {
     /// The limit on `|z|` where it is largest among the points.
     pub fn largest_critical_z(&self) -> Option<f64> {
         let comparisons = self.points.iter().filter_map(|p| p.finished.comparison.as_ref());
+        let comparisons = comparisons.filter(|c| c.agrees.is_some());
         let entries = comparisons.map(|c| c.comparisons.saturating_sub(c.contrasts.len()).max(1)).max()?;
         Some(self.critical_z(entries))
     }
 
-    /// Whether all points that are done agree.
-    pub fn all_agree(&self) -> bool {
-        self.points.iter().all(|p| self.agrees(p))
+    /// Whether all points that are done agree, those apart where nothing was compared; `None` if there are no
+    /// others.
+    pub fn all_agree(&self) -> Option<bool> {
+        let mut verdicts = self.points.iter().filter_map(|p| self.agrees(p)).peekable();
+        verdicts.peek().is_some().then(|| verdicts.all(|agrees| agrees))
     }
 
     /// Whether all points are done.
@@ -320,7 +324,7 @@ impl Sweep {
                     float(n.fast_limit),
                     n.unit.clone(),
                     n.reason.clone().unwrap_or_default(),
-                    self.agrees(point).to_string(),
+                    self.agrees(point).map_or_else(String::new, |agrees| agrees.to_string()),
                     point.finished.run.seed.to_string(),
                     point.run.clone(),
                 ];
@@ -388,7 +392,7 @@ struct Document<'a> {
     scans: Vec<ScanDocument>,
     points_planned: usize,
     alpha: f64,
-    agrees: bool,
+    agrees: Option<bool>,
     sentences: Vec<String>,
     sign_changes: Vec<SignDocument>,
     points: Vec<PointDocument>,
@@ -413,7 +417,7 @@ struct PointDocument {
     at: Map<String, Value>,
     run: String,
     seed: u64,
-    agrees: bool,
+    agrees: Option<bool>,
     worst_z: Option<f64>,
     worst: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

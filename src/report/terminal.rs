@@ -44,7 +44,7 @@ const UNIT_WIDTH: usize = 20;
 
 /// Meanings that colour underlines; the words carry them too.
 #[derive(Clone, Copy)]
-enum Ink {
+pub(super) enum Ink {
     Bold,
     Dim,
     Good,
@@ -61,6 +61,11 @@ impl Ink {
             Self::Bad => "31",
             Self::Caution => "33",
         }
+    }
+
+    /// The text in this ink, if there is to be any.
+    pub(super) fn paint(self, text: &str, color: bool) -> String {
+        if color { format!("\u{1b}[{}m{text}\u{1b}[0m", self.code()) } else { text.into() }
     }
 }
 
@@ -268,16 +273,23 @@ impl Page {
             }
         }
         if let Some(comparison) = summary.comparison.as_ref().filter(|_| simulated) {
-            let (ink, word) = if comparison.agrees { (Ink::Good, "AGREES") } else { (Ink::Bad, "DISAGREES") };
-            let text = format!(
-                "{word} with theory: {} comparisons at family-wise alpha {}, |z| below {} wanted, \
-                 largest {} ({})",
-                comparison.comparisons,
-                plain(comparison.alpha),
-                deviate(comparison.critical_z),
-                deviate(comparison.worst_z),
-                comparison.worst
-            );
+            let (ink, word) = match comparison.agrees {
+                Some(true) => (Ink::Good, "AGREES with theory"),
+                Some(false) => (Ink::Bad, "DISAGREES with theory"),
+                None => (Ink::Caution, "NO VERDICT"),
+            };
+            // Without a verdict the sentences say why.
+            let text = match comparison.agrees {
+                Some(_) => format!(
+                    "{word}: {} comparisons at family-wise alpha {}, |z| below {} wanted, largest {} ({})",
+                    comparison.comparisons,
+                    plain(comparison.alpha),
+                    deviate(comparison.critical_z),
+                    deviate(comparison.worst_z),
+                    comparison.worst
+                ),
+                None => word.into(),
+            };
             for line in wrap(&text, self.width, "", "  ").into_iter().take(3) {
                 lines.push(self.ink(ink, &line));
             }
@@ -292,6 +304,13 @@ impl Page {
             if more > 0 {
                 lines.push(self.ink(Ink::Dim, "... the rest in summary.json"));
             }
+        }
+        if let Some(checks) = summary.checks.as_ref().filter(|_| simulated) {
+            let ink = if checks.passes { Ink::Good } else { Ink::Bad };
+            let text = super::checks::headline(checks);
+            lines.extend(
+                wrap(&text, self.width, "", "  ").into_iter().take(3).map(|line| self.ink(ink, &line)),
+            );
         }
         if simulated && !summary.invariants.is_empty() {
             lines.extend(self.invariants(summary));
@@ -335,7 +354,7 @@ impl Page {
     }
 
     fn ink(&self, ink: Ink, text: &str) -> String {
-        if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code()) } else { text.into() }
+        ink.paint(text, self.color)
     }
 }
 
@@ -428,7 +447,7 @@ fn blocks(series: &[f64], low: f64, high: f64) -> String {
 
 /// The text on lines of at most `width` columns, the first after `first`, the others after `rest`. A
 /// relation such as `z = 1.2` is not torn apart.
-fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;

@@ -5,11 +5,16 @@ use super::summary::{ComparisonSummary, Contrast};
 use crate::comparison::{Compared, Comparison};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
-use crate::observable::{Observable, Support};
+use crate::observable::{Instant, Observable, Support};
 use crate::stats::Estimate;
 
-/// Puts a comparison into words.
-pub fn summarise(comparison: &Comparison, experiment: &Experiment, grid: &Grid) -> ComparisonSummary {
+/// Puts a comparison after `rounds` rounds into words.
+pub fn summarise(
+    comparison: &Comparison,
+    rounds: u64,
+    experiment: &Experiment,
+    grid: &Grid,
+) -> ComparisonSummary {
     let name = |observable: Observable| match experiment.label(observable) {
         Some(of) => format!("{} of {of}", words(observable)),
         None => words(observable).to_owned(),
@@ -33,15 +38,20 @@ pub fn summarise(comparison: &Comparison, experiment: &Experiment, grid: &Grid) 
         .collect();
     let mut sentences: Vec<String> =
         comparison.compared.iter().filter_map(|c| headline(c, experiment, comparison.critical_z)).collect();
-    sentences.push(profiles(comparison, &place, &contrasts));
+    let compared = comparison.comparisons() > 0;
+    if compared {
+        sentences.push(profiles(comparison, &place, &contrasts));
+    } else {
+        sentences.insert(0, nothing_compared(rounds).into());
+    }
     ComparisonSummary {
         alpha: comparison.alpha,
-        comparisons: comparison.entries + comparison.joint.len(),
+        comparisons: comparison.comparisons(),
         critical_z: comparison.critical_z,
         worst_z: worst.as_ref().map_or(0.0, |w| w.1),
         worst: worst.map_or_else(|| "nothing was compared".into(), |w| w.0),
         contrasts,
-        agrees: comparison.agrees,
+        agrees: compared.then_some(comparison.agrees),
         sentences,
     }
 }
@@ -64,7 +74,27 @@ fn words(observable: Observable) -> &'static str {
         SoretWall => "soret_wall",
         MeanTemperature => "mean temperature",
         EntropyProduction => "entropy production",
+        TrajectoryEntropyProduction => "entropy production of trajectories",
+        DiffusiveEntropyProduction => "diffusive entropy production",
+        ReactiveEntropyProduction => "reactive entropy production",
+        FluctuationTheorem => "mean of exp(-entropy)",
+        EntropySpread => "spread of the entropy",
+        Fano(_) => "Fano factor",
+        CycleCurrent(_) => "cycle current",
+        CycleFano(_) => "Fano factor of the cycle",
+        UncertaintyProduct(_) => "uncertainty product",
+        At(_, what) => match what {
+            Instant::Density | Instant::StateDensity(_) => "density",
+            Instant::Population(_) => "population",
+            Instant::MeanPosition => "mean position",
+            Instant::Mode(..) => "cosine mode",
+            Instant::Displacement => "displacement",
+            Instant::SquareDisplacement => "mean square displacement",
+            Instant::Kurtosis => "kurtosis",
+        },
         KineticEntropyProduction => "kinetic entropy production",
+        MeanVelocity => "mean velocity",
+        EffectiveDiffusion => "effective diffusion",
     }
 }
 
@@ -111,6 +141,16 @@ fn agreement(z: Option<f64>, critical_z: f64) -> String {
         }
         Some(z) => format!("DISAGREES with the continuum, z = {}", format::deviate(z)),
         None => "not compared".into(),
+    }
+}
+
+/// Why there is no verdict.
+fn nothing_compared(rounds: u64) -> &'static str {
+    if rounds == 0 {
+        "nothing was compared with theory: the run ended before it scored anything"
+    } else {
+        "nothing was compared with theory: no estimate is known well enough, a longer run or more particles may \
+         help"
     }
 }
 

@@ -75,15 +75,78 @@ pub fn f_survival(f: f64, d1: f64, d2: f64) -> f64 {
     if x <= 0.0 { 0.0 } else { beta_reg(0.5 * d2, 0.5 * d1, x.min(1.0)) }
 }
 
-/// The `f` that F with `d1` and `d2` degrees of freedom stays below with probability `p`.
+/// The `f` that F with `d1` and `d2` degrees of freedom exceeds with probability `p`.
 pub fn f_quantile(p: f64, d1: f64, d2: f64) -> f64 {
+    root(|f| f_survival(f, d1, d2) - p)
+}
+
+/// Probability that noncentral F exceeds `f`: Poisson weights of `lambda/2` over central laws.
+pub fn noncentral_f_survival(f: f64, d1: f64, d2: f64, lambda: f64) -> f64 {
+    let x = d2 / (d2 + d1 * f);
+    let half = 0.5 * lambda;
+    // Weights beyond ten standard deviations and thirty do not count.
+    let reach = 10.0 * libm::sqrt(half) + 30.0;
+    let first = (half - reach).max(0.0) as u64;
+    let term = |j: u64| {
+        let j = j as f64;
+        let weight = if half > 0.0 {
+            libm::exp(j * libm::log(half) - half - libm::lgamma(j + 1.0))
+        } else if j == 0.0 {
+            1.0
+        } else {
+            0.0
+        };
+        weight * beta_reg(0.5 * d2, 0.5 * d1 + j, x.clamp(0.0, 1.0))
+    };
+    (first..=(half + reach) as u64).map(term).sum()
+}
+
+/// The noncentrality at which an F test that rejects with probability `p` by chance rejects with probability
+/// `power`.
+pub fn detectable_noncentrality(p: f64, power: f64, d1: f64, d2: f64) -> f64 {
+    let critical = f_quantile(p, d1, d2);
+    root(|lambda| power - noncentral_f_survival(critical, d1, d2, lambda))
+}
+
+/// Where a function that falls from above zero at 0 crosses it.
+fn root(f: impl Fn(f64) -> f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
-    while f_survival(high, d1, d2) > 1.0 - p && high < 1e12 {
+    while f(high) > 0.0 && high < 1e12 {
         high *= 2.0;
     }
-    for _ in 0..200 {
+    while high - low > 1e-10 * high {
         let middle = 0.5 * (low + high);
-        if f_survival(middle, d1, d2) > 1.0 - p { low = middle } else { high = middle }
+        if f(middle) > 0.0 { low = middle } else { high = middle }
     }
     0.5 * (low + high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_of_one_contrast_is_that_of_two_normal_deviates() {
+        // With many groups F is the square of a normal deviate: p = 1e-5 needs |z| > 4.417, and a shift of
+        // 4.417 + 1.645 is seen with probability 95 %.
+        let lambda = detectable_noncentrality(1e-5, 0.95, 1.0, 1e6);
+        let shift = deviate_from_p(1e-5) + deviate_from_p(0.1);
+        assert!((libm::sqrt(lambda) - shift).abs() < 1e-3, "{lambda} {shift}");
+    }
+
+    #[test]
+    fn noncentral_f_is_that_of_the_tables() {
+        // scipy.stats.ncf.sf
+        let table = [
+            (2.0, 8.0, 56.0, 0.0, 0.063_129_923_052_060_72),
+            (2.0, 8.0, 56.0, 10.0, 0.564_074_867_163_932_6),
+            (6.5, 8.0, 56.0, 60.0, 0.802_628_008_708_037_3),
+            (30.0, 1.0, 31.0, 40.0, 0.768_671_001_751_429_8),
+        ];
+        for (f, d1, d2, lambda, expected) in table {
+            let found = noncentral_f_survival(f, d1, d2, lambda);
+            assert!((found - expected).abs() < 1e-9, "{f} {d1} {d2} {lambda}: {found}");
+        }
+        assert!((f_survival(f_quantile(1e-6, 8.0, 56.0), 8.0, 56.0) / 1e-6 - 1.0).abs() < 1e-6);
+    }
 }

@@ -27,36 +27,79 @@ pub fn hotelling(samples: &[Sample], reference: &[f64]) -> Option<Hotelling> {
         return None;
     }
     let g = groups as f64;
-    let means: Vec<f64> = samples.iter().map(|s| s.pseudo.iter().sum::<f64>() / g).collect();
-    let covariance = |i: usize, j: usize| -> f64 {
-        let products = samples[i].pseudo.iter().zip(&samples[j].pseudo);
-        products.map(|(a, b)| (a - means[i]) * (b - means[j])).sum::<f64>() / (g * (g - 1.0))
-    };
-    // Scale to correlations, so that contrasts of any size share one criterion for singularity, and
-    // solve by Cholesky: T^2 = |L^-1 d|^2.
-    let scale: Vec<f64> = (0..m).map(|i| libm::sqrt(covariance(i, i))).collect();
-    let mut lower = vec![vec![0.0; m]; m];
-    let mut solution = vec![0.0; m];
-    for i in 0..m {
-        for j in 0..=i {
-            let inner: f64 = (0..j).map(|k| lower[i][k] * lower[j][k]).sum();
-            let rest = covariance(i, j) / (scale[i] * scale[j]) - inner;
-            if i == j {
-                if rest.is_nan() || rest <= 1e-9 {
-                    return None;
-                }
-                lower[i][i] = libm::sqrt(rest);
-            } else {
-                lower[i][j] = rest / lower[j][j];
-            }
-        }
-        let inner: f64 = (0..i).map(|k| lower[i][k] * solution[k]).sum();
-        solution[i] = ((samples[i].value - reference[i]) / scale[i] - inner) / lower[i][i];
+    let factor = Factor::of(samples);
+    if factor.kept.len() < m {
+        return None;
     }
+    let differences: Vec<f64> = samples.iter().zip(reference).map(|(s, r)| s.value - r).collect();
+    let solution = factor.solve(&differences);
     let t_squared: f64 = solution.iter().map(|y| y * y).sum();
     let (m_f, rest) = (m as f64, g - m as f64);
     let p_value = f_survival(t_squared * rest / (m_f * (g - 1.0)), m_f, rest);
     Some(Hotelling { t_squared, contrasts: m, p_value })
+}
+
+/// The contrasts with a spread that do not depend linearly on those before them.
+pub fn independent(samples: &[Sample]) -> Vec<usize> {
+    Factor::of(samples).kept
+}
+
+/// For each contrast the difference that, all others being zero, would make the noncentrality `lambda`:
+/// `sqrt(lambda/(S^-1)_kk)`. The contrasts must be [`independent`].
+pub fn single_effects(samples: &[Sample], lambda: f64) -> Vec<f64> {
+    let factor = Factor::of(samples);
+    let unit = |k: usize| (0..samples.len()).map(|i| if i == k { 1.0 } else { 0.0 }).collect::<Vec<f64>>();
+    let precision = |k: usize| factor.solve(&unit(k)).iter().map(|y| y * y).sum::<f64>();
+    (0..samples.len()).map(|k| libm::sqrt(lambda / precision(k))).collect()
+}
+
+/// The covariance matrix of the mean of some contrasts as `scale L L' scale`: correlations, so that
+/// contrasts of any size share one criterion for singularity, by Cholesky.
+struct Factor {
+    /// Contrasts that are not left out.
+    kept: Vec<usize>,
+    scale: Vec<f64>,
+    lower: Vec<Vec<f64>>,
+}
+
+impl Factor {
+    fn of(samples: &[Sample]) -> Self {
+        let g = samples.first().map_or(0, |s| s.pseudo.len()) as f64;
+        let means: Vec<f64> = samples.iter().map(|s| s.pseudo.iter().sum::<f64>() / g).collect();
+        let covariance = |i: usize, j: usize| -> f64 {
+            let products = samples[i].pseudo.iter().zip(&samples[j].pseudo);
+            products.map(|(a, b)| (a - means[i]) * (b - means[j])).sum::<f64>() / (g * (g - 1.0))
+        };
+        let mut factor = Factor { kept: Vec::new(), scale: Vec::new(), lower: Vec::new() };
+        for i in 0..samples.len() {
+            let scale = libm::sqrt(covariance(i, i));
+            let mut row: Vec<f64> = Vec::with_capacity(i + 1);
+            for (j, before) in factor.kept.iter().enumerate() {
+                let inner: f64 = row.iter().zip(&factor.lower[j]).map(|(a, b)| a * b).sum();
+                let correlation = covariance(i, *before) / (scale * factor.scale[j]);
+                row.push((correlation - inner) / factor.lower[j][j]);
+            }
+            let rest = 1.0 - row.iter().map(|a| a * a).sum::<f64>();
+            // Written so that a spread that is zero or no number is left out too.
+            if scale > 0.0 && rest > 1e-9 {
+                row.push(libm::sqrt(rest));
+                factor.kept.push(i);
+                factor.scale.push(scale);
+                factor.lower.push(row);
+            }
+        }
+        factor
+    }
+
+    /// `L^-1 scale^-1 d`, whose square is `d' S^-1 d`, for the contrasts that are kept.
+    fn solve(&self, differences: &[f64]) -> Vec<f64> {
+        let mut solution: Vec<f64> = Vec::with_capacity(self.kept.len());
+        for (i, k) in self.kept.iter().enumerate() {
+            let inner: f64 = self.lower[i].iter().zip(&solution).map(|(a, b)| a * b).sum();
+            solution.push((differences[*k] / self.scale[i] - inner) / self.lower[i][i]);
+        }
+        solution
+    }
 }
 
 #[cfg(test)]
@@ -102,5 +145,17 @@ mod tests {
         let mut two = samples(0.0, 5);
         two[1] = two[0].clone();
         assert_eq!(hotelling(&two, &[0.0, 0.0]), None);
+        two[0].pseudo = vec![0.5; 40];
+        assert_eq!(independent(&two), [1]);
+    }
+
+    #[test]
+    fn effects_of_single_contrasts_have_the_noncentrality_asked_for() {
+        let two = samples(0.0, 7);
+        for (k, effect) in single_effects(&two, 50.0).into_iter().enumerate() {
+            let reference: Vec<f64> =
+                (0..2).map(|i| two[i].value - if i == k { effect } else { 0.0 }).collect();
+            assert!((hotelling(&two, &reference).unwrap().t_squared - 50.0).abs() < 1e-9);
+        }
     }
 }

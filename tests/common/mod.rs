@@ -34,6 +34,7 @@ pub fn model(temperature: &str, states: &[(f64, f64)], edges: &[(usize, usize, f
         domain: Domain { length: 1.0, walls: Boundary::Reflecting },
         temperature: field(temperature),
         boltzmann: 1.0,
+        potential: None,
         network: network.expect("a valid network"),
     }
 }
@@ -61,7 +62,7 @@ pub fn exact(model: &Model, grid: &Grid) -> Box<dyn GroupRunner> {
 
 /// The runner of any kernel.
 pub fn pair<K: Kernel + Send + 'static>(kernel: K, model: &Model, grid: &Grid) -> Box<dyn GroupRunner> {
-    Box::new(Runner { kernel, model: model.clone(), grid: *grid })
+    Box::new(Runner { kernel, model: model.clone(), grid: *grid, trajectories: None })
 }
 
 /// How much work, in legs even where they are timed, so that both cost about the same.
@@ -98,6 +99,7 @@ pub fn plan(runner: &dyn GroupRunner, model: &Model, grid: &Grid, timed: bool, s
         span: if timed { Span::Duration(size.legs as f64 / pace) } else { Span::Legs(size.legs) },
         burn_in: if timed { relaxation } else { (relaxation * pace).ceil() },
         rounds: 1,
+        times: Vec::new(),
         start: Start::LocalEquilibrium,
         seed: size.seed,
     }

@@ -111,6 +111,13 @@ impl Field for Function {
         }
     }
 
+    fn slope_bounds(&self, _x: Interval) -> Interval {
+        match self.promise {
+            Promise::Lipschitz(constant) => Interval::new(-constant, constant),
+            Promise::Monotone => Interval::whole(),
+        }
+    }
+
     fn bounds(&self, x: Interval) -> Interval {
         let f = |x| (self.value)(x);
         let (lo, hi) = match self.promise {

@@ -34,6 +34,11 @@ pub trait Field: fmt::Debug + Send + Sync {
     fn slope(&self, x: f64) -> f64;
     /// An interval that contains every value taken on `x`.
     fn bounds(&self, x: Interval) -> Interval;
+    /// An interval that contains every slope on `x`, at kinks all between the one-sided ones; the whole line
+    /// where none is known.
+    fn slope_bounds(&self, _x: Interval) -> Interval {
+        Interval::whole()
+    }
     /// Positions of jumps of the value or slope within `range`, in increasing order; may be empty.
     fn kinks(&self, _range: Interval) -> Vec<f64> {
         Vec::new()
@@ -60,6 +65,9 @@ impl Field for Uniform {
     fn bounds(&self, _x: Interval) -> Interval {
         Interval::point(self.0)
     }
+    fn slope_bounds(&self, _x: Interval) -> Interval {
+        Interval::point(0.0)
+    }
     fn constant(&self) -> Option<f64> {
         Some(self.0)
     }
@@ -78,6 +86,9 @@ impl Field for Expression {
     }
     fn bounds(&self, x: Interval) -> Interval {
         self.eval_bounds(&[x])
+    }
+    fn slope_bounds(&self, x: Interval) -> Interval {
+        self.derivative_bounds(&[x], 0)
     }
     fn kinks(&self, range: Interval) -> Vec<f64> {
         Expression::kinks(self, 0, range)

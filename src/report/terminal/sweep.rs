@@ -91,7 +91,7 @@ fn table(page: &Page, sweep: &Sweep) -> Vec<String> {
         let point = k.checked_sub(header_lines).and_then(|k| shown.get(k));
         match point {
             None if k == 0 => page.ink(Ink::Bold, line.trim_end()),
-            Some(point) if !sweep.agrees(point) => page.ink(Ink::Bad, line.trim_end()),
+            Some(point) if sweep.agrees(point) == Some(false) => page.ink(Ink::Bad, line.trim_end()),
             _ => line.trim_end().to_owned(),
         }
     };
@@ -129,7 +129,11 @@ fn row(sweep: &Sweep, point: &Point) -> Vec<String> {
     line.push(heat.map_or_else(String::new, value));
     line.push(point.finished.comparison.as_ref().map_or_else(String::new, |c| deviate(c.worst_z.abs())));
     let late = point.finished.run.until.as_ref().is_some_and(|u| !u.reached);
-    let verdict = if sweep.agrees(point) { "agrees" } else { "DISAGREES" };
+    let verdict = match sweep.agrees(point) {
+        Some(true) => "agrees",
+        Some(false) => "DISAGREES",
+        None => "no verdict",
+    };
     line.push(if late { format!("{verdict}, error not reached") } else { verdict.into() });
     line
 }
@@ -155,18 +159,29 @@ fn outcome(number: &Number) -> Outcome {
 }
 
 fn verdict(page: &Page, sweep: &Sweep) -> Vec<String> {
-    let Some(limit) = sweep.largest_critical_z() else { return Vec::new() };
-    let failed = sweep.points.iter().filter(|p| !sweep.agrees(p)).count();
-    let (ink, text) = match failed {
-        0 => (Ink::Good, format!("AGREES with theory at {}", all(sweep.points.len()))),
-        n => (Ink::Bad, format!("DISAGREES with theory at {n} of {}", many(sweep.points.len(), "point"))),
+    let judged: Vec<bool> = sweep.points.iter().filter_map(|p| sweep.agrees(p)).collect();
+    let failed = judged.iter().filter(|agrees| !**agrees).count();
+    let Some(limit) = sweep.largest_critical_z() else {
+        let (ink, text) = match failed {
+            _ if sweep.points.is_empty() => return Vec::new(),
+            0 => (Ink::Caution, "NO VERDICT: nothing could be compared with theory".into()),
+            n => (Ink::Bad, format!("an invariant is BROKEN at {n} of {}", many(judged.len(), "point"))),
+        };
+        return vec![page.ink(ink, &text)];
     };
-    let text = format!(
+    let (ink, text) = match failed {
+        0 => (Ink::Good, format!("AGREES with theory at {}", all(judged.len()))),
+        n => (Ink::Bad, format!("DISAGREES with theory at {n} of {}", many(judged.len(), "point"))),
+    };
+    let mut text = format!(
         "{text}: family-wise alpha {} over the whole sweep of {}, |z| below {} wanted at each",
         brief(ALPHA),
         many(sweep.planned, "point"),
         deviate(limit)
     );
+    if judged.len() < sweep.points.len() {
+        text += &format!("; no verdict at {}", many(sweep.points.len() - judged.len(), "point"));
+    }
     wrap(&text, page.width, "", "  ").iter().map(|line| page.ink(ink, line)).collect()
 }
 
