@@ -76,7 +76,7 @@ fn look(span: Span, relaxation: f64) -> Span {
 /// The length to go for, at least `least` and at most the longest, after `ending` was seen.
 fn forecast(ending: &Ending, groups: usize, least: f64, longest: Span) -> Span {
     let dof = groups as f64 - 1.0;
-    let margin = f_quantile(CONFIDENCE, dof, dof);
+    let margin = f_quantile(1.0 - CONFIDENCE, dof, dof);
     let wanted = match &ending.outcome {
         Outcome::Estimate(_) => ending.needed.map_or(f64::INFINITY, |n| margin * n),
         // Too little has been seen for any number.
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn forecasts_stay_between_the_look_and_the_longest_run() {
         let longest = Span::Legs(10_000);
-        let margin = f_quantile(CONFIDENCE, 63.0, 63.0);
+        let margin = f_quantile(1.0 - CONFIDENCE, 63.0, 63.0);
         assert!((f_survival(margin, 63.0, 63.0) - 0.2).abs() < 1e-9 && margin > 1.2 && margin < 1.3);
         let expected = (1000.0 * margin).ceil() as u64;
         assert_eq!(forecast(&seen(Some(1000.0)), 64, 50.0, longest), Span::Legs(expected));
