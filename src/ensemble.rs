@@ -111,6 +111,8 @@ pub trait GroupRunner: Send + Sync {
         group: &mut Group,
         after: &mut dyn FnMut(f64) -> Control,
     ) -> Result<(), KernelError>;
+    /// Forgets what has been scored: scoring begins anew where the walkers are.
+    fn forget(&self, group: &mut Group);
     /// Advances and scores.
     ///
     /// # Errors
@@ -151,6 +153,19 @@ pub struct Segments {
 impl<K: Kernel + Send> Runner<K> {
     fn occupancy(&self, walkers: &Walkers) -> Occupancy {
         Occupancy::of(walkers, self.kernel.states(), &self.grid)
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid)
+    }
+
+    /// Scoring begins where the walkers are.
+    fn open(&self, group: &mut Group) {
+        group.opening = self.occupancy(&group.walkers);
+        group.walkers.laps.fill(0);
+        if let Some(origin) = &mut group.origin {
+            origin.clone_from(&group.walkers);
+        }
     }
 
     fn keeps_origin(&self) -> bool {
@@ -215,11 +230,19 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             origin: self.keeps_origin().then(|| walkers.clone()),
             walkers,
             stream: stream(plan.seed, Purpose::Advance, group as u64),
-            profile: Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid),
+            profile: self.profile(),
             snapshots: Vec::new(),
             paths: None,
             clock: 0.0,
         }
+    }
+
+    fn forget(&self, group: &mut Group) {
+        group.profile = self.profile();
+        group.snapshots.clear();
+        group.paths = None;
+        group.clock = 0.0;
+        self.open(group);
     }
 
     fn observe(&self, plan: &Plan, group: &mut Group) {
@@ -241,11 +264,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             Span::Legs(_) => self.burn_in_legs(plan.burn_in as u64, group, after)?,
             Span::Duration(_) => self.burn_in_time(plan.burn_in, plan.burn_in_pieces(), group, after)?,
         }
-        group.opening = self.occupancy(&group.walkers);
-        group.walkers.laps.fill(0);
-        if let Some(origin) = &mut group.origin {
-            origin.clone_from(&group.walkers);
-        }
+        self.open(group);
         Ok(())
     }
 
@@ -305,6 +324,8 @@ pub struct Ensemble<'a> {
     plan: Plan,
     groups: Vec<Group>,
     rounds_done: u64,
+    /// How far every particle went in them.
+    done: f64,
     stopped: bool,
 }
 
@@ -358,7 +379,7 @@ impl<'a> Ensemble<'a> {
             .collect();
         let groups = groups.into_iter().collect::<Result<_, _>>()?;
         let stopped = stopped.into_inner();
-        Ok(Ensemble { runner, plan: plan.clone(), groups, rounds_done: 0, stopped })
+        Ok(Ensemble { runner, plan: plan.clone(), groups, rounds_done: 0, done: 0.0, stopped })
     }
 
     /// Advances round by round until the plan is done or `after_round` asks to stop.
@@ -380,7 +401,23 @@ impl<'a> Ensemble<'a> {
     }
 
     fn round(&mut self, tick: &(dyn Fn(f64) + Sync)) -> Result<(), KernelError> {
-        let span = self.plan.piece(self.rounds_done);
+        self.advance_round(self.plan.piece(self.rounds_done), tick)
+    }
+
+    /// Advances all groups by one round of this length, whatever the plan says.
+    pub(crate) fn advance_round(
+        &mut self,
+        span: Span,
+        tick: &(dyn Fn(f64) + Sync),
+    ) -> Result<(), KernelError> {
+        self.advance(span, tick)?;
+        self.rounds_done += 1;
+        self.done += span.amount();
+        Ok(())
+    }
+
+    /// The same without counting it as a round.
+    pub(crate) fn advance(&mut self, span: Span, tick: &(dyn Fn(f64) + Sync)) -> Result<(), KernelError> {
         let share = span.amount() / self.plan.total() / self.plan.groups as f64;
         let (runner, plan) = (self.runner, &self.plan);
         let results: Vec<Result<(), KernelError>> = self
@@ -394,9 +431,24 @@ impl<'a> Ensemble<'a> {
                 result
             })
             .collect();
-        results.into_iter().collect::<Result<(), _>>()?;
-        self.rounds_done += 1;
-        Ok(())
+        results.into_iter().collect()
+    }
+
+    /// Forgets what has been scored, in all groups.
+    pub(crate) fn forget(&mut self) {
+        for group in &mut self.groups {
+            self.runner.forget(group);
+        }
+    }
+
+    /// Changes what is planned from here on.
+    pub(crate) fn replan(&mut self, plan: Plan) {
+        self.plan = plan;
+    }
+
+    /// Whether the run was given up during its burn-in.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped
     }
 
     /// The groups, in order.
@@ -412,6 +464,11 @@ impl<'a> Ensemble<'a> {
     /// Rounds done so far.
     pub fn rounds_done(&self) -> u64 {
         self.rounds_done
+    }
+
+    /// Share of the planned run that is done, burn-in included.
+    pub fn share(&self) -> f64 {
+        (self.plan.burn_in + self.done) / self.plan.total()
     }
 
     /// The plan.

@@ -58,6 +58,7 @@
 //! | [`report`] | from a summary to a page, JSON, CSV, plots, a run folder |
 //! | [`continuum`] | the deterministic reference of an experiment: its stationary law, or its relaxation |
 //! | [`sampling`] | the run itself: from an experiment to groups with their tallies, without any theory |
+//! | [`stopping`] | when a run with a wanted error ends: settled before what counts is scored |
 //! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
 //! | [`comparison`] | measured against theory, entry by entry and jointly |
 //! | [`verification`] | identities that trajectories must obey, asked without any theory solved |
@@ -96,6 +97,7 @@ pub mod sampling;
 pub mod simulation;
 pub mod snapshot;
 pub mod stats;
+pub mod stopping;
 pub mod theory;
 pub mod trajectory;
 pub mod verification;

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let terminal = cli::Terminal::new(arguments.color);
     let result = match &arguments.command {
         Command::Run(run) => cli::run(run, &terminal),
+        Command::Sweep(sweep) => cli::sweep(sweep, &terminal),
         Command::Theory(theory) => cli::theory(theory, &terminal),
         Command::Verify(verify) => cli::verify(verify, &terminal),
         Command::Converge(converge) => cli::converge(converge, &terminal),

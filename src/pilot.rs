@@ -92,6 +92,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let mut pilot = experiment.clone();
     pilot.run.particles = particles;
     pilot.run.groups = run.groups.min(GROUPS).min(particles as usize);
+    pilot.run.until = None;
     pilot.run.rounds = ROUNDS;
     pilot.run.seed = run.seed ^ 0x7069_6c6f_7400_0000;
     let of_effort = |share: f64| match run.span {

@@ -7,6 +7,7 @@ use crate::experiment::{Experiment, Method, registry};
 use crate::grid::Grid;
 use crate::kernel::{Caution, Span};
 use crate::stats::Outcome;
+use crate::stopping::{self, Ending};
 use crate::trajectory::PathWeights;
 use std::sync::Arc;
 
@@ -37,8 +38,10 @@ pub trait Observer {
 pub struct Progress {
     /// Rounds done.
     pub rounds_done: u64,
-    /// Rounds planned.
+    /// Rounds planned; where the run ends at a wanted error, as forecast by now.
     pub rounds: u64,
+    /// Share of the whole run that is done, burn-in included.
+    pub share: f64,
     /// Legs scored so far.
     pub legs: u64,
     /// The global Soret coefficient so far.
@@ -64,6 +67,8 @@ pub struct Sampled {
     pub groups: Vec<Group>,
     /// Rounds done; fewer than planned where an observer ended the run.
     pub rounds_done: u64,
+    /// How it ended, where an error was wanted.
+    pub ending: Option<Ending>,
     /// Whether single trajectories were looked at.
     pub watched: bool,
     /// What a user should know about the method at these settings.
@@ -108,14 +113,25 @@ pub fn sample_weighed(
         let soret = estimator::measure(&estimator::Soret, &context, ensemble.groups());
         observer.after_round(&Progress {
             rounds_done: ensemble.rounds_done(),
-            rounds: plan.rounds,
+            rounds: ensemble.plan().rounds,
+            share: ensemble.share(),
             legs: legs(&context, ensemble.groups()),
             soret: soret[0].outcome(0),
         })
     };
-    ensemble.run(&tick, &mut after_round).map_err(numeric)?;
-    let (rounds_done, groups) = (ensemble.rounds_done(), ensemble.into_groups());
-    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done, watched })
+    // Observation times have an end of their own.
+    let until = experiment.run.until.as_ref().filter(|_| plan.times.is_empty());
+    let ending = match until {
+        None => ensemble.run(&tick, &mut after_round).map(|()| None),
+        Some(until) => {
+            let known = (&context, relaxation(experiment, &context));
+            stopping::run(&mut ensemble, until, known, &tick, &mut after_round).map(Some)
+        }
+    };
+    let ending = ending.map_err(numeric)?;
+    let (plan, rounds_done) = (ensemble.plan().clone(), ensemble.rounds_done());
+    let groups = ensemble.into_groups();
+    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done, ending, watched })
 }
 
 impl Sampled {

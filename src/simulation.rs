@@ -10,8 +10,10 @@ use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::model::{Boundary, Motility};
 use crate::observable::Observable;
-use crate::report::summary::{FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, Warning};
-use crate::report::verdict;
+use crate::report::summary::{
+    FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, UntilSummary, Warning,
+};
+use crate::report::{format, verdict};
 use crate::sampling::{self, BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample_weighed};
 use crate::stats::Outcome;
 use crate::verification;
@@ -233,6 +235,7 @@ fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) 
         seed: plan.seed,
         particles: plan.particles,
         groups: plan.groups,
+        until: sampled.and_then(|s| until_summary(experiment, s)),
         legs_per_particle,
         duration,
         burn_in: plan.burn_in,
@@ -242,6 +245,59 @@ fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) 
         transitions: sampled.map_or(0, Sampled::transitions),
         particle_time: sampled.map_or(0.0, Sampled::particle_time),
     }
+}
+
+/// How a run ended that was to end at a wanted error.
+fn until_summary(experiment: &Experiment, sampled: &Sampled) -> Option<UntilSummary> {
+    let (until, ending) = (experiment.run.until.as_ref()?, sampled.ending.as_ref()?);
+    let (quantity, of) = (until.quantity.name(), experiment.label(until.quantity));
+    let unit = if matches!(sampled.plan.span, Span::Legs(_)) { "legs" } else { "time units" };
+    let wanted = [
+        until.relative_error.map(|e| format!("{} %", format::plain(100.0 * e))),
+        until.absolute_error.map(format::plain),
+    ];
+    let wanted = wanted.into_iter().flatten().collect::<Vec<_>>().join(" or ");
+    let subject = of.as_ref().map_or_else(|| quantity.to_owned(), |of| format!("{quantity} {of}"));
+    let rounds = match sampled.rounds_done {
+        1 => "1 round".to_owned(),
+        n => format!("{n} rounds"),
+    };
+    let estimate = ending.outcome.estimate();
+    let sentence = match (estimate, ending.target) {
+        (Some(e), Some(target)) => {
+            let error = format::brief(e.std_error);
+            let needed = match ending.needed {
+                Some(needed) => format!("would need about {} {unit}", format::brief(needed)),
+                None => "out of reach while the value is zero".into(),
+            };
+            if ending.reached {
+                format!("{subject} known to {wanted}: reached after {rounds}, standard error {error}")
+            } else {
+                let target = format::brief(target);
+                format!(
+                    "{subject} known to {wanted}: NOT reached, standard error {error} at the end, {target} wanted; {needed}"
+                )
+            }
+        }
+        _ => {
+            let why = match &ending.outcome {
+                Outcome::Null { reason, .. } => reason.as_str(),
+                Outcome::Estimate(_) => "",
+            };
+            format!("{subject} known to {wanted}: NOT reached, there is no estimate ({why})")
+        }
+    };
+    Some(UntilSummary {
+        quantity: quantity.into(),
+        of,
+        relative_error: until.relative_error,
+        absolute_error: until.absolute_error,
+        reached: ending.reached,
+        std_err: estimate.map(|e| e.std_error),
+        target: ending.target,
+        needed: ending.needed,
+        sentence,
+    })
 }
 
 /// A row with nothing beside the estimate.

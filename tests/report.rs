@@ -148,6 +148,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
             seed: 1,
             particles: 100_000,
             groups: 64,
+            until: None,
             legs_per_particle: Some(10_000),
             duration: None,
             burn_in: 500.0,

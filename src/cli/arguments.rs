@@ -4,7 +4,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use soret::convergence::Axis;
-use soret::experiment::{EXAMPLES, Setting};
+use soret::experiment::{EXAMPLES, Scan, Setting, Until};
 use std::path::PathBuf;
 
 /// Stochastic particles in a temperature gradient: profiles, hidden currents, heat fluxes and Soret
@@ -62,6 +62,13 @@ pub enum Command {
         and .png, and manifest.json. All but the manifest are a function of the experiment file and the seed alone. Ctrl-C ends the \
         run after its round and keeps what has been measured.")]
     Run(Run),
+    /// Run an experiment at several values of one or two of its parameters
+    #[command(long_about = "Run an experiment at several values of one or two of its parameters.\n\n\
+        Prints one line a point and where the sign of soret changes, and writes sweep.csv, sweep.json, sweep.svg, \
+        sweep.png and manifest.json; every point is a run folder below points. Points that are done are not done \
+        again: the same command goes on where it was interrupted, and other values are added. Every point has \
+        its own seed, made from its configuration and the seed of the file. Ctrl-C keeps the points that are done.")]
+    Sweep(Sweep),
     /// Solve the continuum theory of an experiment, without any particle
     Theory(Theory),
     /// Check hidden currents and sum rules of a run from its trajectories alone
@@ -102,6 +109,10 @@ pub struct Run {
     /// Changes of the file.
     #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
     pub set: Vec<Setting>,
+    /// End when a quantity is known well enough, for example soret:0.01 (its error in parts of its value) or
+    /// soret:rel=0.01,abs=1e-3; the length in the file is then the longest
+    #[arg(long, value_name = "QUANTITY:ERROR", value_parser = until)]
+    pub until: Option<Setting>,
     /// Run folder [default: runs/NAME, after the file NAME.json]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -115,6 +126,42 @@ pub struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Print the summary as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no closing line on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `mc sweep`.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// Experiment file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to vary: parameters.dT=0.1:1:10 (from:to:number), run.legs=1e3:1e5:3:log, or a list as in
+    /// parameters.E=0,1,2; twice for a family of curves, one for each value of the second
+    #[arg(long, value_name = "PATH=VALUES", value_parser = scan, required = true)]
+    pub scan: Vec<Scan>,
+    /// Changes of the file.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
+    pub set: Vec<Setting>,
+    /// End each point when a quantity is known well enough, as in `mc run`
+    #[arg(long, value_name = "QUANTITY:ERROR", value_parser = until)]
+    pub until: Option<Setting>,
+    /// Folder of the sweep [default: runs/NAME_sweep, after the file NAME.json]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that holds something else
+    #[arg(long)]
+    pub force: bool,
+    /// Seed, instead of the one in the file
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads [default: all cores]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print sweep.json, and nothing else, on standard output
     #[arg(long)]
     pub json: bool,
     /// No progress and no closing line on standard error
@@ -287,6 +334,14 @@ const SET: &str = "Change the file before it is read, for example run.seed=3, st
 
 fn setting(text: &str) -> Result<Setting, String> {
     Setting::parse(text).map_err(|error| error.to_string())
+}
+
+fn scan(text: &str) -> Result<Scan, String> {
+    Scan::parse(text).map_err(|error| error.to_string())
+}
+
+fn until(text: &str) -> Result<Setting, String> {
+    Until::setting(text).map_err(|error| error.to_string())
 }
 
 /// The names of the examples, with what they show.

@@ -9,6 +9,7 @@ mod progress;
 mod run;
 mod schema;
 mod signal;
+mod sweep;
 mod terminal;
 mod theory;
 mod verify;
@@ -20,6 +21,7 @@ pub use init::init;
 pub use manual::{completions, manual};
 pub use run::run;
 pub use schema::schema;
+pub use sweep::sweep;
 pub use terminal::Terminal;
 pub use theory::theory;
 pub use verify::verify;
@@ -57,6 +59,8 @@ impl From<Status> for ExitCode {
 pub enum Failure {
     /// The library says so.
     Engine(Error),
+    /// The library says so of several points of a sweep.
+    Points(Vec<Error>),
     /// The report could not be made or written.
     Report(ReportError),
     /// Standard output is gone: whoever read it has seen enough.

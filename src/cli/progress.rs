@@ -7,7 +7,7 @@ use soret::report::format;
 use soret::sampling::{Observer, Progress};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Units of the bar in a whole run: so many that the share of one group in one round is many units.
@@ -25,11 +25,20 @@ pub struct Watch {
     /// Whether a round is done; before that a plain line can only tell the share of the work.
     scored: AtomicBool,
     signals: Signals,
+    /// Runs that are watched together, and those of them that are done.
+    parts: usize,
+    parts_done: AtomicUsize,
+    part_started: Mutex<Instant>,
 }
 
 impl Watch {
     /// A watch that obeys `signals`.
     pub fn new(quiet: bool, signals: Signals) -> Self {
+        Self::of_parts(quiet, signals, 1)
+    }
+
+    /// The same for several runs, one after the other, shown as one.
+    pub fn of_parts(quiet: bool, signals: Signals, parts: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target = if quiet || !terminal {
             ProgressDrawTarget::hidden()
@@ -50,6 +59,17 @@ impl Watch {
             last_line: Mutex::new(now),
             scored: AtomicBool::new(false),
             signals,
+            parts: parts.max(1),
+            parts_done: AtomicUsize::new(0),
+            part_started: Mutex::new(now),
+        }
+    }
+
+    /// The next run begins.
+    pub fn next_part(&self) {
+        self.parts_done.fetch_add(1, Ordering::Relaxed);
+        if let Ok(mut started) = self.part_started.lock() {
+            *started = Instant::now();
         }
     }
 
@@ -74,7 +94,7 @@ impl Watch {
 
 impl Observer for Watch {
     fn tick(&self, share: f64) {
-        self.bar.inc((share * WHOLE) as u64);
+        self.bar.inc((share / self.parts as f64 * WHOLE) as u64);
         if !self.scored.load(Ordering::Relaxed) {
             let percent = || 100.0 * self.bar.position() as f64 / WHOLE;
             self.say(&|| format!("before the first estimate, {:.0} % of the work done", percent()));
@@ -92,11 +112,18 @@ impl Observer for Watch {
             None => String::new(),
         };
         let elapsed = self.started.elapsed().as_secs_f64();
-        let rate = format!("{:.0} M legs/s", progress.legs as f64 / elapsed.max(1e-9) / 1e6);
-        self.bar.set_message(format!("{rate}  {soret}"));
+        let since = self.part_started.lock().map_or(self.started, |started| *started).elapsed().as_secs_f64();
+        let rate = format!("{:.0} M legs/s", progress.legs as f64 / since.max(1e-9) / 1e6);
+        let done = self.parts_done.load(Ordering::Relaxed);
+        let share = (done as f64 + progress.share) / self.parts as f64;
+        let part =
+            if self.parts > 1 { format!("point {}/{}  ", done + 1, self.parts) } else { String::new() };
+        self.bar.set_message(format!("{part}{rate}  {soret}"));
+        // What is left of a run with a wanted error becomes known on its way.
+        self.bar.set_position((share * WHOLE) as u64);
         if progress.rounds_done < progress.rounds {
-            let left = elapsed * (progress.rounds as f64 / progress.rounds_done as f64 - 1.0);
-            let round = format!("round {}/{}", progress.rounds_done, progress.rounds);
+            let left = elapsed * (1.0 / share.max(1e-9) - 1.0);
+            let round = format!("{part}round {}/{}", progress.rounds_done, progress.rounds);
             self.say(&|| format!("{round}  {rate}  {left:.0} s left  {soret}"));
         }
         if self.signals.received().is_some() { Control::Stop } else { Control::Continue }

@@ -14,7 +14,8 @@ use soret::simulation;
 /// Runs an experiment, prints its page and writes its folder.
 pub fn run(arguments: &Run, out: &Terminal) -> Result<Status, Failure> {
     let stopwatch = Stopwatch::start();
-    let mut experiment = Experiment::read_with(&arguments.file, &arguments.set)?;
+    let settings: Vec<_> = arguments.set.iter().chain(&arguments.until).cloned().collect();
+    let mut experiment = Experiment::read_with(&arguments.file, &settings)?;
     if let Some(seed) = arguments.seed {
         experiment.run.seed = seed;
     }

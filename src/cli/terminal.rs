@@ -67,10 +67,8 @@ impl Terminal {
                 self.say(mistakes.render(self.error_color).trim_end());
                 ExitCode::from(3)
             }
-            Failure::Engine(error) => {
-                self.say(&format!("{label}: {error}"));
-                ExitCode::from(error.exit_code())
-            }
+            Failure::Points(errors) => self.report_points(errors),
+            Failure::Engine(error) => self.report_error(error),
             Failure::Report(error) => {
                 self.say(&format!("{label}: {error}"));
                 if let Some(text) = error.hint() {
@@ -79,5 +77,42 @@ impl Terminal {
                 ExitCode::FAILURE
             }
         }
+    }
+
+    /// What is wrong with the points of a sweep. The same mistake at the same place of the file is told once: it
+    /// is that of the first point.
+    fn report_points(&self, errors: &[Error]) -> ExitCode {
+        const MOST: usize = 20;
+        let mut told: Vec<(String, Vec<(usize, String)>)> = Vec::new();
+        let (mut repeated, mut omitted) = (0, 0);
+        for error in errors {
+            let Error::Input(mistakes) = error else {
+                return self.report_error(error);
+            };
+            let titles = mistakes.list.iter().map(|d| (d.span.start, d.title.clone())).collect();
+            let key = (mistakes.file.clone(), titles);
+            // A mistake inside a scanned value has a text of its own each time.
+            if told.contains(&key) && !mistakes.file.starts_with("--scan") {
+                repeated += 1;
+            } else if told.len() == MOST {
+                omitted += 1;
+            } else {
+                self.say(mistakes.render(self.error_color).trim_end());
+                told.push(key);
+            }
+        }
+        if repeated > 0 {
+            self.say(&format!("the same at {repeated} more points"));
+        }
+        if omitted > 0 {
+            self.say(&format!("and mistakes at {omitted} more points"));
+        }
+        ExitCode::from(3)
+    }
+
+    fn report_error(&self, error: &Error) -> ExitCode {
+        let label = if self.error_color { "\x1b[1;31merror\x1b[0m" } else { "error" };
+        self.say(&format!("{label}: {error}"));
+        ExitCode::from(error.exit_code())
     }
 }

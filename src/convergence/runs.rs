@@ -179,6 +179,7 @@ impl<'a> Laboratory<'a> {
             let progress = Progress {
                 rounds_done: ((self.done * PARTS as f64) as u64).clamp(1, PARTS),
                 rounds: PARTS,
+                share: self.done,
                 legs: self.legs as u64,
                 soret: Outcome::null("a study looks at many"),
             };

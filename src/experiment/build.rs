@@ -4,7 +4,7 @@ use super::proof::{self, Proof, Sign, proven_range};
 use super::reader::{Cursor, Reports, brief};
 use super::schema::{ExperimentFile, LawPart, MotilityPart, RatePart, StatePart, TransitionPart, duplicates};
 use super::source::quote;
-use super::{Experiment, RunPlan, Transition, advice, method, start};
+use super::{Experiment, RunPlan, Transition, advice, method, start, until};
 use crate::expression::Interval;
 use crate::model::{Domain, Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State};
 use std::collections::{HashMap, HashSet};
@@ -44,6 +44,14 @@ pub(super) fn build(
     if let (Some(measure), Some(run)) = (&file.measure, &file.run) {
         measure.fits(run.plan.span);
     }
+    let until = match (&file.run, &states, file.domain, &potential, temperatures) {
+        (Some(run), Some(states), Some(domain), Some(potential), Some(range)) => {
+            let forces = (domain, potential.is_some());
+            let part = run.until.as_ref();
+            part.and_then(|part| until::resolve(part, states, forces, range.lo == range.hi))
+        }
+        _ => None,
+    };
     let split = |e: EdgePart<'_>| (Edge { between: e.between, law: e.law }, e.transition);
     let split = |parts: Vec<EdgePart<'_>>| parts.into_iter().map(split).unzip();
     let (edges, transitions): (Option<Vec<Edge>>, Option<Vec<Transition>>) = edges.map(split).unzip();
@@ -84,7 +92,7 @@ pub(super) fn build(
         transitions: transitions?,
         motion: file.motion?,
         method,
-        run: RunPlan { start: start?, ..file.run?.plan },
+        run: RunPlan { start: start?, until, ..file.run?.plan },
         measure: file.measure?.plan,
         parameters: file.parameters.list,
         temperature: file.temperature?.written,

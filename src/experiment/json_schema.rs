@@ -6,6 +6,7 @@
 
 use super::FORMAT_VERSION;
 use super::schema::limits;
+use super::until::LARGEST_RELATIVE;
 use crate::model::EnergyUnit;
 use serde_json::{Map, Value, json};
 
@@ -162,7 +163,8 @@ fn definitions() -> Value {
             "groups": whole(limits::FEWEST_GROUPS, limits::MOST_GROUPS, "Independent groups, which give the errors."),
             "rounds": whole(1, limits::MOST_ROUNDS, "Parts between which a run can be stopped."),
             "start": start(),
-            "seed": whole(0, u64::MAX, "Seed of all random numbers.")
+            "seed": whole(0, u64::MAX, "Seed of all random numbers."),
+            "until": until()
         }),
         &["particles"],
         "How many particles, for how long.",
@@ -188,6 +190,23 @@ fn definitions() -> Value {
         "run": run,
         "measure": measure()
     })
+}
+
+fn until() -> Value {
+    let positive = json!({ "type": "number", "exclusiveMinimum": 0 });
+    let mut relative = positive.clone();
+    relative["maximum"] = LARGEST_RELATIVE.into();
+    let mut until = object(
+        json!({
+            "quantity": text("What is to be known: soret, mean_heat_current, population:NAME, mean_current:NAME, ..."),
+            "relative_error": described(relative, "Wanted standard error in parts of the value."),
+            "absolute_error": described(positive, "Wanted standard error in the unit of the value.")
+        }),
+        &["quantity"],
+        "The run ends when a quantity is known this well; its length is then the longest.",
+    );
+    until["anyOf"] = json!([{ "required": ["relative_error"] }, { "required": ["absolute_error"] }]);
+    until
 }
 
 fn start() -> Value {

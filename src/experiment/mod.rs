@@ -15,18 +15,22 @@ mod method;
 mod proof;
 mod reader;
 pub mod registry;
+mod scan;
 mod schema;
 mod setting;
 mod source;
 mod start;
 mod temperature;
+mod until;
 mod warning;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use example::{EXAMPLES, Example};
 pub use json_schema::json_schema;
+pub use scan::Scan;
 pub use setting::Setting;
 pub use source::{MAX_BYTES, MAX_DEPTH};
+pub use until::Until;
 pub use warning::Warning;
 
 use crate::error::Error;
@@ -132,8 +136,10 @@ pub struct RunPlan {
     pub groups: usize,
     /// Number of rounds into which the run is divided, at least 1 and, for legs, at most their number.
     pub rounds: u64,
-    /// Length of the run after the burn-in, for each particle.
+    /// Length of the run after the burn-in, for each particle; where an error is wanted, at most.
     pub span: Span,
+    /// The error at which the run may end before that; not with observation times.
+    pub until: Option<Until>,
     /// Length of the burn-in, of the same kind as `span`; `None` leaves it to the method.
     pub burn_in: Option<Span>,
     /// Where particles start.
@@ -170,6 +176,7 @@ impl RunPlan {
             groups: schema::DEFAULT_GROUPS.min(particles) as usize,
             rounds: schema::DEFAULT_ROUNDS.min(legs),
             span: Span::Legs(legs),
+            until: None,
             burn_in: None,
             start: Start::LocalEquilibrium,
             seed: schema::DEFAULT_SEED,
@@ -260,33 +267,26 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::read`], and [`Error::Usage`] where the path of a setting leads nowhere.
     pub fn read_with(path: &Path, settings: &[Setting]) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let (name, label, bytes) = if path == Path::new("-") {
-            let bytes = read_some(std::io::stdin().lock()).map_err(io)?;
-            ("stdin".to_owned(), "<stdin>".to_owned(), bytes)
-        } else {
-            let file = std::fs::File::open(path).map_err(io)?;
-            let bytes = read_some(file).map_err(io)?;
-            let stem = path.file_stem().unwrap_or(path.as_os_str());
-            (stem.to_string_lossy().into_owned(), path.display().to_string(), bytes)
+        Text::read(path)?.with(settings)
+    }
+
+    /// Reads an experiment file once and makes an experiment of every point of the scans, each with `settings`
+    /// put in first; points as by [`Scan::points`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read; the mistakes of each point stand in its place.
+    pub fn read_scanned(
+        path: &Path,
+        settings: &[Setting],
+        scans: &[Scan],
+    ) -> Result<Vec<Result<Self, Error>>, Error> {
+        let text = Text::read(path)?;
+        let point = |at: Vec<usize>| {
+            let scanned = scans.iter().zip(at).map(|(scan, k)| scan.setting(k));
+            let all: Result<Vec<Setting>, Error> = settings.iter().cloned().map(Ok).chain(scanned).collect();
+            text.with(&all?)
         };
-        if bytes.len() > MAX_BYTES {
-            let mistake =
-                Diagnostic::new(0..0, "the file is too large").expected(format!("at most {MAX_BYTES} bytes"));
-            return Err(one_mistake(&label, "", mistake));
-        }
-        let folder = path.parent().unwrap_or(Path::new(""));
-        match String::from_utf8(bytes) {
-            Ok(text) => Self::from_text(&name, &label, &text, Some(folder), settings),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let text = String::from_utf8_lossy(error.as_bytes());
-                let mistake = Diagnostic::new(at..at + 1, "the file is not UTF-8 text")
-                    .expected("UTF-8")
-                    .found(format!("the byte 0x{:02X}", error.as_bytes()[at]));
-                Err(one_mistake(&label, &text, mistake))
-            }
-        }
+        Ok(Scan::points(scans).into_iter().map(point).collect())
     }
 
     /// The configuration as run: every default filled in, every number evaluated, keys in a fixed
@@ -367,6 +367,9 @@ impl Experiment {
             let (key, value) = entry(run.span);
             map.insert(key.into(), value);
         }
+        if let Some(until) = &run.until {
+            map.insert("until".into(), until.canonical(&self.model.network));
+        }
         if let Some(burn_in) = run.burn_in {
             map.insert("burn_in".into(), entry(burn_in).1);
         }
@@ -409,6 +412,52 @@ impl Experiment {
     /// What a reader should know about the equations; what concerns a run is said by the run.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+}
+
+/// The text of a file, before anything is put in.
+struct Text<'p> {
+    name: String,
+    label: String,
+    text: String,
+    folder: &'p Path,
+}
+
+impl<'p> Text<'p> {
+    /// Reads a file; `-` is standard input.
+    fn read(path: &'p Path) -> Result<Self, Error> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let (name, label, bytes) = if path == Path::new("-") {
+            let bytes = read_some(std::io::stdin().lock()).map_err(io)?;
+            ("stdin".to_owned(), "<stdin>".to_owned(), bytes)
+        } else {
+            let file = std::fs::File::open(path).map_err(io)?;
+            let bytes = read_some(file).map_err(io)?;
+            let stem = path.file_stem().unwrap_or(path.as_os_str());
+            (stem.to_string_lossy().into_owned(), path.display().to_string(), bytes)
+        };
+        if bytes.len() > MAX_BYTES {
+            let mistake =
+                Diagnostic::new(0..0, "the file is too large").expected(format!("at most {MAX_BYTES} bytes"));
+            return Err(one_mistake(&label, "", mistake));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Text { name, label, text, folder }),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes());
+                let mistake = Diagnostic::new(at..at + 1, "the file is not UTF-8 text")
+                    .expected("UTF-8")
+                    .found(format!("the byte 0x{:02X}", error.as_bytes()[at]));
+                Err(one_mistake(&label, &text, mistake))
+            }
+        }
+    }
+
+    /// The experiment that it is with these settings put in.
+    fn with(&self, settings: &[Setting]) -> Result<Experiment, Error> {
+        Experiment::from_text(&self.name, &self.label, &self.text, Some(self.folder), settings)
     }
 }
 

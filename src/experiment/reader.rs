@@ -77,8 +77,8 @@ impl<'t> Reports<'t> {
 /// A condition on a number, with the words for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Must {
-    words: &'static str,
-    holds: fn(f64) -> bool,
+    pub words: &'static str,
+    pub holds: fn(f64) -> bool,
 }
 
 impl Must {

@@ -9,6 +9,7 @@ use super::reader::{Cursor, Must, Object, Parameters};
 use super::source::quote;
 use super::start::{self, StartPart};
 use super::temperature;
+use super::until::{self, UntilPart};
 use super::{FORMAT_VERSION, Method, Motion, RunPlan};
 use crate::expression::Expression;
 use crate::kernel::Span;
@@ -166,6 +167,7 @@ pub(super) struct MethodPart<'a> {
 pub(super) struct RunPart<'a> {
     pub plan: RunPlan,
     pub start: StartPart<'a>,
+    pub until: Option<UntilPart<'a>>,
     pub length: Cursor<'a>,
 }
 
@@ -609,10 +611,11 @@ fn run<'a>(
     let particles = particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES));
     let legs_at = object.optional("legs");
     let duration_at = object.optional("duration");
+    let until_at = object.optional("until");
     let span = match times {
         None => run_span(&mut object, legs_at.as_ref(), duration_at.as_ref()),
         Some((times, last)) => {
-            not_beside_times([("legs", &legs_at), ("duration", &duration_at)], times);
+            not_beside_times([("legs", &legs_at), ("duration", &duration_at), ("until", &until_at)], times);
             last.map(Span::Duration)
         }
     };
@@ -641,6 +644,10 @@ fn run<'a>(
     };
     let start = object.or("start", StartPart::LocalEquilibrium, |c| start::read(&c, parameters));
     let seed = object.or("seed", DEFAULT_SEED, |c| c.integer(0..=u64::MAX));
+    let until = match &until_at {
+        None => Some(None),
+        Some(c) => until::read(c).map(Some),
+    };
     object.finish();
 
     if let (Some(particles), Some(groups), Some(c)) = (particles, groups, &groups_at)
@@ -681,17 +688,18 @@ fn run<'a>(
         groups: usize::try_from(groups?).ok()?,
         rounds: rounds?,
         span: span?,
+        until: None,
         burn_in: burn_in?,
         start: Start::default(),
         seed: seed?,
     };
     let times_at = times.map(|(at, _)| at.clone());
     let length = times_at.or(legs_at).or(duration_at).unwrap_or_else(|| at.clone());
-    Some(RunPart { plan, start: start?, length })
+    Some(RunPart { plan, start: start?, until: until?, length })
 }
 
-/// A run with times of observation has no length of its own.
-fn not_beside_times(lengths: [(&str, &Option<Cursor<'_>>); 2], times: &Cursor<'_>) {
+/// A run with times of observation has no length or end of its own.
+fn not_beside_times(lengths: [(&str, &Option<Cursor<'_>>); 3], times: &Cursor<'_>) {
     for (key, at) in lengths.into_iter().filter_map(|(key, at)| Some((key, at.as_ref()?))) {
         at.push(
             at.mistake(format!("`{key}` stands beside `times`"))

@@ -22,6 +22,8 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
+    /// The option that brought it, for messages.
+    option: &'static str,
     path: String,
     steps: Vec<Step>,
     /// The value as JSON; none removes what stands there.
@@ -64,7 +66,28 @@ impl Setting {
             }
             Err(_) => Some(serde_json::Value::from(value.trim()).to_string()),
         };
-        Ok(Setting { path: path.to_owned(), steps, value })
+        Ok(Setting { option: "--set", path: path.to_owned(), steps, value })
+    }
+
+    /// The setting that another option stands for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the path is none.
+    pub(super) fn of_option(
+        option: &'static str,
+        path: &str,
+        value: serde_json::Value,
+    ) -> Result<Self, Error> {
+        let Some(steps) = steps(path) else {
+            let wrong = "the path is written like parameters.dT or states[0].energy";
+            return Err(Error::Usage(format!("{}: {wrong}", quote(path))));
+        };
+        Ok(Setting { option, path: path.to_owned(), steps, value: Some(value.to_string()) })
+    }
+
+    /// The option and the path, as a message names them.
+    fn words(&self) -> String {
+        format!("{} {}", self.option, source::shorten(&self.path))
     }
 }
 
@@ -99,7 +122,8 @@ pub(super) struct Changed {
 struct Edit {
     old: Range<usize>,
     new: String,
-    path: String,
+    /// What a message calls it.
+    place: String,
     /// The setting as it was understood.
     words: String,
 }
@@ -114,10 +138,11 @@ pub(super) fn apply(text: &str, settings: &[Setting]) -> Result<Changed, Error> 
         let Ok(tree) = source::parse(&changed.text) else {
             break;
         };
-        let (old, new) = edit(&tree, setting)
-            .map_err(|why| Error::Usage(format!("--set {}: {why}", source::shorten(&setting.path))))?;
+        let (old, new) =
+            edit(&tree, setting).map_err(|why| Error::Usage(format!("{}: {why}", setting.words())))?;
         changed.text.replace_range(old.clone(), &new);
-        changed.edits.push(Edit { old, new, path: setting.path.clone(), words: setting.to_string() });
+        let words = format!("{} {}", setting.option, source::shorten(&setting.to_string()));
+        changed.edits.push(Edit { old, new, place: setting.words(), words });
     }
     Ok(changed)
 }
@@ -224,15 +249,14 @@ impl Changed {
         }
         match culprit {
             Some(edit) => Diagnostics {
-                file: source::shorten(&format!("--set {}", self.edits[edit].path)),
+                file: self.edits[edit].place.clone(),
                 text: self.edits[edit].new.clone(),
                 list,
                 omitted: 0,
             },
             None => {
                 // The file may be at fault only together with what was put in.
-                let settings: Vec<String> =
-                    self.edits.iter().map(|e| format!("--set {}", source::shorten(&e.words))).collect();
+                let settings: Vec<String> = self.edits.iter().map(|e| e.words.clone()).collect();
                 for d in list.iter_mut().filter(|d| d.hint.is_none()) {
                     d.hint = Some(format!("the file was read with {}", settings.join(" ")));
                 }

@@ -1,10 +1,10 @@
 //! What a reader should know although nothing is wrong, as plain data.
 
 use crate::kernel::Caution;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Something a reader should know.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// What was seen.
     pub seen: String,

@@ -2,7 +2,9 @@
 //! their place would read as "not measured".
 
 use super::ReportError;
-use super::summary::{ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary};
+use super::summary::{
+    ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary,
+};
 use crate::stats::{Estimate, Outcome};
 use crate::verification::{Check, Evidence, Question, Verification};
 
@@ -53,6 +55,7 @@ fn check_run(run: &RunSummary) -> Result<(), ReportError> {
         seed: _,
         particles: _,
         groups: _,
+        until,
         legs_per_particle: _,
         duration,
         burn_in,
@@ -62,6 +65,22 @@ fn check_run(run: &RunSummary) -> Result<(), ReportError> {
         transitions: _,
         particle_time,
     } = run;
+    if let Some(UntilSummary {
+        quantity: _,
+        of: _,
+        relative_error,
+        absolute_error,
+        reached: _,
+        std_err,
+        target,
+        needed,
+        sentence: _,
+    }) = until
+    {
+        for number in [relative_error, absolute_error, std_err, target, needed] {
+            optional(*number, || "run: until".into())?;
+        }
+    }
     optional(*duration, || "run: duration".into())?;
     number(*burn_in, || "run: burn_in".into())?;
     number(*particle_time, || "run: particle_time".into())

@@ -18,7 +18,7 @@
 //! `force`, because nothing shows that a run wrote it.
 
 use super::manifest::{Found, Identity, Manifest, OutputRecord, sha256};
-use super::{MANIFEST_FILE, Output, ReportError};
+use super::{MANIFEST_FILE, Output, ReportError, SUMMARY_FILE};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -79,6 +79,27 @@ pub fn write(
         }
     }
     Ok(manifest)
+}
+
+/// Whether a folder holds a sweep. Another one may take its place: the points, which took the time, stay.
+pub fn holds_sweep(path: &Path) -> bool {
+    found(path).is_some_and(|found| found.sweep)
+}
+
+/// `summary.json` of a run of this identity that the program of this version and commit has done to its end;
+/// `None` if anything is different, missing or damaged.
+pub fn finished(path: &Path, identity: &Identity, git_commit: Option<&str>) -> Option<String> {
+    let found = found(path)?;
+    let program = (Some(env!("CARGO_PKG_VERSION")), git_commit);
+    let same = found.program.0.as_deref() == program.0 && found.program.1.as_deref() == program.1;
+    let (_, hash) = found.outputs.iter().find(|(name, _)| name == SUMMARY_FILE)?;
+    let bytes = fs::read(path.join(SUMMARY_FILE)).ok()?;
+    let good = same && found.complete && found.identity == *identity && sha256(&bytes) == *hash;
+    good.then(|| String::from_utf8(bytes).ok()).flatten()
+}
+
+fn found(path: &Path) -> Option<Found> {
+    Found::parse(&fs::read_to_string(path.join(MANIFEST_FILE)).ok()?)
 }
 
 /// The text of a file of a run folder, as the run wrote it.

@@ -126,15 +126,30 @@ impl Stopwatch {
 impl Manifest {
     /// The manifest of a run that ends now.
     pub fn new(summary: &Summary, circumstances: Circumstances, stopwatch: Stopwatch) -> Self {
+        let (complete, seed) = (summary.run.complete, summary.run.seed);
+        Self {
+            warnings: summary.warnings.clone(),
+            ..Self::of(&summary.name, complete, seed, circumstances, stopwatch)
+        }
+    }
+
+    /// The manifest of any work that ends now.
+    pub fn of(
+        name: &str,
+        complete: bool,
+        seed: u64,
+        circumstances: Circumstances,
+        stopwatch: Stopwatch,
+    ) -> Self {
         let Circumstances { git_commit, configuration, generator, threads, command_line } = circumstances;
         Self {
             format_version: FORMAT_VERSION,
             program: PROGRAM.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             git_commit,
-            name: summary.name.clone(),
-            complete: summary.run.complete,
-            seed: summary.run.seed,
+            name: name.into(),
+            complete,
+            seed,
             generator,
             configuration_sha256: configuration_sha256(&configuration),
             configuration,
@@ -144,7 +159,7 @@ impl Manifest {
             finished: iso8601(Timestamp::now()),
             wall_seconds: stopwatch.instant.elapsed().as_secs_f64(),
             machine: Machine::this(),
-            warnings: summary.warnings.clone(),
+            warnings: Vec::new(),
             outputs: Vec::new(),
         }
     }
@@ -186,6 +201,12 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub identity: Identity,
+    /// Version and commit of the program that wrote it.
+    pub program: (Option<String>, Option<String>),
+    /// Whether what it was about was done to its end.
+    pub complete: bool,
+    /// Whether it is the manifest of a sweep, whose results can be had again from its points.
+    pub sweep: bool,
     /// Names and hashes of the files written with it.
     pub outputs: Vec<(String, String)>,
 }
@@ -212,7 +233,14 @@ impl Found {
                 Some((name.to_owned(), sha256.to_owned()))
             })
             .collect();
-        Some(Self { identity, outputs })
+        let text = |key: &str| manifest.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            identity,
+            program: (text("version"), text("git_commit")),
+            complete: manifest.get("complete").and_then(Value::as_bool) == Some(true),
+            sweep: manifest.pointer("/configuration/scans").is_some(),
+            outputs,
+        })
     }
 }
 

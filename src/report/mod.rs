@@ -17,6 +17,7 @@
 //! | [`plot`] | `profiles.svg`, `profiles.png` |
 //! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
+//! | [`sweep`] | the runs of a sweep: `sweep.csv`, `sweep.json`, `sweep.svg`, `sweep.png` |
 //! | [`folder`] | the run folder, whole or not at all |
 
 pub mod checks;
@@ -29,6 +30,7 @@ pub mod json;
 pub mod manifest;
 pub mod plot;
 pub mod summary;
+pub mod sweep;
 pub mod terminal;
 pub mod verdict;
 

@@ -2,15 +2,18 @@
 //!
 //! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
 //! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
-//! The same data give the same bytes. Only this file and those
-//! in its folder name the plotting crate.
+//! The same data give the same bytes. Only this file and those in its folder name the plotting crate: the figure of a
+//! sweep, and panels with logarithmic axes.
 
 pub mod log_log;
+mod sweep;
+
+pub use sweep::sweep;
 
 use super::summary::{Quantity, Row, Summary};
 use super::{ReportError, finite, format};
 use crate::observable::Observable;
-use crate::stats::Outcome;
+use crate::stats::{Estimate, Outcome};
 use kuva::backend::png::PngBackend;
 use kuva::backend::svg::SvgBackend;
 use kuva::plot::legend::{LegendEntry, LegendPosition, LegendShape};
@@ -22,6 +25,7 @@ use kuva::render::layout::{AxisLine, Layout, TickAlign, TickFormat};
 use kuva::render::plots::Plot;
 use kuva::render::render::Scene;
 use kuva::render::render_utils;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A figure in both formats.
@@ -188,21 +192,49 @@ fn deviations(summary: &Summary) -> Panel {
 }
 
 /// How a series is drawn.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Mark {
-    color: &'static str,
+    color: Cow<'static, str>,
     shape: MarkerShape,
 }
 
 impl Mark {
-    const TOTAL: Self = Self { color: NEUTRAL, shape: MarkerShape::Circle };
-    const CROSS: Self = Self { color: "#666666", shape: MarkerShape::Cross };
+    const TOTAL: Self = Self { color: Cow::Borrowed(NEUTRAL), shape: MarkerShape::Circle };
+    const CROSS: Self = Self { color: Cow::Borrowed("#666666"), shape: MarkerShape::Cross };
 
     fn state(index: usize) -> Self {
         // Beyond the sixth state colours come back with another shape.
         let (color, _) = STATES[index % STATES.len()];
         let (_, shape) = STATES[(index + index / STATES.len()) % STATES.len()];
-        Self { color, shape }
+        Self { color: color.into(), shape }
+    }
+}
+
+/// The horizontal axis of a panel.
+#[derive(Clone)]
+struct Axis {
+    low: f64,
+    high: f64,
+    label: String,
+    logarithmic: bool,
+    /// Words in place of the numbers 0, 1, 2, ...
+    words: Vec<String>,
+}
+
+impl Axis {
+    /// The position in a domain.
+    fn position(length: f64) -> Self {
+        let label = "position x  (length)".into();
+        Axis { low: 0.0, high: length, label, logarithmic: false, words: Vec::new() }
+    }
+
+    /// How far along the axis a value lies.
+    fn share(&self, x: f64) -> f64 {
+        if self.logarithmic && x > 0.0 {
+            libm::log(x / self.low) / libm::log(self.high / self.low)
+        } else {
+            (x - self.low) / (self.high - self.low)
+        }
     }
 }
 
@@ -221,7 +253,7 @@ struct Panel {
     occupied: Vec<(f64, f64)>,
     theory: bool,
     y: (f64, f64),
-    length: f64,
+    axis: Axis,
 }
 
 impl Panel {
@@ -238,8 +270,13 @@ impl Panel {
             occupied: Vec::new(),
             theory: false,
             y: (f64::INFINITY, f64::NEG_INFINITY),
-            length: 1.0,
+            axis: Axis::position(1.0),
         }
+    }
+
+    /// A panel over another axis.
+    fn on(axis: Axis, title: &'static str, y_label: impl Into<String>) -> Self {
+        Self { axis, ..Self::new(title, y_label) }
     }
 
     fn include(&mut self, y: f64) {
@@ -253,30 +290,32 @@ impl Panel {
 
     /// A level that runs through the whole panel.
     fn span(&mut self, y: f64) {
-        self.occupy(0.0, y);
+        self.occupy(self.axis.low, y);
         self.occupy(f64::INFINITY, y);
     }
 
     /// Points with bars over the line of the theory.
     fn quantity(&mut self, quantity: &Quantity, mark: Mark, name: &str) {
-        let mut points = Vec::new();
-        for row in &quantity.rows {
-            let (Some(x), Outcome::Estimate(estimate)) = (middle(row), &row.estimate) else {
-                continue;
-            };
-            points.push((x, estimate.value));
+        let estimate = |row: &Row| Some((middle(row)?, *row.estimate.estimate()?));
+        let points: Vec<(f64, Estimate)> = quantity.rows.iter().filter_map(estimate).collect();
+        let theory = quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.theory?))).collect();
+        self.series(&points, theory, mark, name);
+    }
+
+    /// The same for values along any axis.
+    fn series(&mut self, points: &[(f64, Estimate)], theory: Vec<(f64, f64)>, mark: Mark, name: &str) {
+        for &(x, estimate) in points {
             self.occupy(x, estimate.low);
             self.occupy(x, estimate.high);
             let bar = LinePlot::new()
                 .with_data([(x, estimate.low), (x, estimate.high)])
-                .with_color(mark.color)
+                .with_color(mark.color.as_ref())
                 .with_stroke_width(1.2);
             self.plots.push(Plot::Line(bar));
         }
-        self.points(&points, mark, name);
+        let values: Vec<(f64, f64)> = points.iter().map(|(x, e)| (*x, e.value)).collect();
+        self.points(&values, mark.clone(), name);
 
-        let theory: Vec<(f64, f64)> =
-            quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.theory?))).collect();
         if theory.is_empty() {
             return;
         }
@@ -286,22 +325,24 @@ impl Panel {
         // Over points the line is dark; alone it carries the colour of its state.
         let alone = points.is_empty();
         if alone {
-            self.entry(name, mark.color, LegendShape::Line, None);
+            self.entry(name, &mark.color, LegendShape::Line, None);
         } else {
             self.theory = true;
         }
         let line = LinePlot::new()
             .with_data(theory)
-            .with_color(if alone { mark.color } else { THEORY })
+            .with_color(if alone { mark.color.as_ref() } else { THEORY })
             .with_stroke_width(if alone { 2.0 } else { 1.1 });
         self.lines.push(Plot::Line(line));
     }
 
     /// The closed form for infinitely fast transitions, where there is one.
     fn fast_limit(&mut self, quantity: &Quantity) {
+        self.dotted(quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.fast_limit?))).collect());
+    }
+
+    fn dotted(&mut self, line: Vec<(f64, f64)>) {
         const DASHES: &str = "2 4";
-        let line: Vec<(f64, f64)> =
-            quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.fast_limit?))).collect();
         if line.is_empty() {
             return;
         }
@@ -311,7 +352,10 @@ impl Panel {
         let plot =
             LinePlot::new().with_data(line).with_color(FAST_LIMIT).with_stroke_width(1.3).with_dotted();
         self.lines.push(Plot::Line(plot));
-        self.entry("fast-reaction limit", FAST_LIMIT, LegendShape::Line, Some(DASHES));
+        const NAME: &str = "fast-reaction limit";
+        if self.legend.iter().all(|entry| entry.label != NAME) {
+            self.entry(NAME, FAST_LIMIT, LegendShape::Line, Some(DASHES));
+        }
     }
 
     fn points(&mut self, points: &[(f64, f64)], mark: Mark, name: &str) {
@@ -323,12 +367,12 @@ impl Panel {
         }
         let scatter = ScatterPlot::new()
             .with_data(points.iter().copied())
-            .with_color(mark.color)
+            .with_color(mark.color.as_ref())
             .with_marker(mark.shape)
             .with_marker_opacity(0.75)
             .with_size(3.2);
         self.plots.push(Plot::Scatter(scatter));
-        self.entry(name, mark.color, LegendShape::Marker(mark.shape), None);
+        self.entry(name, &mark.color, LegendShape::Marker(mark.shape), None);
     }
 
     fn entry(&mut self, name: &str, color: &str, shape: LegendShape, dashes: Option<&str>) {
@@ -342,11 +386,13 @@ impl Panel {
 
     /// A faint line along zero.
     fn zero(&mut self, summary: &Summary) {
+        self.zero_between(0.0, summary.length);
+    }
+
+    fn zero_between(&mut self, low: f64, high: f64) {
         self.include(0.0);
-        let line = LinePlot::new()
-            .with_data([(0.0, 0.0), (summary.length, 0.0)])
-            .with_color(FAINT)
-            .with_stroke_width(1.0);
+        let line =
+            LinePlot::new().with_data([(low, 0.0), (high, 0.0)]).with_color(FAINT).with_stroke_width(1.0);
         self.plots.insert(0, Plot::Line(line));
     }
 
@@ -376,21 +422,34 @@ impl Panel {
 
     /// Dashed lines on both sides of zero.
     fn limit(&mut self, z: f64) {
+        self.limits(z, &[-z, z], "±");
+    }
+
+    /// A dashed line above zero.
+    fn upper_limit(&mut self, z: f64) {
+        self.limits(z, &[z], "");
+    }
+
+    fn limits(&mut self, z: f64, at: &[f64], sign: &str) {
         const DASHES: &str = "7 4";
         const COLOR: &str = NEUTRAL;
-        for y in [-z, z] {
+        for &y in at {
             self.span(y);
             self.references.push(
                 ReferenceLine::horizontal(y).with_color(COLOR).with_stroke_width(1.3).with_dasharray(DASHES),
             );
         }
-        let name = format!("critical ±{}", format::deviate(z));
+        let name = format!("critical {sign}{}", format::deviate(z));
         self.entry(&name, COLOR, LegendShape::Line, Some(DASHES));
     }
 
     /// Settles the vertical range and the place of the legend.
     fn finish_range(mut self, summary: &Summary) -> Self {
-        self.length = summary.length;
+        self.axis = Axis::position(summary.length);
+        self.settle()
+    }
+
+    fn settle(mut self) -> Self {
         if self.occupied.is_empty() && self.note.is_none() {
             self.note = Some("not measured");
         }
@@ -449,7 +508,7 @@ impl Panel {
         for (position, right, top) in CORNERS {
             // Data below the legend decide how far the range must be stretched to keep clear of it.
             let beside = self.occupied.iter().filter(|(x, _)| {
-                let share = x / self.length;
+                let share = self.axis.share(*x);
                 if right { share > 1.0 - width } else { share < width }
             });
             let (low, high) = self.y;
@@ -473,7 +532,10 @@ impl Panel {
 
     /// Takes powers of ten out of both axes and out of everything drawn; returns them.
     fn rescale(&mut self) -> (i32, i32) {
-        let powers = (power_of(self.length), power_of(self.y.0.abs().max(self.y.1.abs())));
+        let plain = self.axis.logarithmic || !self.axis.words.is_empty();
+        let largest = self.axis.low.abs().max(self.axis.high.abs());
+        let powers =
+            (if plain { 0 } else { power_of(largest) }, power_of(self.y.0.abs().max(self.y.1.abs())));
         let (x, y) = (10f64.powi(-powers.0), 10f64.powi(-powers.1));
         let scale = |point: (&mut f64, &mut f64)| {
             *point.0 *= x;
@@ -490,7 +552,8 @@ impl Panel {
         for line in &mut self.references {
             line.value *= y;
         }
-        self.length *= x;
+        self.axis.low *= x;
+        self.axis.high *= x;
         self.y = (self.y.0 * y, self.y.1 * y);
         powers
     }
@@ -498,10 +561,11 @@ impl Panel {
     fn finish(mut self) -> (Vec<Plot>, Layout) {
         let position = self.place_legend();
         let (x, y) = self.rescale();
-        let mut layout = Layout::new((0.0, self.length), self.y)
+        let Axis { low, high, .. } = self.axis;
+        let mut layout = Layout::new((low, high), self.y)
             .with_title(self.title)
             .with_title_size(15)
-            .with_x_label(in_powers("position x  (length)", x))
+            .with_x_label(in_powers(&self.axis.label, x))
             .with_y_label(in_powers(&self.y_label, y))
             .with_label_size(13)
             .with_tick_size(11)
@@ -509,12 +573,22 @@ impl Panel {
             .with_axis_line(AxisLine::Box)
             .with_tick_align(TickAlign::Inside)
             .with_show_grid(false)
-            .with_x_axis_min(0.0)
-            .with_x_axis_max(self.length)
+            .with_x_axis_min(low)
+            .with_x_axis_max(high)
             .with_y_axis_min(self.y.0)
             .with_y_axis_max(self.y.1);
         let step = render_utils::compute_tick_step(self.y.0, self.y.1, 6);
         layout = layout.with_y_tick_step(step).with_y_tick_format(tick_format(step));
+        if self.axis.logarithmic {
+            let tick = TickFormat::Custom(Arc::new(format::brief));
+            layout = layout.with_log_x().with_x_tick_format(tick);
+        }
+        if !self.axis.words.is_empty() {
+            let words = self.axis.words;
+            let word =
+                move |x: f64| words.get(x.round() as usize).filter(|_| x > -0.5).cloned().unwrap_or_default();
+            layout = layout.with_x_tick_step(1.0).with_x_tick_format(TickFormat::Custom(Arc::new(word)));
+        }
         if !self.legend.is_empty() {
             layout =
                 layout.with_legend_position(position).with_legend_entries(self.legend).with_legend_box(false);
@@ -528,7 +602,7 @@ impl Panel {
             layout = layout.with_reference_line(line);
         }
         if let Some(note) = self.note {
-            let (x, y) = (0.5 * self.length, 0.5 * (self.y.0 + self.y.1));
+            let (x, y) = (0.5 * (low + high), 0.5 * (self.y.0 + self.y.1));
             let text = TextAnnotation::new(note, x, y).with_color(FAINT).with_font_size(14);
             layout = layout.with_annotation(text);
         }
@@ -536,8 +610,7 @@ impl Panel {
         plots.extend(self.lines);
         if plots.is_empty() {
             // A panel without any plot would be left out: draw along its lower edge.
-            let edge =
-                LinePlot::new().with_data([(0.0, self.y.0), (self.length, self.y.0)]).with_stroke_width(1.0);
+            let edge = LinePlot::new().with_data([(low, self.y.0), (high, self.y.0)]).with_stroke_width(1.0);
             plots.push(Plot::Line(edge));
         }
         (plots, layout)

@@ -47,7 +47,7 @@ pub struct Summary {
 }
 
 /// How a run was made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Whether all rounds were done; false after a signal.
     pub complete: bool,
@@ -61,6 +61,9 @@ pub struct RunSummary {
     pub particles: u64,
     /// Number of independent groups, the unit of statistics.
     pub groups: usize,
+    /// How it ended, where an error was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<UntilSummary>,
     /// Legs per particle, when untimed.
     pub legs_per_particle: Option<u64>,
     /// Physical duration per particle, when timed.
@@ -77,6 +80,29 @@ pub struct RunSummary {
     pub transitions: u64,
     /// Physical time scored, summed over particles (its expectation when untimed).
     pub particle_time: f64,
+}
+
+/// How a run ended that was to end at a wanted error.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UntilSummary {
+    /// Which quantity.
+    pub quantity: String,
+    /// The state or transition it belongs to, if it belongs to one.
+    pub of: Option<String>,
+    /// Wanted error in parts of the value.
+    pub relative_error: Option<f64>,
+    /// Wanted error in the unit of the value.
+    pub absolute_error: Option<f64>,
+    /// Whether it was met.
+    pub reached: bool,
+    /// Standard error at the end.
+    pub std_err: Option<f64>,
+    /// Standard error wanted of the value at the end.
+    pub target: Option<f64>,
+    /// Legs or time per particle at which the target would be met on average.
+    pub needed: Option<f64>,
+    /// All of that in words.
+    pub sentence: String,
 }
 
 /// One observable with all its rows.
@@ -128,7 +154,7 @@ pub struct TheorySummary {
 }
 
 /// The verdict.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ComparisonSummary {
     /// Family-wise false-alarm probability over everything looked at.
     pub alpha: f64,
@@ -149,7 +175,7 @@ pub struct ComparisonSummary {
 }
 
 /// One Hotelling test.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contrast {
     /// What was contrasted, e.g. `density, cosine modes 1..8`.
     pub name: String,

@@ -1,5 +1,9 @@
 //! One page of text that says what a run found: fits one screen, reads the same without colour.
 
+mod sweep;
+
+pub use sweep::sweep_page;
+
 use super::format::{beside, brief, deviate, outcome, plain};
 use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
 use crate::observable::{Observable, Support};
@@ -119,6 +123,11 @@ impl Page {
         if simulated {
             let run = describe_run(&summary.run);
             lines.extend(self.dimmed(&format!("{system}; {run}")));
+            if let Some(until) = &summary.run.until {
+                let text = wrap(&until.sentence, self.width, "", "  ");
+                let line = |line: String| if until.reached { line } else { self.ink(Ink::Caution, &line) };
+                lines.extend(text.into_iter().take(3).map(line));
+            }
             if !summary.run.complete {
                 lines.push(self.ink(
                     Ink::Caution,

@@ -98,7 +98,7 @@ fn draw(panel: Panel) -> (Vec<Plot>, Layout) {
             plots.push(Plot::Line(line(ends, FAINT, 1.0).with_dashed()));
         }
         if let Some(ends) = curve.fitted {
-            plots.push(Plot::Line(line(ends, mark.color, 1.3)));
+            plots.push(Plot::Line(line(ends, &mark.color, 1.3)));
         }
         let mut shown = [Vec::new(), Vec::new(), Vec::new()];
         for p in &curve.points {
@@ -112,7 +112,7 @@ fn draw(panel: Panel) -> (Vec<Plot>, Layout) {
             }
             grow(&mut y, logarithm(low.max(p.y * 0.1)));
             let bar = [(p.x, low.max(p.y * 0.1)), (p.x, high)];
-            plots.push(Plot::Line(line(bar, mark.color, 1.2)));
+            plots.push(Plot::Line(line(bar, &mark.color, 1.2)));
             shown[if p.faint { 2 } else { 0 }].push((at, logarithm(p.y.max(floor))));
         }
         let [full, bounds, faint] = shown;
@@ -122,14 +122,14 @@ fn draw(panel: Panel) -> (Vec<Plot>, Layout) {
             if !points.is_empty() {
                 let scatter = ScatterPlot::new()
                     .with_data(points)
-                    .with_color(mark.color)
+                    .with_color(mark.color.as_ref())
                     .with_marker(shape)
                     .with_marker_opacity(opacity)
                     .with_size(3.6);
                 plots.push(Plot::Scatter(scatter));
             }
         }
-        legend.push(entry(&curve.name, mark.color, LegendShape::Marker(mark.shape), None));
+        legend.push(entry(&curve.name, &mark.color, LegendShape::Marker(mark.shape), None));
     }
     if panel.curves.len() > CURVES {
         legend.push(entry(

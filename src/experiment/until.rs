@@ -1,0 +1,215 @@
+//! `run.until`: the error at which a run may end before its length does.
+
+use super::reader::{Cursor, Must};
+use super::setting::Setting;
+use crate::error::Error;
+use crate::model::{Boundary, Domain, Motility, Network, State};
+use crate::observable::Observable;
+use serde_json::{Value, json};
+
+/// The largest relative error that can be wanted: beyond it the value that the target is a part of is itself
+/// too uncertain.
+pub(super) const LARGEST_RELATIVE: f64 = 0.1;
+
+/// A wanted standard error. At least one of the two is given; the one that is met first counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Until {
+    /// Of which quantity; one with a single value.
+    pub quantity: Observable,
+    /// In parts of the value.
+    pub relative_error: Option<f64>,
+    /// In the unit of the value.
+    pub absolute_error: Option<f64>,
+}
+
+impl Until {
+    /// The standard error that is wanted of this value.
+    pub fn target(&self, value: f64) -> f64 {
+        let relative = self.relative_error.map_or(0.0, |r| r * value.abs());
+        relative.max(self.absolute_error.unwrap_or(0.0))
+    }
+
+    pub(super) fn canonical(&self, network: &Network) -> Value {
+        let mut map = json!({ "quantity": name(self.quantity, network.states()) });
+        for (key, error) in [("relative_error", self.relative_error), ("absolute_error", self.absolute_error)]
+        {
+            if let Some(error) = error {
+                map[key] = error.into();
+            }
+        }
+        map
+    }
+
+    /// The setting of the file that `quantity:0.01` or `quantity:rel=0.01,abs=1e-3` stands for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the words are others.
+    pub fn setting(text: &str) -> Result<Setting, Error> {
+        let wrong = || {
+            Error::Usage(format!(
+                "{}: written quantity:0.01 (a relative error) or quantity:rel=0.01,abs=1e-3",
+                super::source::quote(text)
+            ))
+        };
+        let (quantity, errors) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let mut until = json!({ "quantity": quantity });
+        for part in errors.split(',') {
+            let (key, error) = match part.split_once('=') {
+                None => ("relative_error", part),
+                Some(("rel", error)) => ("relative_error", error),
+                Some(("abs", error)) => ("absolute_error", error),
+                Some(_) => return Err(wrong()),
+            };
+            let error: f64 = error.trim().parse().map_err(|_| wrong())?;
+            if until.get(key).is_some() || !error.is_finite() {
+                return Err(wrong());
+            }
+            until[key] = error.into();
+        }
+        Setting::of_option("--until", "run.until", until)
+    }
+}
+
+/// What the file says, before the states are known.
+#[derive(Debug)]
+pub(super) struct UntilPart<'a> {
+    quantity: (&'a str, Cursor<'a>),
+    relative_error: Option<f64>,
+    absolute_error: Option<f64>,
+}
+
+pub(super) fn read<'a>(at: &Cursor<'a>) -> Option<UntilPart<'a>> {
+    let mut object = at.object()?;
+    let quantity = object.required("quantity").and_then(|c| Some((c.text()?, c)));
+    let relative = object.optional("relative_error");
+    let absolute = object.optional("absolute_error");
+    if relative.is_none() && absolute.is_none() {
+        let mistake = object
+            .mistake("no error is wanted")
+            .expected("\"relative_error\" (in parts of the value) or \"absolute_error\" (in its unit)");
+        object.missing(&["relative_error", "absolute_error"], mistake);
+    }
+    const RELATIVE: Must =
+        Must { words: "a positive number of at most 0.1", holds: |v| v > 0.0 && v <= LARGEST_RELATIVE };
+    let error = |at: &Option<Cursor<'a>>, must| match at {
+        None => Some(None),
+        Some(at) => at.number(must).map(Some),
+    };
+    let (relative, absolute) = (error(&relative, RELATIVE), error(&absolute, Must::POSITIVE));
+    let clean = object.finish();
+    let part = UntilPart { quantity: quantity?, relative_error: relative?, absolute_error: absolute? };
+    clean.then_some(part)
+}
+
+/// Everything with a single value that a run with these states measures as an average over the run. The
+/// fraction of a single state is one, and without a force its currents are zero.
+fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observable> {
+    use Observable::*;
+    let mut list = vec![Soret, SoretWall, MeanTemperature];
+    let each = 0..states.len();
+    if states.len() > 1 {
+        list.extend(each.clone().map(Population));
+    }
+    if states.len() > 1 || potential || states.iter().any(|s| s.potential.is_some() || s.drift.is_some()) {
+        list.extend(each.map(MeanCurrent));
+        list.extend([MeanHeatCurrent, EntropyProduction]);
+    }
+    if domain.walls == Boundary::Periodic {
+        list.extend([MeanVelocity, EffectiveDiffusion]);
+    }
+    if states.iter().all(|s| matches!(s.motility, Motility::Friction(_))) {
+        list.push(KineticEntropyProduction);
+    }
+    list
+}
+
+/// How the file calls an observable: `soret`, `population:ground`.
+fn name(observable: Observable, states: &[State]) -> String {
+    match observable {
+        Observable::Population(s) | Observable::MeanCurrent(s) => {
+            format!("{}:{}", observable.name(), states[s].name)
+        }
+        _ => observable.name().to_owned(),
+    }
+}
+
+/// Which quantity is meant; a mistake where there is none of that name, or none in this system.
+pub(super) fn resolve(
+    part: &UntilPart<'_>,
+    states: &[State],
+    (domain, potential): (Domain, bool),
+    uniform: bool,
+) -> Option<Until> {
+    let (word, at) = &part.quantity;
+    let known: Vec<(String, Observable)> =
+        quantities(states, domain, potential).into_iter().map(|o| (name(o, states), o)).collect();
+    let Some((_, quantity)) = known.iter().find(|(name, _)| name == word) else {
+        let names = known.iter().map(|(name, _)| name.as_str());
+        at.unknown(word, at.span(), names, "unknown quantity".into());
+        return None;
+    };
+    if uniform && matches!(quantity, Observable::Soret | Observable::SoretWall) {
+        at.push(
+            at.mistake("there is no Soret coefficient at a uniform temperature")
+                .expected("another quantity")
+                .found(super::source::quote(word)),
+        );
+        return None;
+    }
+    Some(Until {
+        quantity: *quantity,
+        relative_error: part.relative_error,
+        absolute_error: part.absolute_error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimator::{self, Context};
+    use crate::experiment::{EXAMPLES, Experiment};
+    use crate::grid::Grid;
+    use crate::observable::Support;
+
+    #[test]
+    fn quantities_are_the_single_values_that_are_measured() {
+        for example in EXAMPLES {
+            let Ok(experiment) = Experiment::from_str("t", "t.json", example.text) else { continue };
+            let context = Context {
+                model: experiment.model.clone(),
+                grid: Grid::new(experiment.model.domain.length, 4),
+                dwell: Vec::new(),
+                leg_law: Vec::new(),
+                timed: false,
+                times: Vec::new(),
+            };
+            let mut measured: Vec<String> = estimator::standard()
+                .iter()
+                .flat_map(|e| e.observables(&context))
+                .filter(|o| o.support() == Support::Whole)
+                .filter(|o| experiment.model.network.states().len() > 1 || *o != Observable::Population(0))
+                .map(|o| format!("{o:?}"))
+                .collect();
+            let model = &experiment.model;
+            let known = quantities(model.network.states(), model.domain, model.potential.is_some());
+            let mut known: Vec<String> = known.iter().map(|o| format!("{o:?}")).collect();
+            measured.sort();
+            known.sort();
+            assert_eq!(measured, known, "{}", example.name);
+        }
+    }
+
+    #[test]
+    fn the_option_is_a_setting() {
+        let setting = |text: &str| Until::setting(text).map(|s| s.to_string()).map_err(|e| e.to_string());
+        let of = |text: &str| format!("run.until={text}");
+        assert_eq!(setting("soret:0.01"), Ok(of(r#"{"quantity":"soret","relative_error":0.01}"#)));
+        assert_eq!(
+            setting("population:a b:rel=0.01,abs=1e-3"),
+            Ok(of(r#"{"quantity":"population:a b","relative_error":0.01,"absolute_error":0.001}"#))
+        );
+        for text in ["soret", "soret:", "soret:x", "soret:0.1,0.2", "soret:std=1", "soret:rel=inf"] {
+            assert!(setting(text).is_err(), "{text}");
+        }
+    }
+}
