@@ -336,7 +336,7 @@ fn global_soret(law: &impl Profile) -> Option<f64> {
 }
 
 /// See [`global_soret`]; `pairs` are `T - mean` with weights that sum to 1.
-fn soret_of_excess(mean: f64, excess: f64, pairs: &[(f64, f64)]) -> Option<f64> {
+pub(super) fn soret_of_excess(mean: f64, excess: f64, pairs: &[(f64, f64)]) -> Option<f64> {
     let largest = pairs.iter().map(|(t, _)| t.abs()).fold(0.0, f64::max);
     if largest <= 8.0 * f64::EPSILON * mean.abs() {
         return None;
