@@ -101,6 +101,9 @@ impl Default for Options {
 /// Degrees in x of the solution that is returned, and of the one that its error is estimated with.
 const DEGREES: [usize; 2] = [10, 8];
 
+/// Legendre coefficients that rounding leaves, relative to the largest.
+const SMALLEST: f64 = 1e-9;
+
 /// Modes of the solutions that the mesh is chosen with, and of the first that may be returned.
 const FIRST_MODES: [usize; 2] = [16, 32];
 
@@ -150,7 +153,7 @@ pub fn solve(model: &Model, masses: &[f64], options: &Options) -> Result<Kramers
     };
     loop {
         let rough = solve(&mesh, &coarse, FIRST_MODES[0])?;
-        let finer = bisect(&mesh, &rough.unresolved(1e-3 * options.tolerance));
+        let finer = bisect(&mesh, &rough.unresolved((1e-3 * options.tolerance).max(SMALLEST)));
         if finer.len() == mesh.len() || finer.len() > options.max_elements + 1 {
             break;
         }
@@ -536,14 +539,19 @@ impl Kramers {
     /// as [`Observable::Soret`](crate::observable::Observable::Soret).
     pub fn soret(&self) -> Option<f64> {
         let length = self.model.domain.length;
-        let value = |x: f64| self.model.temperature.value(x);
-        let mean = integrate(self.vertices(), 0.0, length, value) / length;
-        let mut pairs = Vec::new();
-        let mut excess = 0.0;
-        quadrature(self.vertices(), 0.0, length, |x, w| {
-            pairs.push((value(x) - mean, w / length));
-            excess += w * (value(x) - mean) * self.total_density_at(x);
-        });
+        let mut points = Vec::new();
+        quadrature(self.vertices(), 0.0, length, |x, w| points.push((x, w / length)));
+        let mut pairs: Vec<(f64, f64)> =
+            points.iter().map(|(x, w)| (self.model.temperature.value(*x), *w)).collect();
+        // Twice, so that the rounding of a first mean does not look like a temperature that varies.
+        let mut mean = 0.0;
+        for _ in 0..2 {
+            let shift: f64 = pairs.iter().map(|(t, w)| t * w).sum();
+            pairs.iter_mut().for_each(|(t, _)| *t -= shift);
+            mean += shift;
+        }
+        let both = points.iter().zip(&pairs);
+        let excess: f64 = both.map(|((x, _), (t, w))| length * w * t * self.total_density_at(*x)).sum();
         soret_of_excess(mean, excess, &pairs)
     }
 
