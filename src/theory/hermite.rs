@@ -5,6 +5,8 @@ use std::f64::consts::PI;
 
 /// `psi_0(u) phi(u) .. psi_{modes-1}(u) phi(u)`, by the three-term recurrence.
 pub(super) fn functions(modes: usize, u: f64) -> Vec<f64> {
+    // Beyond, all of them are zero in double precision.
+    let u = u.clamp(-1e3, 1e3);
     let mut f = vec![0.0; modes.max(2)];
     f[0] = libm::exp(-0.5 * u * u) / libm::sqrt(2.0 * PI);
     f[1] = u * f[0];
@@ -19,6 +21,7 @@ pub(super) fn functions(modes: usize, u: f64) -> Vec<f64> {
 /// `int_{-u}^{u} s psi_n(s) phi(s) ds` for all `n < modes`; zero for even n. From
 /// `s He_n = He_{n+1} + n He_{n-1}` and `(He_n phi)' = -He_{n+1} phi`.
 pub(super) fn slow(modes: usize, u: f64) -> Vec<f64> {
+    let u = u.clamp(-1e3, 1e3);
     let f = functions(modes, u);
     let of_mode = |n: usize| match n {
         _ if n.is_multiple_of(2) => 0.0,

@@ -2,48 +2,51 @@
 //! appendix C of the paper).
 //!
 //! # Equation
-//! For every state with mass `m_i`, friction `gamma_i(x)` and force `F_i = -(U + U_i)' + gamma_i v_i` (`v_i` a
-//! drift velocity, if the state propels itself),
+//! For every state with mass `m_i`, friction `gamma_i(x)` and force `F_i = -(U + U_i)' + gamma_i v_i` (`v_i`
+//! a drift velocity, if the state propels itself),
 //! ```text
-//! v d_x P_i + (F_i/m_i) d_v P_i = (gamma_i/m_i) d_v( v P_i + (kT(x)/m_i) d_v P_i ) + sum_j transitions,    (1)
+//! v d_x P_i + (F_i/m_i) d_v P_i = (gamma_i/m_i) d_v( v P_i + (kT(x)/m_i) d_v P_i ) + sum_j transitions,  (1)
 //! ```
 //! `P_i(x, v)` a density, 1/(length velocity), of one particle. Walls reflect specularly,
 //! `P_i(0, v) = P_i(0, -v)`; on a ring the ends are one point.
 //!
 //! A transition from i to j keeps the kinetic energy, `m_j v_j^2 = m_i v_i^2`, so
 //! ```text
-//! v_j = v_i sqrt(m_i/m_j) :                                                                              (2)
+//! v_j = v_i sqrt(m_i/m_j) :                                                                    (2)
 //! ```
 //! the scaled velocity `u = v sqrt(m/theta)` stays the same. Per `du`, not per `dv`, transitions are local:
-//! the gain of j is `k_ji P_i(x, v sqrt(m_j/m_i)) sqrt(m_j/m_i)`. Maxwell's law, the same in u for all masses, is
-//! kept by any rates, and its populations by rates in detailed balance.
+//! the gain of j is `k_ji P_i(x, v sqrt(m_j/m_i)) sqrt(m_j/m_i)`. Maxwell's law, the same in u for all
+//! masses, is kept by any rates, and its populations by rates in detailed balance.
 //!
 //! What holds for any mass and friction and tests the solution, with averages over v in state i:
 //! ```text
-//! d_x sum_i m_i P_i <v^2>_i = sum_i (F_i P_i - gamma_i J_i) + sum_ij k_ji J_i [sqrt(m_i m_j) - m_i],        (3)
-//! d_x sum_i P_i <m_i v^3>_i/2 = sum_i [F_i J_i + (gamma_i/m_i) P_i (kT - m_i <v^2>_i)].                     (4)
+//! d_x sum_i m_i P_i <v^2>_i = sum_i (F_i P_i - gamma_i J_i) + sum_ij k_ji J_i [sqrt(m_i m_j) - m_i],      (3)
+//! d_x sum_i P_i <m_i v^3>_i/2 = sum_i [F_i J_i + (gamma_i/m_i) P_i (kT - m_i <v^2>_i)].                   (4)
 //! ```
-//! The last sum of (3), over channels from i to j, is the momentum that (2) gives to particles; it vanishes for equal masses.
-//! For one state without a force `P <v^2>` is flat.
+//! The last sum of (3), over channels from i to j, is the momentum that (2) gives to particles; it vanishes
+//! for equal masses. For one state without a force `P <v^2>` is flat.
 //!
 //! # Method
-//! Hermite modes of `u` at one temperature `theta`, the middle of the range of `kT`, with even modes continuous and odd
-//! modes discontinuous on spectral elements in x. The series of Maxwell's law at `kT` falls like
-//! `|kT/theta - 1|^(n/2)`, less than 1 for any profile. At the temperature of the place it would diverge in a Knudsen layer, which fast
-//! particles from hotter places cross. Reflection makes odd modes vanish at walls, which is the natural boundary
-//! condition of the weak form. Elements crowd at walls and kinks, the first a fraction of a mean free path
-//! `sqrt(m kT)/gamma` wide, and are bisected where the Legendre coefficients of the lowest modes have not decayed.
+//! Hermite modes of `u` at one temperature `theta`, the middle of the range of `kT`, with even modes
+//! continuous and odd modes discontinuous on spectral elements in x. The series of Maxwell's law at `kT`
+//! falls like `|kT/theta - 1|^(n/2)`, less than 1 for any profile. At the temperature of the place it would
+//! diverge in a Knudsen layer, which fast particles from hotter places cross. Reflection makes odd modes
+//! vanish at walls, which is the natural boundary condition of the weak form. Elements crowd at walls and
+//! kinks, the first a fraction of a mean free path `sqrt(m kT)/gamma` wide, and are bisected where the
+//! Legendre coefficients of the lowest modes have not decayed.
 //!
-//! The error is estimated from a second solution on the same elements with half the modes and a degree less by
-//! two. Inside, modes converge fast. At a wall where `T` has a slope (reflected, a kink) the law is singular
-//! at `v = 0` like `|v|^5`, and the density there converges like `N^-3` with N modes: 2e-5 with 64 modes at
-//! `gamma/m = 1`, `T = 1 + 0.8 x`, where bin averages have errors of 1e-7.
+//! The error is estimated from a second solution on the same elements with half the modes and with degree 8
+//! instead of 10. Inside, modes converge fast. At a wall where `T` has a slope (a kink of the reflected `T`)
+//! the law is singular at `v = 0`, and the density at the wall itself converges like `N^-3` with N modes: at
+//! `gamma/m = 1`, `T = 1 + 0.8 x`, 128 modes leave 3e-6 there, and 1e-9 in averages over bins of a tenth.
 //!
 //! # When not to trust it
-//! The estimate covers points at the walls, where it is largest. Where `T` jumps, modes converge slowly. Ratios of the hottest
-//! to the coldest temperature of 10 and more need all modes that [`Options`] allow; `gamma/m` far below
-//! the thermal speed over the length, where the law forgets nothing on its way, likewise. Frictions beyond
-//! `gamma L/sqrt(m kT) = 1e6` lose digits of the heat flux.
+//! The estimate is that of the worst point, mostly at a wall; averages over bins are better by orders. Where
+//! `T` jumps, and for ratios of the hottest to the coldest temperature beyond 5, modes converge slowly: allow
+//! more of them in [`Options`]. Transitions beyond some `1e5 gamma/m` leave few digits of the currents `J_i`
+//! of single states (their sum and the kinetic heat flux do not suffer), and take long. Two wells with a
+//! barrier of more than about 30 kT between them are refused: their populations do not follow from a law in
+//! double precision. Tails of `P(x, v)` below 1e-12 of its maximum are noise.
 //!
 //! # Example
 //! ```
@@ -139,8 +142,9 @@ pub struct SlowCurrent {
 /// Solves for the stationary law of particles with these masses, one per state.
 ///
 /// # Errors
-/// [`TheoryError`]: a mass out of range or missing, a state without a friction, an option, a length, a temperature, a force or a rate
-/// out of range; a system that is singular to working precision; an estimated error above `options.limit`.
+/// [`TheoryError`]: a mass out of range or missing, a state without a friction, an option, a length, a
+/// temperature, a force or a rate out of range; a system that is singular to working precision; an estimated
+/// error above `options.limit`.
 pub fn solve(model: &Model, masses: &[f64], options: &Options) -> Result<Kramers, TheoryError> {
     check(model, masses, options)?;
     let mut mesh = first_mesh(model, masses)?;
@@ -236,8 +240,8 @@ fn middle_temperature(model: &Model, mesh: &[f64]) -> Result<f64, TheoryError> {
     Ok(0.5 * (range.0 + range.1))
 }
 
-/// The vertex with the largest Boltzmann weight of a state: where the equations are pinned, for only the conditioning
-/// depends on it.
+/// The vertex with the largest Boltzmann weight of a state: where the equations are pinned, for only the
+/// conditioning depends on it.
 fn deepest(model: &Model, mesh: &[f64]) -> usize {
     let states = 0..model.network.states().len();
     let depth = |x: f64| {
@@ -273,7 +277,8 @@ impl Law {
         series(&self.coefficients[e][state][n], s)
     }
 
-    /// Largest values of mode n over all elements, per state; of odd modes at least a millionth of that of the density.
+    /// Largest values of mode n over all elements, per state; of odd modes at least a millionth of that of
+    /// the density.
     fn scale(&self, state: usize, n: usize) -> f64 {
         let largest = |n: usize| {
             let of_element =
@@ -283,7 +288,8 @@ impl Law {
         if n.is_multiple_of(2) { largest(n) } else { largest(n).max(1e-6 * largest(0)) }
     }
 
-    /// Elements where the last Legendre coefficients of density, current or heat flux are larger than `tolerance`.
+    /// Elements where the last Legendre coefficients of density, current or heat flux are larger than
+    /// `tolerance`.
     fn unresolved(&self, tolerance: f64) -> Vec<bool> {
         let states = self.coefficients[0].len();
         let mut marked = vec![false; self.coefficients.len()];
@@ -297,8 +303,8 @@ impl Law {
         marked
     }
 
-    /// Largest difference of the modes 0, 1, 2, 3, relative to the largest value of each over the domain (of mode 2
-    /// relative to the density).
+    /// Largest difference of the modes 0, 1, 2, 3, relative to the largest value of each over the domain (of
+    /// mode 2 relative to the density).
     fn distance(&self, other: &Self) -> f64 {
         let states = self.coefficients[0].len();
         let mut largest: f64 = 0.0;
@@ -333,8 +339,8 @@ impl Kramers {
     }
 
     /// Estimated relative error: the largest difference from a solution with half the modes and degree 8
-    /// instead of 10, in `P_i` and `P_i <v^2>_i` relative to the largest `P_i`, in `J_i` and the third Hermite moment relative to
-    /// their largest values, or to a millionth of `c P_i` where they are smaller.
+    /// instead of 10, in `P_i` and `P_i <v^2>_i` relative to the largest `P_i`, in `J_i` and the third
+    /// Hermite moment relative to their largest values, or to a millionth of `c P_i` where they are smaller.
     pub fn error_estimate(&self) -> f64 {
         self.estimate
     }
@@ -384,9 +390,16 @@ impl Kramers {
         self.states().map(of_state).collect()
     }
 
-    /// Kinetic temperatures `m_i <v^2>_i(x)`, energies.
-    pub fn kinetic_temperature_at(&self, x: f64) -> Vec<f64> {
-        self.momentum_flux_at(x).into_iter().zip(self.density_at(x)).map(|(flux, p)| flux / p).collect()
+    /// Kinetic temperatures `m_i <v^2>_i(x)`, energies; `None` where a density is lost in rounding.
+    pub fn kinetic_temperature_at(&self, x: f64) -> Vec<Option<f64>> {
+        let pairs = self.momentum_flux_at(x).into_iter().zip(self.known_density_at(x));
+        pairs.map(|(flux, density)| Some(flux / density?)).collect()
+    }
+
+    /// Densities, where they are above rounding.
+    fn known_density_at(&self, x: f64) -> Vec<Option<f64>> {
+        let of_state = |(i, p): (usize, f64)| (p > 1e-12 * self.law.scale(i, 0)).then_some(p);
+        self.density_at(x).into_iter().enumerate().map(of_state).collect()
     }
 
     /// Currents `J_i(x) = int v P_i dv`, 1/time, positive towards larger x; exactly zero at walls.
@@ -425,15 +438,15 @@ impl Kramers {
         self.phase_density_at(x, v).into_iter().map(|p| v * p).collect()
     }
 
-    /// How far the law is from Maxwell's law at the local temperature,
-    /// `P_i(x, v)/[P_i(x) sqrt(m_i/2 pi kT) exp(-m_i v^2/2kT)] - 1` (C10).
-    pub fn deviation_at(&self, x: f64, v: f64) -> Vec<f64> {
+    /// How far the law is from Maxwell's law at the local temperature, `P_i(x, v)/[P_i(x) sqrt(m_i/2 pi kT)
+    /// exp(-m_i v^2/2kT)] - 1` (C10); `None` where one of the two is lost in rounding.
+    pub fn deviation_at(&self, x: f64, v: f64) -> Vec<Option<f64>> {
         let kt = self.model.thermal_energy(x);
-        let found = self.phase_density_at(x, v).into_iter().zip(self.density_at(x));
-        let deviation = |((p, density), m): ((f64, f64), &f64)| {
-            let maxwell =
-                libm::sqrt(m / (2.0 * std::f64::consts::PI * kt)) * libm::exp(-0.5 * m * v * v / kt);
-            p / (density * maxwell) - 1.0
+        let found = self.phase_density_at(x, v).into_iter().zip(self.known_density_at(x));
+        let deviation = |((p, density), m): ((f64, Option<f64>), &f64)| {
+            let exponential = libm::exp(-0.5 * m * v * v / kt);
+            let maxwell = density? * libm::sqrt(m / (2.0 * std::f64::consts::PI * kt)) * exponential;
+            (exponential > 1e-12).then(|| p / maxwell - 1.0)
         };
         found.zip(&self.masses).map(deviation).collect()
     }
@@ -523,8 +536,8 @@ impl Kramers {
         Some(sum)
     }
 
-    /// Entropy that the bath gains, `-int (heat absorbed)/kT dx`, in units of k_B per time; `None` if the heat of a
-    /// transition is not known. It includes what the kinetic energy carries from hot to cold.
+    /// Entropy that the bath gains, `-int (heat absorbed)/kT dx`, in units of k_B per time; `None` if the
+    /// heat of a transition is not known. It includes what the kinetic energy carries from hot to cold.
     pub fn entropy_production(&self) -> Option<f64> {
         let length = self.model.domain.length;
         self.heat_of_transitions_at(0.5 * length)?;
@@ -535,8 +548,8 @@ impl Kramers {
         Some(integrate(self.vertices(), 0.0, length, rate)).filter(|sum| sum.is_finite())
     }
 
-    /// The `S` for which `exp(-S T(x))` has the same mean of `T` as the density; `None` at uniform T. The same functional
-    /// as [`Observable::Soret`](crate::observable::Observable::Soret).
+    /// The `S` for which `exp(-S T(x))` has the same mean of `T` as the density; `None` at uniform T. The
+    /// same functional as [`Observable::Soret`](crate::observable::Observable::Soret).
     pub fn soret(&self) -> Option<f64> {
         let length = self.model.domain.length;
         let mut points = Vec::new();
@@ -555,8 +568,8 @@ impl Kramers {
         soret_of_excess(mean, excess, &pairs)
     }
 
-    /// Averages over the bins of a grid of any function of position, such as a density of this law; `None` for a grid of another
-    /// length.
+    /// Averages over the bins of a grid of any function of position, such as a density of this law; `None`
+    /// for a grid of another length.
     pub fn bin_averages(&self, grid: &Grid, value: impl Fn(f64) -> f64) -> Option<Vec<f64>> {
         let length = self.model.domain.length;
         if (grid.length - length).abs() > 1e-12 * length {

@@ -1,8 +1,8 @@
 //! The Kramers equation on a mesh, in modes of the velocity: assembly, elimination, solution.
 //!
 //! # Equation
-//! With a fixed temperature `theta`, `c_i = sqrt(theta/m_i)` and `v = c_i u`, the modes of
-//! `P_i(x, v) = sum_n a_n^i(x) psi_n(u) phi(u)/c_i` obey (see [`hermite`](super::hermite); stationary, `nu_i = gamma_i/m_i`)
+//! With a fixed temperature `theta`, `c_i = sqrt(theta/m_i)` and `v = c_i u`, the modes of `P_i(x, v) = sum_n
+//! a_n^i(x) psi_n(u) phi(u)/c_i` obey (see [`hermite`](super::hermite); stationary, `nu_i = gamma_i/m_i`)
 //! ```text
 //! c_i [ sqrt(n+1) a_{n+1}' + sqrt(n) a_{n-1}' ] - (F_i c_i/theta) sqrt(n) a_{n-1}
 //!     = -nu_i n a_n + nu_i (kT/theta - 1) sqrt(n(n-1)) a_{n-2} + sum_j (k_ij a_n^j - k_ji a_n^i) .     (1)
@@ -11,9 +11,9 @@
 //! `n >= N` are left out, with N even: as many odd modes as even ones.
 //!
 //! # Weak form
-//! Even modes are continuous polynomials of degree p on every element, odd ones polynomials of degree p-1 that
-//! may jump between elements. Equations of even n are multiplied by the functions of the even modes and integrated by
-//! parts; the boundary terms are the odd modes at the walls, which vanish there by reflection
+//! Even modes are continuous polynomials of degree p on every element, odd ones polynomials of degree p-1
+//! that may jump between elements. Equations of even n are multiplied by the functions of the even modes and
+//! integrated by parts; the boundary terms are the odd modes at the walls, which vanish there by reflection
 //! `P(0, v) = P(0, -v)`. The test function 1 gives the balance of (1) from wall to wall without any error.
 //!
 //! The interior unknowns of an element, mode by mode, form a banded matrix. What is left joins the even

@@ -15,8 +15,8 @@
 //! `M_T` is Maxwell's law. Hence `J_E/J_slow(v*) = -3.2430 T`.
 //!
 //! # When not to use it
-//! Walls reflect (2) into its mirror image, so that heat flux and slow current vanish there: nearer than about
-//! five mean free paths to a wall the formulas are wrong by more than 1 %, see
+//! Walls reflect (2) into its mirror image, so that heat flux and slow current vanish there: nearer than
+//! about five mean free paths to a wall the formulas are wrong by more than 1 %, see
 //! [`Local::paths_to_wall`]. The same holds near kinks of `T`. Several states: the overdamped limit is
 //! [`stationary`](super::stationary) with frictions.
 
@@ -50,8 +50,8 @@ pub struct Local {
     pub slope: f64,
     /// Density `P(x)` (1).
     pub density: f64,
-    /// Distance to the nearer wall in mean free paths `sqrt(m kT)/gamma` of this place: the formulas hold within 1 % from
-    /// about five on.
+    /// Distance to the nearer wall in mean free paths `sqrt(m kT)/gamma` of this place: the formulas hold
+    /// within 1 % from about five on.
     pub paths_to_wall: f64,
 }
 
@@ -59,8 +59,8 @@ impl Overdamped {
     /// Checks the premises and normalises the density.
     ///
     /// # Errors
-    /// [`TheoryError`]: more than one state, a diffusivity, a ring, or a mass, length, temperature or force out of
-    /// range.
+    /// [`TheoryError`]: more than one state, a diffusivity, a ring, or a mass, length, temperature or force
+    /// out of range.
     pub fn new(model: &Model, mass: f64) -> Result<Self, TheoryError> {
         let [state] = model.network.states() else {
             return Err(TheoryError::Premise { must: "one state" });
