@@ -121,7 +121,7 @@ impl Legs {
         let grid = Grid::new(1.0, BINS);
         let kernel = Exact::new(model, &grid).expect("bounded rates");
         let mut random = stream(1, Purpose::Start, 0);
-        let walkers = start(&kernel, model, &grid, Start::LocalEquilibrium, !timed, WALKERS, &mut random);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, !timed, WALKERS, &mut random);
         let states = model.network.states().len();
         let mut profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
         let mut random = stream(1, Purpose::Advance, 0);

@@ -209,7 +209,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         let untimed = matches!(plan.span, Span::Legs(_));
         let n = plan.walkers_in(group);
         let mut random = stream(plan.seed, Purpose::Start, group as u64);
-        let walkers = start(&self.kernel, &self.model, &self.grid, plan.start, untimed, n, &mut random);
+        let walkers = start(&self.kernel, &self.model, &self.grid, &plan.start, untimed, n, &mut random);
         Group {
             opening: self.occupancy(&walkers),
             origin: self.keeps_origin().then(|| walkers.clone()),
@@ -418,6 +418,11 @@ impl<'a> Ensemble<'a> {
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
+}
+
+/// Applies a function to every item on all threads; results come in the order of the items.
+pub fn each<A: Sync, B: Send>(items: &[A], function: impl Fn(&A) -> B + Send + Sync) -> Vec<B> {
+    items.par_iter().map(function).collect()
 }
 
 impl Plan {

@@ -54,7 +54,9 @@
 //! | room | what happens there |
 //! |---|---|
 //! | [`simulation`] | from an experiment to a summary: the one place where simulation and theory meet |
+//! | [`convergence`] | how errors fall with particles, legs, steps and bins |
 //! | [`report`] | from a summary to a page, JSON, CSV, plots, a run folder |
+//! | [`continuum`] | the deterministic reference of an experiment: its stationary law, or its relaxation |
 //! | [`sampling`] | the run itself: from an experiment to groups with their tallies, without any theory |
 //! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
 //! | [`comparison`] | measured against theory, entry by entry and jointly |
@@ -75,6 +77,8 @@
 //! [`Kernel`](kernel::Kernel); to measure something new, write an [`Estimator`](estimator::Estimator).
 
 pub mod comparison;
+pub mod continuum;
+pub mod convergence;
 pub mod ensemble;
 pub mod error;
 pub mod estimator;

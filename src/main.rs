@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Run(run) => cli::run(run, &terminal),
         Command::Theory(theory) => cli::theory(theory, &terminal),
         Command::Verify(verify) => cli::verify(verify, &terminal),
+        Command::Converge(converge) => cli::converge(converge, &terminal),
         Command::Check(check) => cli::check(check, &terminal),
         Command::Init(init) => cli::init(init, &terminal),
         Command::Schema => cli::schema(&terminal),

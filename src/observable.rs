@@ -72,6 +72,11 @@ pub enum Observable {
     /// What an underdamped particle would dissipate besides, in the overdamped limit with frictions:
     /// `sum_i int P_i k_B T'^2/(2 gamma_i T) dx` in units of k_B (the entropic anomaly). 1/time.
     KineticEntropyProduction,
+    /// On a ring, the mean velocity `L sum_i J_i`. length/time.
+    MeanVelocity,
+    /// On a ring, `D_eff = Var(displacement)/(2 t)` in the long run, the displacement counted round the ring
+    /// without end. length^2/time.
+    EffectiveDiffusion,
 }
 
 /// What is seen of the particles at one moment `t`.
@@ -138,7 +143,9 @@ impl Observable {
             | CycleCurrent(_)
             | CycleFano(_)
             | UncertaintyProduct(_)
-            | KineticEntropyProduction => Support::Whole,
+            | KineticEntropyProduction
+            | MeanVelocity
+            | EffectiveDiffusion => Support::Whole,
         }
     }
 
@@ -181,6 +188,8 @@ impl Observable {
                 Instant::Kurtosis => "kurtosis_at",
             },
             KineticEntropyProduction => "kinetic_entropy_production",
+            MeanVelocity => "mean_velocity",
+            EffectiveDiffusion => "effective_diffusion",
         }
     }
 }
@@ -231,6 +240,8 @@ impl Observable {
                 Instant::MeanPosition | Instant::Displacement => "length",
                 Instant::SquareDisplacement => "length^2",
             },
+            MeanVelocity => "length/time",
+            EffectiveDiffusion => "length^2/time",
         }
     }
 

@@ -126,12 +126,12 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
 
 /// Variance of a mean over `t` memory times of one particle, relative to that of a snapshot:
 /// `2 (t - 1 + exp(-t))/t^2` for an exponential memory.
-fn averaging(t: f64) -> f64 {
+pub(crate) fn averaging(t: f64) -> f64 {
     if t < 1e-4 { 1.0 - t / 3.0 } else { 2.0 * (t - 1.0 + libm::exp(-t)) / (t * t) }
 }
 
 /// Legs or steps of one particle per time: the largest mean over the states, like the burn-in.
-fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
+pub(crate) fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
     if let Method::EulerMaruyama { dt } = experiment.method {
         return Ok(1.0 / dt);
     }

@@ -122,13 +122,7 @@ impl Sampled {
     /// Everything that the estimators of this kind of run say: with observation times what is seen at them,
     /// else averages over the run.
     pub fn measure(&self) -> Vec<Measured> {
-        let mut estimators = match self.context.times.as_slice() {
-            [] => estimator::standard(),
-            _ => vec![Box::new(estimator::Snapshots) as Box<dyn estimator::Estimator>],
-        };
-        if self.watched {
-            estimators.push(Box::new(estimator::Trajectories));
-        }
+        let estimators = estimators(&self.context, self.watched);
         estimators.iter().flat_map(|e| estimator::measure(e.as_ref(), &self.context, &self.groups)).collect()
     }
 
@@ -157,8 +151,21 @@ fn legs(context: &Context, groups: &[Group]) -> u64 {
     groups.iter().map(of).sum()
 }
 
+/// The estimators of a run: with observation times what is seen at them, else averages over the run; and single
+/// trajectories where they are looked at.
+pub(crate) fn estimators(context: &Context, watched: bool) -> Vec<Box<dyn estimator::Estimator>> {
+    let mut estimators = match context.times.as_slice() {
+        [] => estimator::standard(),
+        _ => vec![Box::new(estimator::Snapshots) as Box<dyn estimator::Estimator>],
+    };
+    if watched {
+        estimators.push(Box::new(estimator::Trajectories));
+    }
+    estimators
+}
+
 /// The observation times as they can be kept: a stepped method looks after whole steps.
-fn times(experiment: &Experiment) -> Vec<f64> {
+pub(crate) fn times(experiment: &Experiment) -> Vec<f64> {
     let mut times = experiment.measure.times.clone();
     if let Method::EulerMaruyama { dt } = experiment.method {
         times.iter_mut().for_each(|t| *t = libm::round(*t / dt).max(1.0) * dt);
@@ -189,7 +196,7 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         burn_in,
         rounds: if times.is_empty() { run.rounds } else { times.len() as u64 },
         times,
-        start: run.start,
+        start: run.start.clone(),
         seed: run.seed,
     }
 }

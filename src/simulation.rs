@@ -1,21 +1,19 @@
 //! From an experiment to a [`Summary`]: the one place where simulation and theory meet.
 
 use crate::comparison::{ALPHA, Comparison, compare};
+use crate::continuum::Continuum;
 use crate::ensemble::Plan;
 use crate::error::Error;
 use crate::estimator::{self, Context};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
 use crate::kernel::Span;
-use crate::model::Motility;
+use crate::model::{Boundary, Motility};
 use crate::observable::Observable;
-use crate::report::summary::{
-    FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, TheorySummary, Warning,
-};
+use crate::report::summary::{FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, Warning};
 use crate::report::verdict;
-use crate::sampling::{BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample};
+use crate::sampling::{self, BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample_weighed};
 use crate::stats::Outcome;
-use crate::theory::{self, FastLimit, Stationary};
 use crate::verification;
 
 /// Runs an experiment on the current rayon thread pool and compares it with the continuum theory of the
@@ -24,11 +22,12 @@ use crate::verification;
 /// # Errors
 /// [`Error::Numeric`] if a kernel finds its bounds violated or the theory has no solution.
 pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<Summary, Error> {
-    let (solution, fast) = solve(experiment)?;
-    let sampled = sample(experiment, observer)?;
-    let grid = sampled.context.grid;
-    let comparison = compare(sampled.measure(), &grid, ALPHA, &|o| solution.reference(o, &grid));
-    Ok(summarise(experiment, &sampled, (&solution, fast.as_ref()), comparison))
+    let continuum = Continuum::solve(experiment)?;
+    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let weights = experiment.measure.trajectories.and_then(|_| continuum.path_weights(&grid));
+    let sampled = sample_weighed(experiment, weights, observer)?;
+    let comparison = compare(sampled.measure(), &grid, ALPHA, &|o| continuum.reference(o, &grid));
+    Ok(summarise(experiment, &sampled, &continuum, comparison))
 }
 
 /// The continuum theory of an experiment alone, in the same form: every estimate is null.
@@ -37,13 +36,13 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
 /// [`Error::Numeric`] if the theory has no solution.
 pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
     let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
-    let (solution, fast) = solve(experiment)?;
+    let continuum = Continuum::solve(experiment)?;
     let quantities = observables(experiment)
         .into_iter()
         .map(|observable| {
             let entries = observable.support().entries(&grid);
-            let theory = solution.reference(observable, &grid).unwrap_or_else(|| vec![None; entries]);
-            let limit = fast_limit(fast.as_ref(), observable, &grid);
+            let theory = continuum.reference(observable, &grid).unwrap_or_else(|| vec![None; entries]);
+            let limit = continuum.fast_limit(observable, &grid);
             let row = |(k, (theory, fast_limit))| {
                 let estimate = Outcome::null("theory only");
                 Row { theory, fast_limit, ..row(observable, &grid, k, estimate) }
@@ -58,45 +57,35 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
         burn_in: 0.0,
         rounds: 0,
         times: Vec::new(),
-        start: experiment.run.start,
+        start: experiment.run.start.clone(),
         seed: experiment.run.seed,
     };
     Ok(Summary {
         quantities,
-        theory: Some(theory_summary(&solution, fast.as_ref())),
+        theory: Some(continuum.summary()),
         ..blank(experiment, run_summary(experiment, &plan, None))
     })
 }
 
-fn numeric(error: impl std::fmt::Display) -> Error {
-    Error::Numeric(error.to_string())
-}
-
-/// The stationary law, and its closed form for infinitely fast transitions where that exists.
-fn solve(experiment: &Experiment) -> Result<(Stationary, Option<FastLimit>), Error> {
-    let model = &experiment.model;
-    let solution = theory::stationary::solve(model, &theory::Options::default()).map_err(numeric)?;
-    Ok((solution, FastLimit::new(model).ok()))
-}
-
 /// Everything that an experiment with internal states measures, in the order of the report.
 fn observables(experiment: &Experiment) -> Vec<Observable> {
-    // The estimators know; what they answer depends on the model only.
+    // The estimators know; what they answer depends on the model and the times only.
     let context = Context {
         model: experiment.model.clone(),
         grid: Grid::new(experiment.model.domain.length, experiment.measure.bins),
         dwell: Vec::new(),
         leg_law: Vec::new(),
         timed: false,
-        times: Vec::new(),
+        times: sampling::times(experiment),
     };
-    estimator::standard().iter().flat_map(|e| e.observables(&context)).collect()
+    let watched = experiment.measure.trajectories.is_some();
+    sampling::estimators(&context, watched).iter().flat_map(|e| e.observables(&context)).collect()
 }
 
 fn summarise(
     experiment: &Experiment,
     sampled: &Sampled,
-    (solution, fast): (&Stationary, Option<&FastLimit>),
+    continuum: &Continuum,
     comparison: Comparison,
 ) -> Summary {
     let Sampled { context, plan, groups, .. } = sampled;
@@ -106,7 +95,7 @@ fn summarise(
         .collect();
     let mut warnings = experiment.warnings().to_vec();
     let relaxation = relaxation(experiment, context);
-    if plan.burn_in < SHORT_BURN_IN * relaxation {
+    if plan.times.is_empty() && plan.burn_in < SHORT_BURN_IN * relaxation {
         let unit = if context.timed { "time units" } else { "legs" };
         warnings.push(Warning {
             seen: format!(
@@ -122,9 +111,9 @@ fn summarise(
         });
     }
     warnings.extend(sampled.cautions.iter().cloned().map(Warning::from));
-    if !solution.is_converged() {
+    if !continuum.is_converged() {
         warnings.push(Warning {
-            seen: format!("the continuum solution is known to {:.0e} only", solution.error_estimate()),
+            seen: format!("the continuum solution is known to {:.0e} only", continuum.error_estimate()),
             meaning: "a difference of that size is not the simulation's".into(),
             remedy: "look for jumps or kinks in the temperature that the file does not announce".into(),
         });
@@ -136,7 +125,7 @@ fn summarise(
         .iter()
         .map(|c| {
             let observable = c.measured.observable;
-            let limit = fast_limit(fast, observable, &context.grid);
+            let limit = continuum.fast_limit(observable, &context.grid);
             let row = |(k, fast_limit)| Row {
                 theory: c.theory[k],
                 fast_limit,
@@ -149,7 +138,7 @@ fn summarise(
     let questions = verification::questions(context, groups);
     Summary {
         quantities,
-        theory: Some(theory_summary(solution, fast)),
+        theory: Some(continuum.summary()),
         comparison: Some(verdict),
         checks: Some(verification::judge(&questions, verification::ALPHA)),
         questions,
@@ -166,14 +155,7 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         name: experiment.name.clone(),
         title: experiment.title.clone(),
         claim: experiment.claim.clone(),
-        conventions: vec![
-            experiment.units.convention(),
-            "currents and heat fluxes are positive towards larger x, for a density normalised to one particle"
-                .into(),
-        ]
-        .into_iter()
-        .chain(motility_conventions(experiment))
-        .collect(),
+        conventions: conventions(experiment),
         run,
         length: experiment.model.domain.length,
         bins: experiment.measure.bins,
@@ -188,19 +170,52 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
     }
 }
 
-/// In which sense particles move: of diffusivities, of frictions, or of both where states differ.
+/// What the numbers of an experiment mean: units, signs, and the sense in which particles move.
+pub fn conventions(experiment: &Experiment) -> Vec<String> {
+    let signs =
+        "currents and heat fluxes are positive towards larger x, for a density normalised to one particle";
+    let mut conventions = vec![experiment.units.convention(), signs.into()];
+    conventions.extend(motility_conventions(experiment));
+    conventions
+}
+
+/// In which sense particles move: of diffusivities, of frictions, or of both where states differ; with the
+/// forces that act.
 fn motility_conventions(experiment: &Experiment) -> Vec<String> {
-    let states = experiment.model.network.states();
+    let model = &experiment.model;
+    let states = model.network.states();
+    let indices = || 0..states.len();
+    let potentials = indices().any(|s| model.potentials(s).next().is_some());
+    let drifts = indices().any(|s| model.has_drift(s));
     let frictions = states.iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
+    let propelled = if drifts { " + v_i P_i" } else { "" };
     let mut conventions = Vec::new();
     if frictions < states.len() {
-        conventions.push("diffusivities are Ito: J_i = -d_x(D_i P_i)".into());
+        let pushed = if potentials { " - (D_i/kT) P_i d_x(U + U_i)" } else { "" };
+        conventions.push(format!("diffusivities are Ito: J_i = -d_x(D_i P_i){pushed}{propelled}"));
     }
     if frictions > 0 {
+        let pushed = if potentials { " - (1/gamma_i) P_i d_x(U + U_i)" } else { "" };
+        conventions.push(format!(
+            "frictions are kinetic, the overdamped limit of Kramers' equation: J_i = -(1/gamma_i) d_x(kT \
+             P_i){pushed}{propelled}"
+        ));
+    }
+    if potentials {
         conventions.push(
-            "frictions are kinetic, the overdamped limit of Kramers' equation: J_i = -(1/gamma_i) d_x(kT P_i)"
+            "the potential energy of a state adds to its energy: U to that of all states, U_i also to what enters \
+             rates and heat"
                 .into(),
         );
+    }
+    if drifts {
+        conventions.push(
+            "a drift v_i is the work of a force v_i kT/D_i on the particle, not the slope of a potential"
+                .into(),
+        );
+    }
+    if model.domain.walls == Boundary::Periodic {
+        conventions.push("the domain is a ring: x = length is x = 0 again".into());
     }
     conventions
 }
@@ -227,23 +242,6 @@ fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) 
         transitions: sampled.map_or(0, Sampled::transitions),
         particle_time: sampled.map_or(0.0, Sampled::particle_time),
     }
-}
-
-fn theory_summary(solution: &Stationary, fast: Option<&FastLimit>) -> TheorySummary {
-    let layer = |x: f64| fast?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
-    let length = solution.model().domain.length;
-    TheorySummary {
-        equation: "stationary law, -d_x J_i + sum_j (k_ij P_j - k_ji P_i) = 0, no flux at the walls".into(),
-        error_estimate: solution.error_estimate(),
-        resolution: format!("{} elements", solution.vertices().len().saturating_sub(1)),
-        wall_layers: layer(0.0).zip(layer(length)).map(|(left, right)| [left, right]),
-    }
-}
-
-/// The closed form for infinitely fast transitions, entry by entry.
-fn fast_limit(fast: Option<&FastLimit>, observable: Observable, grid: &Grid) -> Vec<Option<f64>> {
-    let entries = observable.support().entries(grid);
-    fast.and_then(|f| f.reference(observable, grid)).unwrap_or_else(|| vec![None; entries])
 }
 
 /// A row with nothing beside the estimate.

@@ -33,8 +33,15 @@ const TINY: &str = r#"{
 const SOUND: &str = r#""particles": 256, "legs": 50, "seed": 1"#;
 
 /// The files of a run folder, in order.
-const FILES: [&str; 6] =
-    ["currents.csv", "manifest.json", "profiles.csv", "profiles.png", "profiles.svg", "summary.json"];
+const FILES: [&str; 7] = [
+    "checks.json",
+    "currents.csv",
+    "manifest.json",
+    "profiles.csv",
+    "profiles.png",
+    "profiles.svg",
+    "summary.json",
+];
 
 /// A folder of its own for each test, with an experiment `tiny.json`.
 struct Place(TempDir);
@@ -154,6 +161,79 @@ fn json_is_alone_on_standard_output_and_equals_the_file() {
     let output = place.output(&["theory", "tiny.json", "--json", "--out", "theory"]);
     code(&output, 0);
     assert_eq!(output.stdout, place.bytes("theory/summary.json"));
+}
+
+#[test]
+fn verify_judges_an_experiment_and_a_run_alike() {
+    let place = Place::new();
+    let fresh = place.output(&["verify", "tiny.json", "-q"]);
+    code(&fresh, 0);
+    assert_eq!((stderr(&fresh), place.leftovers()), ("", Vec::new()), "nothing is written");
+    for words in
+        ["Tiny\n", "checks: ", "pass", "current of ground follows from its density", "could have seen"]
+    {
+        assert!(stdout(&fresh).contains(words), "{words}\n{}", stdout(&fresh));
+    }
+    for columns in ["60", "80"] {
+        let narrow =
+            place.mc(&["verify", "tiny.json", "-q"]).env("COLUMNS", columns).output().expect("mc starts");
+        let limit = columns.parse::<usize>().expect("a number");
+        assert!(stdout(&narrow).lines().all(|line| line.chars().count() <= limit), "{}", stdout(&narrow));
+    }
+    let run = place.output(&["run", "tiny.json"]);
+    code(&run, 0);
+    assert!(stdout(&run).contains("checks: "), "{}", stdout(&run));
+    let again = place.output(&["verify", "runs/tiny"]);
+    code(&again, 0);
+    assert_eq!(again.stdout, fresh.stdout, "judged from the folder, byte for byte");
+
+    let answer = |path: &str| -> Value {
+        let output = place.output(&["verify", path, "--json", "-q"]);
+        code(&output, 0);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    assert_eq!(answer("tiny.json"), answer("runs/tiny"));
+    let checks = &answer("runs/tiny")["checks"];
+    assert_eq!(*checks, place.json("runs/tiny/summary.json")["checks"]);
+    assert!(checks["passes"] == true && checks["alpha"].as_f64() == Some(1e-4));
+}
+
+#[test]
+fn verify_refuses_what_is_no_run_and_what_was_changed() {
+    let place = Place::new();
+    code(&place.output(&["run", "tiny.json"]), 0);
+    code(&place.output(&["theory", "tiny.json", "--out", "theory"]), 0);
+    fs::create_dir(place.path("empty")).expect("a folder");
+    for (folder, missing) in [("empty", "manifest.json"), ("theory", "checks.json")] {
+        let output = place.output(&["verify", folder]);
+        code(&output, 1);
+        assert!(stderr(&output).contains(missing) && stderr(&output).contains("hint"), "{}", stderr(&output));
+    }
+    for option in [["--seed", "2"], ["--set", "run.legs=3"], ["--threads", "1"]] {
+        let output = place.output(&["verify", "runs/tiny", option[0], option[1]]);
+        code(&output, 2);
+        assert!(stderr(&output).contains("made already"), "{}", stderr(&output));
+    }
+    let text = String::from_utf8(place.bytes("runs/tiny/checks.json")).expect("UTF-8");
+    place.write("runs/tiny/checks.json", &text.replace("1", "2"));
+    let output = place.output(&["verify", "runs/tiny"]);
+    code(&output, 1);
+    assert!(stderr(&output).contains("was changed after the run"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_check_that_fails_ends_with_code_4() {
+    // Steps of four waiting times: the rates that particles have are not those of the file.
+    let place = Place::new();
+    let text = TINY.replace(r#""exact": {}"#, r#""euler_maruyama": { "dt": 4 }"#);
+    place.write("coarse.json", &text.replace("RUN", r#""particles": 4096, "duration": 2000, "seed": 1"#));
+    let output = place.output(&["verify", "coarse.json", "-q"]);
+    code(&output, 4);
+    assert!(stdout(&output).contains("FAIL: "), "{}", stdout(&output));
+    code(&place.output(&["run", "coarse.json", "-q"]), 4);
+    let again = place.output(&["verify", "runs/coarse"]);
+    code(&again, 4);
+    assert_eq!(again.stdout, output.stdout);
 }
 
 #[test]
@@ -485,9 +565,10 @@ fn help_names_every_option_and_exit_code() {
         "Usage: mc [OPTIONS] <COMMAND>",
         "run Simulate an experiment",
         "theory Solve the continuum theory",
+        "verify Check hidden currents and sum rules",
         "--color <COLOR>",
         "Exit codes: 0 done, 1 failed at run time, 2 usage, 3 mistakes in the experiment file, 4 simulation and \
-         theory disagree, 130 or 143 ended early by a signal.",
+         theory disagree or a check fails, 130 or 143 ended early by a signal.",
         "mc run experiments/two_state.json",
     ] {
         assert!(top.contains(words), "{words}\n{top}");
@@ -498,6 +579,10 @@ fn help_names_every_option_and_exit_code() {
     }
     for file in FILES.iter().filter(|file| **file != "profiles.png") {
         assert!(run.contains(file), "{file}\n{run}");
+    }
+    let verify = help(&["verify", "--help"]);
+    for option in ["<FILE|RUN>", "--set", "--seed", "--threads", "--json", "-q, --quiet"] {
+        assert!(verify.contains(option), "{option}\n{verify}");
     }
     let theory = help(&["theory", "--help"]);
     for option in ["<FILE>", "--out", "--force", "--json"] {

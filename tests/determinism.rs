@@ -84,7 +84,7 @@ fn plan(experiment: &Experiment, burn_in: f64) -> Plan {
         burn_in,
         rounds: run.rounds,
         times: Vec::new(),
-        start: run.start,
+        start: run.start.clone(),
         seed: run.seed,
     }
 }

@@ -15,7 +15,7 @@ use soret::kernel::start::Start;
 use soret::kernel::{EulerMaruyama, Span};
 use soret::model::{Boundary, Domain, Model, Motility, Network, State};
 use soret::observable::Observable;
-use soret::theory::Stationary;
+use soret::theory::{Stationary, chain};
 
 /// Standard errors within which a statement holds, or beyond which it does not.
 const SIGMAS: f64 = 6.5;
@@ -243,4 +243,74 @@ fn walls_have_order_one_half_where_diffusivities_vary() {
     assert!(b.less(4.0, quarter).abs() > SIGMAS, "of order one: {b:?} {quarter:?}");
     // Away from the walls the error is far smaller.
     assert!(fine[1].value.abs() < 0.2 * fine[0].value.abs() + SIGMAS * fine[1].error, "{fine:?}");
+}
+
+#[test]
+fn the_law_of_the_chain_in_the_library_is_this_one() {
+    // Iterated here, solved there; at a step that is far too long and at a short one.
+    let model = system();
+    for dt in [0.4, 0.05] {
+        let here = Chain::new(&model, dt, true);
+        let there = chain::Chain::on(&model, dt, 96).expect("constant diffusivities");
+        let grid = Grid::new(1.0, 64);
+        for s in 0..2 {
+            // The first moment in bins lacks h^2/12 times the slope of the profile.
+            let moment = |k: usize| {
+                let (a, b) = (grid.face(k), grid.face(k + 1));
+                0.5 * (a + b) * here.mean(s, a, b) * (b - a)
+            };
+            let ours: f64 = (0..64).map(moment).sum();
+            let correction = (here.mean(s, 0.99, 1.0) - here.mean(s, 0.0, 0.01)) / (64.0 * 64.0 * 12.0);
+            let difference = there.first_moments[s] - ours - correction;
+            assert!(difference.abs() < 2e-7, "{s}: {difference:e}");
+        }
+        // Another step is another law.
+        let other = chain::Chain::on(&model, 0.9 * dt, 96).expect("constant diffusivities");
+        assert!((other.first_moments[0] - there.first_moments[0]).abs() > 2e-6);
+    }
+    // Forces, rings and diffusivities that vary have no such law.
+    let mut varying = system();
+    varying.network = Network::new(
+        vec![
+            State { motility: Motility::Diffusivity(field("0.1*(1 + x)")), ..State::new("a", 1.0, 1.0) },
+            State::new("b", 0.0, 0.01),
+        ],
+        vec![soret::model::Edge::new([0, 1], 8.0, 1.5)],
+    )
+    .expect("two states");
+    assert_eq!(chain::Chain::on(&varying, 0.1, 32), None);
+}
+
+#[test]
+fn same_seeds_do_not_pair_steps_of_different_length() {
+    // 1024 groups of 4 walkers at dt and dt/2 from the same streams: the correlation of what they see, whose
+    // error is 1/32. Paired runs would be near 1 and would take noise out of the difference of two biases.
+    let (model, grid) = (system(), Grid::new(1.0, 4));
+    let seen = |dt: f64| -> Vec<f64> {
+        let kernel = EulerMaruyama::new(&model, &grid, dt).expect("rates with bounds");
+        let runner = pair(kernel, &model, &grid);
+        let plan = Plan {
+            particles: 4096,
+            groups: 1024,
+            span: Span::Duration(20.0),
+            burn_in: 8.0 * model.relaxation_time(),
+            rounds: 1,
+            times: Vec::new(),
+            start: Start::LocalEquilibrium,
+            seed: 31,
+        };
+        let run = run(runner.as_ref(), &model, &grid, &plan).expect("bounds that hold");
+        let measured = run.measure().into_iter().find(|m| m.observable == Observable::MeanTemperature);
+        measured.expect("measured").samples[0].as_ref().expect("defined").pseudo.clone()
+    };
+    let [a, b] = [0.1, 0.05].map(seen);
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    let product = |u: &[f64], v: &[f64]| -> f64 {
+        let (m, n) = (mean(u), mean(v));
+        u.iter().zip(v).map(|(x, y)| (x - m) * (y - n)).sum()
+    };
+    let correlation = product(&a, &b) / (product(&a, &a) * product(&b, &b)).sqrt();
+    assert!(correlation.abs() < SIGMAS / 32.0, "{correlation}");
+    // The same step from the same streams is the same run.
+    assert_eq!(a, seen(0.1));
 }

@@ -126,7 +126,7 @@ fn group<K: Kernel>(
 ) -> (Group, Crossings) {
     let mut random = stream(31, Purpose::Start, number);
     let untimed = matches!(spans[0], Span::Legs(_));
-    let mut walkers = start(kernel, model, grid, Start::Uniform, untimed, WALKERS, &mut random);
+    let mut walkers = start(kernel, model, grid, &Start::Uniform, untimed, WALKERS, &mut random);
     let origin = walkers.clone();
     let states = model.network.states().len();
     let opening = Occupancy::of(&walkers, states, grid);

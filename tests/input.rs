@@ -8,7 +8,7 @@ use soret::error::Error;
 use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion, Setting};
 use soret::kernel::Span;
 use soret::kernel::start::Start;
-use soret::model::{EnergyUnit, Motility, RateLaw, Units};
+use soret::model::{Boundary, EnergyUnit, Motility, RateLaw, Units};
 use soret::report::summary::Summary;
 use soret::simulation;
 use std::fs;
@@ -324,7 +324,7 @@ fn mutated_files_never_panic() {
         folder(name).into_iter().map(read).collect()
     };
     let seeds = [texts("good"), texts("good"), texts("bad")];
-    const PIECES: [&str; 48] = [
+    const PIECES: [&str; 52] = [
         "{",
         "}",
         "[",
@@ -371,6 +371,10 @@ fn mutated_files_never_panic() {
         "\"T*x\"",
         "\"step(T - 1.4)\"",
         "\"abs(x - 0.5)\"",
+        "\"potential\": \"abs(x - 0.5)\",",
+        "\"drift\": \"x*T\",",
+        "\"walls\": \"periodic\",",
+        "\"start\": { \"point\": 0.5 },",
         "5e-324",
         "1e308",
     ];
@@ -546,6 +550,169 @@ fn ito_diffusivities_with_different_shapes_are_warned_about() {
     let text = TWO_STATES.replace("1e-2", "\"1 + x\"");
     let summary = simulation::theory_only(&read(&text).unwrap()).unwrap();
     assert!(summary.warnings[0].meaning.contains("uniform temperature"));
+}
+
+/// A file of one or two states with these lines at the top.
+fn forced(top: &str, states: &str, run: &str) -> String {
+    let transitions = if states.contains("\"B\"") {
+        r#""transitions": [{ "between": ["A", "B"], "attempt_rate": 10, "barrier": 1.5 }],"#
+    } else {
+        ""
+    };
+    format!(r#"{{ "format_version": 1, {top} {states}, {transitions} "run": {{ "particles": 64, {run} }} }}"#)
+}
+
+const WALLS: &str = r#""domain": { "length": 2 }, "temperature": "0.5 + 0.1*x","#;
+const RING: &str = r#""domain": { "length": 2, "walls": "periodic" }, "temperature": "0.5 + 0.1*sin(pi*x)","#;
+
+#[test]
+fn forces_are_what_the_file_says() {
+    let top =
+        format!("{WALLS} \"parameters\": {{ \"k\": 3 }}, \"potential\": \"k*x\", \"method\": \"exact\",");
+    let states = r#""states": [{ "name": "A", "energy": 1, "diffusivity": 0.1, "potential": "x^2" },
+        { "name": "B", "diffusivity": "0.2*T", "drift": "-T*x", "potential": 0.25 }]"#;
+    let e = read(&forced(&top, states, "\"legs\": 10")).unwrap_or_else(|d| panic!("{d}"));
+    let (x, kt) = (1.5, 0.65);
+    assert!((e.model.energy(0, x) - (1.0 + 4.5 + 2.25)).abs() < 1e-14);
+    assert!((e.model.energy(1, x) - (4.5 + 0.25)).abs() < 1e-14);
+    assert!((e.model.force_over_thermal_energy(0, x) + (3.0 + 3.0) / kt).abs() < 1e-13);
+    let b = -3.0 / kt - kt * x / (0.2 * kt);
+    assert!((e.model.force_over_thermal_energy(1, x) - b).abs() < 1e-12);
+    // Its own potential moves the rate of leaving a state and the heat; the common one does not.
+    let channel = e.model.network.channel(0);
+    let rate = 10.0 * libm::exp((1.0 + 2.25 - 1.5) / kt);
+    assert!((e.model.rate(channel, x) / rate - 1.0).abs() < 1e-13);
+    let heat = e.model.exchange(channel, x).unwrap().heat;
+    assert!((heat - (0.25 - 1.0 - 2.25)).abs() < 1e-13);
+    // A particle without states has them at the top.
+    let top = format!("{RING} \"potential\": \"sin(pi*x)\", \"drift\": -0.5,");
+    let e = read(&forced(&top, "\"diffusivity\": 0.1", "\"duration\": 10")).unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!(e.model.domain.walls, Boundary::Periodic);
+    assert!((e.model.ito_drift(0, 0.0) + 0.5 + 0.1 * std::f64::consts::PI / 0.5).abs() < 1e-13);
+    let conventions = simulation::conventions(&e).join("; ");
+    assert!(
+        conventions.contains("J_i = -d_x(D_i P_i) - (D_i/kT) P_i d_x(U + U_i) + v_i P_i"),
+        "{conventions}"
+    );
+    assert!(conventions.contains("ring"), "{conventions}");
+}
+
+#[test]
+fn starts_and_times_are_what_the_file_says() {
+    let states = r#""states": [{ "name": "A", "diffusivity": 0.1 }, { "name": "B", "diffusivity": 0.2 }]"#;
+    let start = |start: &str| {
+        let run = format!("\"legs\": 10, \"start\": {start}");
+        read(&forced(WALLS, states, &run)).unwrap_or_else(|d| panic!("{d}")).run.start
+    };
+    assert_eq!(start("\"uniform\""), Start::Uniform);
+    assert_eq!(start("{ \"point\": \"1/4\" }"), Start::Point { x: 0.25, state: None });
+    assert_eq!(start("{ \"point\": 0, \"state\": \"B\" }"), Start::Point { x: 0.0, state: Some(1) });
+    let Start::Profile { law, density, state } = start("{ \"profile\": \"x*T\", \"state\": \"A\" }") else {
+        panic!("a profile");
+    };
+    assert_eq!((law.as_str(), state), ("x*T", Some(0)));
+    let middle = density[density.len() / 2] / density[density.len() - 1];
+    assert!((middle - 0.6 / 1.4).abs() < 1e-3, "{middle}");
+
+    let timed = |measure: &str, run: &str| {
+        let top = format!("{WALLS} \"measure\": {{ {measure} }},");
+        read(&forced(&top, states, run)).unwrap_or_else(|d| panic!("{d}"))
+    };
+    let e = timed("\"times\": [0.5, 2, 7]", "\"seed\": 2");
+    assert_eq!(e.measure.times, [0.5, 2.0, 7.0]);
+    assert_eq!((e.run.span, e.run.burn_in), (Span::Duration(7.0), Some(Span::Duration(0.0))));
+    assert!(e.canonical()["run"].get("duration").is_none());
+    let e = timed(r#""times": { "from": 0.01, "to": 100, "n": 5, "log": true }"#, "\"burn_in\": 3");
+    let expected = [0.01, 0.1, 1.0, 10.0, 100.0];
+    assert!(
+        e.measure.times.iter().zip(expected).all(|(a, b)| (a / b - 1.0).abs() < 1e-14),
+        "{:?}",
+        e.measure
+    );
+    assert_eq!((e.measure.times.len(), e.run.burn_in), (5, Some(Span::Duration(3.0))));
+    let e = timed(r#""times": { "from": 1, "to": 2, "n": 3 }"#, "\"seed\": 2");
+    assert_eq!(e.measure.times, [1.0, 1.5, 2.0]);
+    let e = timed(r#""trajectories": { "segment": 2.5 }"#, "\"duration\": 100");
+    assert_eq!(e.measure.trajectories.map(|t| t.segment), Some(2.5));
+}
+
+#[test]
+fn methods_are_chosen_where_none_is_named() {
+    const LEGS: &str = "\"legs\": 10";
+    const TIME: &str = "\"duration\": 10";
+    const ONE: &str = "\"diffusivity\": 0.1";
+    let chosen = |top: &str, more: &str, states: &str, run: &str| {
+        let e =
+            read(&forced(&format!("{top} {more}"), states, run)).unwrap_or_else(|d| panic!("{more}: {d}"));
+        let again = read(&e.canonical().to_string()).unwrap_or_else(|d| panic!("{d}"));
+        assert_eq!(again.method, e.method, "a rerun of the canonical file is the same");
+        let said = e.warnings().iter().map(|w| w.seen.clone()).collect::<Vec<_>>().join("; ");
+        (e.method, said)
+    };
+    for (top, more, states, run) in [
+        (WALLS, "", ONE, LEGS),
+        (WALLS, "", ONE, TIME),
+        (WALLS, "\"method\": \"auto\",", "\"friction\": \"1 + x\"", LEGS),
+        (WALLS, "\"potential\": \"sin(5*x)\",", ONE, LEGS),
+        (WALLS, "\"drift\": 0.1,", ONE, LEGS),
+        (RING, "", ONE, TIME),
+        // Carried along by a free diffusion, at known times too.
+        (RING, "\"drift\": 0.7,", ONE, LEGS),
+        (RING, "\"drift\": 0.7,", ONE, TIME),
+        // The natural scale closes: the force is a gradient of something periodic.
+        (RING, "\"drift\": \"0.1*sin(pi*x)\",", ONE, LEGS),
+    ] {
+        assert_eq!(chosen(top, more, states, run), (Method::Exact {}, String::new()), "{more} {run}");
+    }
+    for (top, more, states, why) in [
+        (WALLS, "", "\"friction\": \"1 + x\"", "elapsed times with a diffusivity of \"particle\""),
+        (WALLS, "\"potential\": \"x\",", ONE, "elapsed times with a force on \"particle\""),
+        (RING, "\"potential\": \"sin(pi*x + 1)\",", ONE, "round the ring"),
+        (RING, "\"drift\": \"0.1 + 0.1*sin(pi*x)\",", ONE, "round the ring, 2 kT a turn"),
+        (WALLS, "\"potential\": \"sqrt(x)\",", ONE, "bounds cannot be proven"),
+    ] {
+        let (method, said) = chosen(top, more, states, TIME);
+        assert!(said.contains(why), "{more}: {said}");
+        assert!(
+            matches!(method, Method::EulerMaruyama { dt } if dt > 1e-9 && dt < 0.5),
+            "{more}: {method:?}"
+        );
+    }
+    // The step is short beside what happens: a rate of 10 exp(-1) at least, a stiff well.
+    let two =
+        r#""states": [{ "name": "A", "energy": 1.5, "friction": "1 + x" }, { "name": "B", "friction": 9 }]"#;
+    let Method::EulerMaruyama { dt } = chosen(WALLS, "", two, TIME).0 else { panic!("steps") };
+    assert!(dt <= 0.02 / 10.0, "{dt}");
+    let well = chosen(WALLS, "\"potential\": \"20*(x - 1)^2\",", ONE, TIME).0;
+    let Method::EulerMaruyama { dt } = well else { panic!("steps") };
+    // U''/gamma = 40 * 0.1/0.5 = 8 at the cold wall.
+    assert!(dt < 0.02 / 8.0 && dt > 1e-6, "{dt}");
+    // A wide tilt is allowed where exact is asked for, with a warning.
+    let (method, said) = chosen(WALLS, "\"potential\": \"5*x\", \"method\": \"exact\",", ONE, LEGS);
+    assert!(method == Method::Exact {} && said.contains("spans"), "{said}");
+}
+
+#[test]
+fn a_ring_on_which_the_temperature_jumps_is_warned_about() {
+    let said = |top: &str| {
+        let e = read(&forced(top, "\"diffusivity\": 0.1", "\"legs\": 10")).unwrap_or_else(|d| panic!("{d}"));
+        e.warnings().iter().map(|w| w.meaning.clone()).collect::<Vec<_>>().join("; ")
+    };
+    assert!(said(&RING.replace("sin(pi*x)", "x")).contains("the temperature jumps there"));
+    assert_eq!(said(RING), "");
+    assert_eq!(said(WALLS), "");
+}
+
+#[test]
+fn ito_diffusivities_under_a_force_are_warned_about() {
+    let warned = |motility: &str| {
+        let text = forced(&format!("{WALLS} \"potential\": \"x\","), motility, "\"legs\": 10");
+        read(&text).unwrap_or_else(|d| panic!("{d}")).warnings().first().map(|w| w.meaning.clone())
+    };
+    assert!(warned("\"diffusivity\": \"0.1*(1 + x)\"").is_some_and(|m| m.contains("mobility is D/kT")));
+    for quiet in ["\"diffusivity\": 0.1", "\"diffusivity\": \"0.1*T\"", "\"friction\": \"1 + x\""] {
+        assert_eq!(warned(quiet), None, "{quiet}");
+    }
 }
 
 #[test]

@@ -390,7 +390,7 @@ fn phase_space_adds_up_to_densities_and_currents() {
 
 #[test]
 fn overdamped_formulas_are_approached_in_second_order() {
-    // T is smooth on a ring: no layers. A wave of the potential makes the density more than 1/T.
+    // In the middle, far from the layers at the walls; a potential makes the density more than 1/T.
     let errors = |friction: f64| -> [f64; 4] {
         let mut model = one("1.2 + 0.3*x*x", friction);
         model.potential = Some(field("0.5*sin(2*x)"));
@@ -482,8 +482,7 @@ fn the_estimate_of_the_error_is_honest() {
 
 #[test]
 fn states_without_inertia_are_the_overdamped_theory() {
-    let states = vec![state(0.7, "2 + x"), state(0.0, "9 - 3*x*x")];
-    let model = of_states("1 + 0.6*x", states, vec![Edge::new([0, 1], 3.0, 1.2)]);
+    let model = two("1 + 0.6*x", 1.0);
     let limit = stationary::solve(&model, &stationary::Options::default()).expect("a solution");
     let grid = Grid::new(1.0, 8);
     let soret = limit.reference(Observable::Soret, &grid).expect("known")[0].expect("T varies");

@@ -8,10 +8,11 @@ use soret::report::summary::{
     TheorySummary, Warning,
 };
 use soret::report::{
-    CURRENTS_FILE, MANIFEST_FILE, Output, PROFILES_FILE, ReportError, SUMMARY_FILE, csv, json, outputs, plot,
-    terminal,
+    CHECKS_FILE, CURRENTS_FILE, MANIFEST_FILE, Output, PROFILES_FILE, ReportError, SUMMARY_FILE, csv, json,
+    outputs, plot, terminal,
 };
 use soret::stats::{Estimate, Outcome};
+use soret::verification::{Evidence, Expected, Question, judge};
 use std::fs;
 use std::path::Path;
 
@@ -424,6 +425,7 @@ fn the_summary_is_flat_ordered_and_complete() {
             "quantities",
             "theory",
             "comparison",
+            "checks",
             "invariants",
             "warnings",
             "tables"
@@ -444,7 +446,7 @@ fn the_summary_is_flat_ordered_and_complete() {
 #[test]
 fn what_is_not_finite_is_refused_everywhere() {
     type Break = fn(&mut Summary);
-    let breaks: [(&str, Break); 7] = [
+    let breaks: [(&str, Break); 9] = [
         ("length", |s| s.length = f64::INFINITY),
         ("run: particle_time", |s| s.run.particle_time = f64::NAN),
         ("density, row 3: theory", |s| s.quantities[0].rows[3].theory = Some(f64::NAN)),
@@ -461,6 +463,12 @@ fn what_is_not_finite_is_refused_everywhere() {
         }),
         ("comparison: density, cosine modes 1..8: p_value", |s| {
             s.comparison.as_mut().expect("comparison").contrasts[0].p_value = f64::NAN;
+        }),
+        ("contrasts of: made up", |s| s.questions = vec![question(f64::NAN)]),
+        ("check: made up: statistic", |s| {
+            let mut checks = judge(&[question(9.0)], 1e-4);
+            checks.checks[0].statistic = Some(f64::NAN);
+            s.checks = Some(checks);
         }),
     ];
     for (expected, spoil) in breaks {
@@ -555,6 +563,40 @@ fn any_scale_can_be_reported() {
         let page = terminal::page(&summary, 80, false);
         assert!(page.lines().all(|line| width(line) <= 80), "{page}");
         assert!(page.lines().count() <= terminal::LINES, "{page}");
+    }
+}
+
+/// A question whose contrast is the number given, with noise of size one over six.
+fn question(value: f64) -> Question {
+    let mut noise = Noise(5);
+    Question {
+        name: "made up".into(),
+        law: "x = 0".into(),
+        expected: Expected::Zero,
+        effect: "a fault of {}".into(),
+        evidence: Evidence::Contrasts {
+            sums: (0..36).map(|_| vec![value + noise.normal()]).collect(),
+            scale: vec![1.0; 36],
+            grain: None,
+            blind: None,
+        },
+    }
+}
+
+#[test]
+fn checks_stand_on_the_page_in_the_summary_and_in_a_file_of_their_own() {
+    let mut summary = fake(2, Kind::Compared);
+    for (value, line) in [(0.0, "checks: 1 of 1 pass"), (9.0, "checks: 1 of 1 FAIL: made up")] {
+        summary.questions = vec![question(value)];
+        summary.checks = Some(judge(&summary.questions, 1e-4));
+        assert!(terminal::page(&summary, 80, false).contains(line), "{line}");
+        let text = json::summary(&summary).expect("finite");
+        let check = &serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["checks"]["checks"][0];
+        assert_eq!(check["verdict"], if value == 0.0 { "holds" } else { "fails" });
+        let effect = check["smallest_effect"].as_f64().expect("a number");
+        assert!((0.7..1.4).contains(&effect), "(4.4 + 1.6)/6 or so: {effect}");
+        let files = outputs(&summary).expect("finite");
+        assert!(files.iter().any(|file| file.name == CHECKS_FILE) && files.len() == 6);
     }
 }
 

@@ -235,7 +235,6 @@ fn late_densities_are_stationary() {
 fn probability_is_conserved() {
     for system in varied() {
         for initial in [
-            point(0.3),
             point(0.43),
             Initial { positions: Positions::InverseDiffusivity, states: Occupancy::LocalEquilibrium },
         ] {

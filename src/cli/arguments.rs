@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use soret::convergence::Axis;
 use soret::experiment::{EXAMPLES, Setting};
 use std::path::PathBuf;
 
@@ -57,8 +58,8 @@ pub enum Color {
 pub enum Command {
     /// Simulate an experiment and compare it with its continuum theory
     #[command(long_about = "Simulate an experiment and compare it with its continuum theory.\n\n\
-        Prints one page and writes a run folder: summary.json, profiles.csv, currents.csv, profiles.svg and .png, and \
-        manifest.json. All but the manifest are a function of the experiment file and the seed alone. Ctrl-C ends the \
+        Prints one page and writes a run folder: summary.json, checks.json, profiles.csv, currents.csv, profiles.svg \
+        and .png, and manifest.json. All but the manifest are a function of the experiment file and the seed alone. Ctrl-C ends the \
         run after its round and keeps what has been measured.")]
     Run(Run),
     /// Solve the continuum theory of an experiment, without any particle
@@ -70,6 +71,16 @@ pub enum Command {
         flows. Each check tells its p-value and the smallest fault that it would have seen. An experiment file is run, \
         nothing is written; of a run folder what was measured there is judged again.")]
     Verify(Verify),
+    /// Study how the errors of an experiment fall with particles, legs, steps and bins
+    #[command(
+        long_about = "Study how the errors of an experiment fall with particles, legs, steps and bins.\n\n\
+        Sampling errors come from many independent repeats at each of several settings, biases from the continuum \
+        theory of the same file. Prints fitted slopes beside the expected ones, which error dominates at the settings \
+        of the file and what a wanted error needs; writes converge.csv, converge.json, converge.svg and .png, and \
+        manifest.json. All but the manifest are a function of the experiment file, the options and the seed. Ctrl-C \
+        ends the study and writes nothing."
+    )]
+    Converge(Converge),
     /// Look for mistakes in an experiment file, and forecast what its run would cost
     Check(Check),
     /// Write an example to begin with
@@ -154,6 +165,83 @@ pub struct Verify {
     pub quiet: bool,
 }
 
+/// Arguments of `mc converge`.
+#[derive(Debug, Args)]
+pub struct Converge {
+    /// Experiment file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to vary; may be given several times [default: all that the method has]
+    #[arg(long = "in", value_name = "AXIS", value_enum)]
+    pub axes: Vec<ConvergeAxis>,
+    /// Points an axis [default: 7, 6 for dt]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub points: Option<u16>,
+    /// Smallest value of the axis, if --in names one [default: from the file]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub from: Option<f64>,
+    /// Largest value of the axis, if --in names one [default: from the file and the effort]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub to: Option<f64>,
+    /// Independent repeats a point, for sampling errors
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
+    pub repeats: u32,
+    /// Legs or steps that an axis may cost
+    #[arg(long, value_name = "LEGS", default_value = "1e9", value_parser = positive)]
+    pub effort: f64,
+    /// Wanted error of the quantity, as a fraction of its value
+    #[arg(long, value_name = "X", default_value = "0.01", value_parser = positive)]
+    pub target: f64,
+    /// Which quantity is wanted, for example soret or "mean_current excited" [default: soret where there is one]
+    #[arg(long, value_name = "NAME")]
+    pub quantity: Option<String>,
+    /// Changes of the file.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting, help = SET)]
+    pub set: Vec<Setting>,
+    /// Folder of the study [default: runs/NAME_converge, after the file NAME.json]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that holds something else
+    #[arg(long)]
+    pub force: bool,
+    /// Seed, instead of the one in the file
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads [default: all cores]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print the study as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no closing line on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What a study varies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConvergeAxis {
+    /// Number of particles
+    Particles,
+    /// Length of the run, in legs or in time
+    Legs,
+    /// Time step of a stepped method
+    Dt,
+    /// Number of bins
+    Bins,
+}
+
+impl From<ConvergeAxis> for Axis {
+    fn from(axis: ConvergeAxis) -> Self {
+        match axis {
+            ConvergeAxis::Particles => Axis::Particles,
+            ConvergeAxis::Legs => Axis::Legs,
+            ConvergeAxis::Dt => Axis::Dt,
+            ConvergeAxis::Bins => Axis::Bins,
+        }
+    }
+}
+
 /// Arguments of `mc check`.
 #[derive(Debug, Args)]
 pub struct Check {
@@ -204,4 +292,12 @@ fn setting(text: &str) -> Result<Setting, String> {
 /// The names of the examples, with what they show.
 fn systems() -> PossibleValuesParser {
     EXAMPLES.map(|e| PossibleValue::new(e.name).help(e.about)).into()
+}
+
+/// A number above zero.
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("a number above 0 is wanted".to_owned()),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod converge;
 mod init;
 mod manual;
 mod progress;
@@ -14,6 +15,7 @@ mod verify;
 
 pub use arguments::{Arguments, Command};
 pub use check::check;
+pub use converge::converge;
 pub use init::init;
 pub use manual::{completions, manual};
 pub use run::run;

@@ -12,6 +12,7 @@ mod heat;
 mod invariants;
 mod snapshots;
 mod soret;
+mod spreading;
 mod trajectories;
 mod work;
 
@@ -22,6 +23,7 @@ pub use heat::Heat;
 pub use invariants::{Check, invariants};
 pub use snapshots::Snapshots;
 pub use soret::Soret;
+pub use spreading::Spreading;
 pub use trajectories::Trajectories;
 pub(crate) use work::heat_absorbed;
 
@@ -142,7 +144,7 @@ impl Measured {
 
 /// The estimators of every run of particles with internal states.
 pub fn standard() -> Vec<Box<dyn Estimator>> {
-    vec![Box::new(Soret), Box::new(Density), Box::new(Currents), Box::new(Heat)]
+    vec![Box::new(Soret), Box::new(Spreading), Box::new(Density), Box::new(Currents), Box::new(Heat)]
 }
 
 /// Applies one estimator to the groups.

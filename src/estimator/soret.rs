@@ -5,6 +5,7 @@ use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::kernel::LegLaw;
+use crate::model::Boundary;
 use crate::observable::Observable;
 
 /// Global, wall-to-wall and local Soret coefficient, and the mean temperature of the particles.
@@ -15,8 +16,9 @@ use crate::observable::Observable;
 ///   start, so the density at a point is the mean of the Green function
 ///   `cosh((L-x)/l)/(l sinh(L/l))` (left wall; mirrored at the right) over the starts of legs, `l` the
 ///   length of a leg: no bin, no extrapolation.
-/// - `S_T(x)`: `P_tot' = -sum_i J_i/D_i` by the definition of the currents, so the difference of
-///   `P_tot` across a bin is a windowed current and not a difference of noisy densities.
+/// - `S_T(x)`: `P_tot' = sum_i (f_i P_i - J_i/D_i)` by the definition of the currents (constant `D_i`, forces
+///   `f_i` over kT), so the difference of `P_tot` across a bin is a windowed current and not a difference of noisy
+///   densities.
 #[derive(Clone, Copy, Debug)]
 pub struct Soret;
 
@@ -85,6 +87,9 @@ impl Estimator for Soret {
 
     fn why_undefined(&self, context: &Context, observable: Observable) -> String {
         let reason = match observable {
+            Observable::SoretWall if context.model.domain.walls == Boundary::Periodic => {
+                "a ring has no walls"
+            }
             Observable::SoretWall if context.leg_law.iter().any(Option::is_none) => {
                 "this method gives no density at a point"
             }
@@ -106,8 +111,9 @@ fn differ(a: f64, b: f64) -> bool {
 
 /// `-(P_i(x_hi) - P_i(x_lo))` across each bin, times the exposure.
 ///
-/// With `J = -(1/g) (w P)'` (see `model::Motility`): across a cell `u = w P` falls by `g J h`, and its mean is
-/// that of `P` over that of `1/w`. Where `w` is constant only the current contributes.
+/// With `J = -(1/g) [(w P)' - f w P]` (see `model::Motility`; `f` the force over kT): across a cell of width `h`
+/// `u = w P` falls by `(g J - f u) h`, and its mean is that of `P` over that of `1/w`. Where `w` is constant and
+/// no force acts only the current contributes.
 fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: usize) -> Vec<f64> {
     let (grid, model) = (&context.grid, &context.model);
     let h = grid.cell_width();
@@ -119,7 +125,11 @@ fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: us
         let (lo, hi) = (over_w(grid.cell_face(c) + nudge), over_w(grid.cell_face(c + 1) - nudge));
         let u = time / h / context.grid.cell_mean(c, over_w);
         let through = 0.5 * (faces[c] + faces[c + 1]) as f64;
-        let drop = model.resistance(state, grid.cell_middle(c)) * through * h;
+        let force = match model.has_force(state) {
+            true => grid.cell_mean(c, |x| model.force_over_thermal_energy(state, x)),
+            false => 0.0,
+        };
+        let drop = (model.resistance(state, grid.cell_middle(c)) * through - force * u) * h;
         // -(u_hi/w_hi - u_lo/w_lo) with u = mean -+ drop/2.
         (u + 0.5 * drop) * lo - (u - 0.5 * drop) * hi
     });

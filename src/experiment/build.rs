@@ -1,15 +1,12 @@
 //! From what a file says to a run: the checks that need several parts at once, and the model.
 
+use super::proof::{self, Proof, Sign, proven_range};
 use super::reader::{Cursor, Reports, brief};
-use super::schema::{
-    ExperimentFile, LawPart, MotilityPart, RatePart, RunPart, StatePart, TransitionPart, duplicates,
-};
+use super::schema::{ExperimentFile, LawPart, MotilityPart, RatePart, StatePart, TransitionPart, duplicates};
 use super::source::quote;
-use super::{Experiment, Method, Transition, Warning};
+use super::{Experiment, RunPlan, Transition, advice, method, start};
 use crate::expression::Interval;
-use crate::kernel::MOST_EXITS;
-use crate::kernel::Span;
-use crate::model::{Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State};
+use crate::model::{Domain, Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -20,116 +17,122 @@ pub(super) fn build(
     root: &Cursor<'_>,
     reports: &Reports<'_>,
 ) -> Option<Experiment> {
-    let temperature_range = temperature_range(&file);
+    let temperatures = file.temperature.as_ref().zip(file.domain);
+    let temperatures =
+        temperatures.and_then(|(t, domain)| proof::temperatures(t.field.as_ref(), &t.at, domain.length));
     // Laws of the temperature can be looked at once that is known to be one.
-    let temperature = file.temperature.as_ref().filter(|_| temperature_range.is_some()).map(|t| &t.field);
+    let temperature = file.temperature.as_ref().filter(|_| temperatures.is_some()).map(|t| &t.field);
     let length = file.domain.map(|d| d.length);
     let proof = temperature.zip(length).map(|(temperature, length)| Proof { temperature, length });
-    let states = file.states.as_deref().and_then(|parts| states(parts, proof.as_ref()));
+    let potential = common_potential(&file);
+    let states = file.states.as_deref().and_then(|parts| states(parts, proof.as_ref(), file.domain));
     let edges = match (&file.states, &file.transitions) {
         (Some(states), Some(parts)) => edges(states, parts, proof.as_ref()),
         _ => None,
     };
     if let (Some(parts), Some(edges)) = (&file.states, &edges) {
         reachable(parts, edges);
-        if matches!(file.method, Some(Method::Exact {})) {
-            not_too_many(parts, edges);
-        }
     }
-    if let (Some(states), Some(edges), Some(units), Some(range)) =
-        (&states, &edges, file.units, temperature_range)
+    if let (Some(states), Some(edges), Some(units), Some(range), Some(length)) =
+        (&states, &edges, file.units, temperatures, length)
     {
         let energies = Interval::point(units.boltzmann()) * range;
-        rates(states, edges, energies);
+        rates(states, edges, energies, length);
     }
-    if let (Some(method), Some(run)) = (file.method, &file.run) {
-        method_fits(method, run, &file, states.as_deref());
+    let start =
+        file.run.as_ref().and_then(|run| start::resolve(&run.start, file.states.as_deref(), proof.as_ref()));
+    if let (Some(measure), Some(run)) = (&file.measure, &file.run) {
+        measure.fits(run.plan.span);
     }
+    let split = |e: EdgePart<'_>| (Edge { between: e.between, law: e.law }, e.transition);
+    let split = |parts: Vec<EdgePart<'_>>| parts.into_iter().map(split).unzip();
+    let (edges, transitions): (Option<Vec<Edge>>, Option<Vec<Transition>>) = edges.map(split).unzip();
+    // Beyond this only sound equations are looked at.
+    let network = states.zip(edges).filter(|_| reports.is_empty()).and_then(|(states, edges)| {
+        Network::new(states, edges).map_err(|error| network_mistake(&error, &file, root)).ok()
+    });
+    let model = || {
+        Some(Model {
+            domain: file.domain?,
+            temperature: temperature?.clone(),
+            boltzmann: file.units?.boltzmann(),
+            potential: potential?,
+            network: network?,
+        })
+    };
+    let model = model();
+    let parts = file.states.as_deref().unwrap_or_default();
+    let times = file.measure.as_ref().map_or(&[][..], |m| &m.plan.times);
+    let chosen = match (&file.method, &file.run) {
+        (Some(method), Some(run)) => method::choose(method, model.as_ref(), parts, run, times),
+        _ => None,
+    };
     if !reports.is_empty() {
         return None;
     }
-    let states = states?;
-    let warnings = ito_warning(&states, &file, temperature_range?).into_iter().collect();
-    let (edges, transitions) =
-        edges?.into_iter().map(|e| (Edge { between: e.between, law: e.law }, e.transition)).unzip();
-    let network = match Network::new(states, edges) {
-        Ok(network) => network,
-        Err(error) => {
-            network_mistake(&error, &file, root);
-            return None;
-        }
-    };
-    let (temperature, units) = (file.temperature?, file.units?);
+    let model = model?;
+    let motilities: Vec<_> = parts.iter().filter_map(|p| p.motility.as_ref()).collect();
+    let mut warnings = advice::about(&model, &motilities, temperatures?);
+    let (method, warning) = chosen?;
+    warnings.extend(warning);
     Some(Experiment {
         name: name.to_owned(),
         title: file.title?,
         claim: file.claim?,
         notes: file.notes,
-        model: Model {
-            domain: file.domain?,
-            temperature: temperature.field,
-            boltzmann: units.boltzmann(),
-            potential: None,
-            network,
-        },
-        transitions,
+        model,
+        transitions: transitions?,
         motion: file.motion?,
-        method: file.method?,
-        run: file.run?.plan,
-        measure: file.measure?,
+        method,
+        run: RunPlan { start: start?, ..file.run?.plan },
+        measure: file.measure?.plan,
         parameters: file.parameters.list,
-        temperature: temperature.written,
-        units,
+        temperature: file.temperature?.written,
+        units: file.units?,
         warnings,
     })
 }
 
-/// What is needed to prove something about a law on the whole domain.
-struct Proof<'p> {
-    temperature: &'p Arc<dyn Field>,
-    length: f64,
-}
-
-impl Proof<'_> {
-    /// The function of position that a law is, once it is proven to be `what` it must be.
-    fn field(&self, part: &LawPart<'_>, what: &str, must: Sign) -> Option<Arc<dyn Field>> {
-        let field = part.law.field(self.temperature);
-        if let Some(value) = field.constant().filter(|v| !must.holds(*v)) {
-            // An expression whose value is known only now, at a uniform temperature.
-            let title = format!("the {what} is {} everywhere", must.violated());
-            part.at.push(part.at.mistake(title).expected(must.words()).found(brief(value)));
-            return None;
-        }
-        match proven_range(field.as_ref(), self.length, must) {
-            Ok(_) => Some(field),
-            Err(fault) => {
-                fault.report(&part.at, what, self.length, must);
-                None
-            }
-        }
+/// The potential that acts on all states, where there is one.
+fn common_potential(file: &ExperimentFile<'_>) -> Option<Option<Arc<dyn Field>>> {
+    match file.potential.as_ref()? {
+        None => Some(None),
+        Some(part) => proof::potential(part, file.domain?).map(Some),
     }
 }
 
 /// The states, where all of them could be read; two with the same name are a mistake.
-fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>) -> Option<Vec<State>> {
+fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>, domain: Option<Domain>) -> Option<Vec<State>> {
     let named = parts.iter().filter_map(|p| Some((p.name.as_deref()?, &p.at)));
     duplicates("states", named);
     let state = |part: &StatePart<'_>| {
-        let motility = match part.motility.as_ref()? {
-            MotilityPart::Diffusivity(law) => {
-                Motility::Diffusivity(proof?.field(law, "diffusivity", Sign::Positive)?)
-            }
-            MotilityPart::Friction(law) => {
-                Motility::Friction(proof?.field(law, "friction", Sign::Positive)?)
-            }
+        let motility = || {
+            Some(match part.motility.as_ref()? {
+                MotilityPart::Diffusivity(law) => {
+                    Motility::Diffusivity(proof?.field(law, "diffusivity", Sign::Positive)?)
+                }
+                MotilityPart::Friction(law) => {
+                    Motility::Friction(proof?.field(law, "friction", Sign::Positive)?)
+                }
+            })
         };
+        let potential = || match part.potential.as_ref()? {
+            None => Some(None),
+            Some(part) => proof::potential(part, domain?).map(Some),
+        };
+        let drift = || match part.drift.as_ref()? {
+            None => Some(None),
+            Some(law) => proof?.field(law, "drift", Sign::Finite).map(Some),
+        };
+        // All three are looked at, whatever is wrong with one of them.
+        let (motility, potential, drift) = (motility(), potential(), drift());
         Some(State {
             name: part.name.clone()?,
             energy: part.energy?,
             entropy: part.entropy?,
-            motility,
-            potential: None,
-            drift: None,
+            motility: motility?,
+            potential: potential?,
+            drift: drift?,
         })
     };
     let states: Vec<Option<State>> = parts.iter().map(state).collect();
@@ -240,21 +243,6 @@ fn rate_law(part: &RatePart<'_>, proof: Option<&Proof<'_>>) -> Option<RateLaw> {
     Some(RateLaw::Free { forward: forward?, backward: backward? })
 }
 
-/// Exact legs deal their candidates among a limited number of ways out of each state.
-fn not_too_many(parts: &[StatePart<'_>], edges: &[EdgePart<'_>]) {
-    let mut exits = vec![0; parts.len()];
-    edges.iter().flat_map(EdgePart::ways).for_each(|[from, _]| exits[from] += 1);
-    for (part, found) in parts.iter().zip(exits).filter(|(_, found)| *found > MOST_EXITS) {
-        part.at.push(
-            part.at
-                .mistake("too many transitions lead out of a state")
-                .expected(format!("at most {MOST_EXITS} with the method exact"))
-                .found(found.to_string())
-                .hint("join parallel transitions, or use the method euler_maruyama"),
-        );
-    }
-}
-
 /// Every state must lead to every other: one mistake for each part of the network that hangs together and
 /// cannot be reached, or has no way back.
 fn reachable(parts: &[StatePart<'_>], edges: &[EdgePart<'_>]) {
@@ -327,7 +315,14 @@ fn reached(ways: &[Vec<usize>], start: usize, among: &[bool]) -> Vec<bool> {
 
 /// Every rate over a barrier must be a finite number at every temperature of the domain, and that of a
 /// transition that is not switched off must not vanish everywhere. `energies` holds `k_B T`.
-fn rates(states: &[State], edges: &[EdgePart<'_>], energies: Interval) {
+fn rates(states: &[State], edges: &[EdgePart<'_>], energies: Interval, length: f64) {
+    // The highest energy of each state.
+    let highest = |state: &State| {
+        let own = state.potential.as_ref();
+        let own = own.and_then(|u| proven_range(u.as_ref(), length, Sign::Finite).ok());
+        state.energy + own.map_or(0.0, |range| range.hi)
+    };
+    let highest: Vec<f64> = states.iter().map(highest).collect();
     for part in edges {
         let RateLaw::Activated { attempt_rate, barrier, affinity } = part.law else {
             continue;
@@ -337,7 +332,7 @@ fn rates(states: &[State], edges: &[EdgePart<'_>], energies: Interval) {
             if attempt_rate == 0.0 {
                 break;
             }
-            let height = barrier - states[from].energy - driven;
+            let height = barrier - highest[from] - driven;
             // The rate is monotone in T: its largest value is at an end.
             let largest = (-height / energies.lo).max(-height / energies.hi) - states[from].entropy;
             let rate = attempt_rate
@@ -372,258 +367,6 @@ fn rates(states: &[State], edges: &[EdgePart<'_>], energies: Interval) {
             break;
         }
     }
-}
-
-/// What a method asks of the length of the run and of the diffusivities.
-fn method_fits(method: Method, run: &RunPart<'_>, file: &ExperimentFile<'_>, states: Option<&[State]>) {
-    let at = &run.length;
-    match (method, run.plan.span) {
-        (Method::EulerMaruyama { .. }, Span::Legs(_)) => at.push(
-            at.mistake("euler_maruyama has no legs")
-                .expected("\"duration\", a time")
-                .hint("legs belong to the method exact; a step of euler_maruyama lasts dt"),
-        ),
-        (Method::EulerMaruyama { dt }, Span::Duration(duration)) => {
-            let steps = duration / dt;
-            if steps < 1.0 {
-                at.push(
-                    at.mistake("the run is shorter than a step")
-                        .expected(format!("a duration of at least dt = {}", brief(dt)))
-                        .found(brief(duration)),
-                );
-            } else if steps * run.plan.particles as f64 > super::schema::limits::MOST_LEGS as f64 {
-                at.push(
-                    at.mistake("the run is too long to be counted")
-                        .expected(format!(
-                            "particles x steps of at most {:e}",
-                            super::schema::limits::MOST_LEGS
-                        ))
-                        .found(brief(steps * run.plan.particles as f64)),
-                );
-            }
-        }
-        (Method::Exact {}, Span::Legs(_)) => {}
-        (Method::Exact {}, Span::Duration(_)) => {
-            let uniform = file.temperature.as_ref().is_some_and(|t| t.field.constant().is_some());
-            let constant = |state: &State| match &state.motility {
-                Motility::Diffusivity(d) => d.constant().is_some(),
-                Motility::Friction(g) => g.constant().is_some() && uniform,
-            };
-            if let Some(varying) = states.and_then(|states| states.iter().find(|s| !constant(s))) {
-                at.push(
-                    at.mistake("exact legs know their duration only where diffusivities are constant")
-                        .expected("\"legs\", the number of candidate transitions of a particle")
-                        .found(format!("a diffusivity of {} that varies with x", quote(&varying.name)))
-                        .hint("give the run \"legs\", or use the method euler_maruyama"),
-                );
-            }
-        }
-    }
-}
-
-/// Ito diffusivities whose ratio depends on position at a fixed temperature.
-fn ito_warning(states: &[State], file: &ExperimentFile<'_>, temperatures: Interval) -> Option<Warning> {
-    const POSITIONS: u32 = 64;
-    const TEMPERATURES: u32 = 4;
-    const NOTICEABLE: f64 = 1e-9;
-    let (parts, length) = (file.states.as_ref()?, file.domain?.length);
-    let between =
-        |range: Interval, k: u32, of: u32| range.lo + (range.hi - range.lo) * f64::from(k) / f64::from(of);
-    // Frictions count as the diffusivity kT/gamma of a constant gamma: without a dependence on x.
-    let profile = |part: &MotilityPart<'_>, temperature: f64| -> Vec<f64> {
-        let frozen: Arc<dyn Field> = Arc::new(crate::model::Uniform(temperature));
-        let field = match part {
-            MotilityPart::Diffusivity(law) => law.law.field(&frozen),
-            MotilityPart::Friction(_) => frozen,
-        };
-        let positions = (0..=POSITIONS).map(|k| between(Interval::new(0.0, length), k, POSITIONS));
-        positions.map(|x| field.value(x)).collect()
-    };
-    let motilities: Vec<&MotilityPart<'_>> = parts.iter().filter_map(|p| p.motility.as_ref()).collect();
-    let first = *motilities.first()?;
-    let mut worst = (1.0 + NOTICEABLE, 0);
-    for k in 0..=TEMPERATURES {
-        let temperature = between(temperatures, k, TEMPERATURES);
-        let reference = profile(first, temperature);
-        for (i, part) in motilities.iter().enumerate().skip(1) {
-            let ratios = profile(part, temperature).into_iter().zip(&reference).map(|(d, r)| d / r);
-            let usable = ratios.filter(|r| r.is_finite() && *r > 0.0);
-            let (lo, hi) = usable.fold((f64::INFINITY, 0.0_f64), |(lo, hi), r| (lo.min(r), hi.max(r)));
-            if hi / lo > worst.0 {
-                worst = (hi / lo, i);
-            }
-        }
-    }
-    (worst.1 > 0).then(|| Warning {
-        seen: format!(
-            "the ratio of the diffusivities of {} and {} varies with x by a factor of {} at a fixed temperature",
-            quote(&states[worst.1].name),
-            quote(&states[0].name),
-            brief(worst.0)
-        ),
-        meaning: "read as Ito, such diffusivities drive currents even at uniform temperature with rates in detailed \
-                  balance: they are not the limit of any equilibrium dynamics"
-            .into(),
-        remedy: "give \"friction\" instead, or diffusivities that are multiples of one function of x".into(),
-    })
-}
-
-/// The temperatures that occur, once all are proven to be positive and finite.
-fn temperature_range(file: &ExperimentFile<'_>) -> Option<Interval> {
-    let part = file.temperature.as_ref()?;
-    let length = file.domain?.length;
-    match proven_range(part.field.as_ref(), length, Sign::Positive) {
-        Ok(range) => Some(range),
-        Err(fault) => {
-            fault.report(&part.at, "temperature", length, Sign::Positive);
-            None
-        }
-    }
-}
-
-/// Which values a field may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sign {
-    Positive,
-    NotNegative,
-}
-
-impl Sign {
-    fn holds(self, value: f64) -> bool {
-        value.is_finite() && if self == Sign::Positive { value > 0.0 } else { value >= 0.0 }
-    }
-
-    fn holds_on(self, bounds: Interval) -> bool {
-        self.holds(bounds.lo) && bounds.hi.is_finite()
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Sign::Positive => "a positive number",
-            Sign::NotNegative => "a number that is not negative",
-        }
-    }
-
-    fn violated(self) -> &'static str {
-        match self {
-            Sign::Positive => "not positive",
-            Sign::NotNegative => "negative",
-        }
-    }
-
-    fn proof(self) -> &'static str {
-        match self {
-            Sign::Positive => "positive",
-            Sign::NotNegative => "not to be negative",
-        }
-    }
-
-    fn relation(self) -> &'static str {
-        match self {
-            Sign::Positive => "> 0",
-            Sign::NotNegative => ">= 0",
-        }
-    }
-}
-
-/// Why a field is not what it must be.
-#[derive(Debug)]
-enum Fault {
-    /// It has this value here.
-    At { x: f64, value: f64 },
-    /// Nothing wrong was found, but these are the tightest bounds here.
-    Unproven { x: Interval, bounds: Interval },
-}
-
-impl Fault {
-    /// Tells it at the place where the field is given.
-    fn report(&self, at: &Cursor<'_>, what: &str, length: f64, must: Sign) {
-        let symbol = if what == "temperature" { "T(x)" } else { what };
-        let relation = must.relation();
-        at.push(match *self {
-            Fault::At { x, value } => {
-                let title = if !value.is_finite() {
-                    format!("the {what} is not finite everywhere")
-                } else if must == Sign::Positive {
-                    format!("the {what} is not positive everywhere")
-                } else {
-                    format!("the {what} is negative somewhere")
-                };
-                let found = if what == "temperature" {
-                    format!("T({}) = {}", brief(x), brief(value))
-                } else {
-                    format!("{} at x = {}", brief(value), brief(x))
-                };
-                at.mistake(title).expected(format!("{symbol} {relation} for 0 <= x <= {length}")).found(found)
-            }
-            Fault::Unproven { x, bounds } => at
-                .mistake(format!("the {what} cannot be proven {} everywhere", must.proof()))
-                .expected(format!("{symbol} {relation} and finite for 0 <= x <= {length}"))
-                .found(format!(
-                    "bounds from {} to {} for x from {} to {}",
-                    brief(bounds.lo),
-                    brief(bounds.hi),
-                    brief(x.lo),
-                    brief(x.hi)
-                ))
-                .hint(match must {
-                    Sign::Positive => {
-                        "write the expression so that x occurs fewer times, or stay further from zero"
-                    }
-                    Sign::NotNegative => {
-                        "write the expression so that x occurs fewer times, or as max(0, ...)"
-                    }
-                }),
-        });
-    }
-}
-
-/// The lowest and highest sample of a field that is finite and has the right sign on `[0, length]`. Samples
-/// find mistakes; the proof is by interval bounds on pieces that are halved until every piece is proven.
-fn proven_range(field: &dyn Field, length: f64, must: Sign) -> Result<Interval, Fault> {
-    const SAMPLES: u32 = 1024;
-    const MOST_PIECES: usize = 20_000;
-    const DEEPEST: u32 = 40;
-    let sample = |i| {
-        let x = length * f64::from(i) / f64::from(SAMPLES);
-        (x, field.value(x))
-    };
-    // The lowest bad value is shown; one that is not a number stands below all others.
-    let order = |value: f64| {
-        if value.is_nan() { f64::NEG_INFINITY } else { value }
-    };
-    let worst = (0..=SAMPLES)
-        .map(sample)
-        .filter(|&(_, value)| !must.holds(value))
-        .min_by(|a, b| order(a.1).total_cmp(&order(b.1)));
-    if let Some((x, value)) = worst {
-        return Err(Fault::At { x, value });
-    }
-    let mut open = vec![(Interval::new(0.0, length), 0u32)];
-    let mut pieces = 0;
-    while let Some((piece, depth)) = open.pop() {
-        pieces += 1;
-        let bounds = field.bounds(piece);
-        if must.holds_on(bounds) {
-            continue;
-        }
-        let x = 0.5 * (piece.lo + piece.hi);
-        let value = field.value(x);
-        if !must.holds(value) {
-            return Err(Fault::At { x, value });
-        }
-        if depth == DEEPEST || pieces >= MOST_PIECES || x <= piece.lo || x >= piece.hi {
-            return Err(Fault::Unproven { x: piece, bounds });
-        }
-        open.push((Interval::new(x, piece.hi), depth + 1));
-        open.push((Interval::new(piece.lo, x), depth + 1));
-    }
-    // Beside the samples, both sides of every jump.
-    let kinks = field.kinks(Interval::new(0.0, length));
-    let sides = kinks.iter().flat_map(|x| [x.next_down(), *x]).map(|x| field.value(x));
-    let values = (0..=SAMPLES).map(|i| sample(i).1).chain(sides);
-    let (lo, hi) = values.fold((f64::INFINITY, 0.0), |(lo, hi): (f64, f64), v| (lo.min(v), hi.max(v)));
-    Ok(Interval::new(lo, hi))
 }
 
 /// The last guard: what the network refuses although nothing above did.

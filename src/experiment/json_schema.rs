@@ -36,7 +36,7 @@ pub fn json_schema() -> Value {
             "domain": object(
                 json!({
                     "length": { "$ref": "#/$defs/positive" },
-                    "walls": described(json!({ "enum": ["reflecting"] }), "What happens at the ends.")
+                    "walls": described(json!({ "enum": ["reflecting", "periodic"] }), "What happens at the ends.")
                 }),
                 &["length"],
                 "Where particles move: 0 <= x <= length."
@@ -47,6 +47,7 @@ pub fn json_schema() -> Value {
                 "Units of temperature and energy; without them k_B = 1."
             ),
             "temperature": { "$ref": "#/$defs/temperature" },
+            "potential": { "$ref": "#/$defs/potential" },
             "states": described(
                 json!({
                     "type": "array", "minItems": 1, "maxItems": limits::MOST_STATES,
@@ -56,6 +57,7 @@ pub fn json_schema() -> Value {
             ),
             "diffusivity": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
             "friction": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
+            "drift": { "$ref": "#/$defs/drift" },
             "transitions": described(
                 json!({
                     "type": "array", "maxItems": limits::MOST_TRANSITIONS,
@@ -66,19 +68,16 @@ pub fn json_schema() -> Value {
             "motion": { "oneOf": [{ "const": "overdamped" }, choice(json!({ "overdamped": options(json!({}), &[]) }))] },
             "method": {
                 "oneOf": [
-                    { "const": "exact" },
+                    { "enum": ["auto", "exact"] },
                     choice(json!({
+                        "auto": options(json!({}), &[]),
                         "exact": options(json!({}), &[]),
                         "euler_maruyama": options(json!({ "dt": { "type": "number", "exclusiveMinimum": 0 } }), &["dt"])
                     }))
                 ]
             },
             "run": { "$ref": "#/$defs/run" },
-            "measure": object(
-                json!({ "bins": whole(2, limits::MOST_BINS, "Number of reported bins.") }),
-                &[],
-                "What is measured."
-            )
+            "measure": { "$ref": "#/$defs/measure" }
         }),
         &["format_version", "domain", "temperature", "run"],
         "An experiment: a system in a temperature field, and how it is simulated.",
@@ -87,6 +86,19 @@ pub fn json_schema() -> Value {
         { "required": ["states"] },
         { "required": ["diffusivity"] },
         { "required": ["friction"] }
+    ]);
+    // Drifts belong to states; a run has a length or times of observation.
+    root["allOf"] = json!([
+        { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift"]) }] },
+        {
+            "anyOf": [
+                { "properties": { "run": { "anyOf": [{ "required": ["legs"] }, { "required": ["duration"] }] },
+                    "measure": { "properties": closed(&["times"]) } } },
+                { "required": ["measure"], "properties": {
+                    "run": { "properties": closed(&["legs", "duration"]) },
+                    "measure": { "required": ["times"] } } }
+            ]
+        }
     ]);
     root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     root["title"] = json!("Experiment file of mc");
@@ -101,9 +113,6 @@ fn definitions() -> Value {
         let expression = json!({ "type": "string", "minLength": 1, "maxLength": limits::LONGEST_EXPRESSION });
         described(json!({ "anyOf": [number, expression] }), words)
     };
-    let closed = |keys: &[&str]| -> Value {
-        keys.iter().map(|key| ((*key).to_owned(), Value::Bool(false))).collect::<Map<String, Value>>().into()
-    };
     let mut state = object(
         json!({
             "name": name(limits::LONGEST_STATE),
@@ -114,7 +123,9 @@ fn definitions() -> Value {
             ),
             "friction": described(
                 json!({ "$ref": "#/$defs/positive" }), "Kinetic: J = -(1/gamma) d_x(kT P). In x and T."
-            )
+            ),
+            "potential": { "$ref": "#/$defs/potential" },
+            "drift": { "$ref": "#/$defs/drift" }
         }),
         &["name"],
         "An internal state.",
@@ -150,7 +161,7 @@ fn definitions() -> Value {
             },
             "groups": whole(limits::FEWEST_GROUPS, limits::MOST_GROUPS, "Independent groups, which give the errors."),
             "rounds": whole(1, limits::MOST_ROUNDS, "Parts between which a run can be stopped."),
-            "start": { "enum": ["local_equilibrium", "uniform"] },
+            "start": start(),
             "seed": whole(0, u64::MAX, "Seed of all random numbers.")
         }),
         &["particles"],
@@ -158,7 +169,8 @@ fn definitions() -> Value {
     );
     run["oneOf"] = json!([
         { "required": ["legs"], "properties": { "burn_in": { "type": "integer" } } },
-        { "required": ["duration"] }
+        { "required": ["duration"] },
+        { "properties": closed(&["legs", "duration"]) }
     ]);
     json!({
         "notes": text("For people; changes nothing."),
@@ -169,10 +181,55 @@ fn definitions() -> Value {
             json!({ "anyOf": [{ "$ref": "#/$defs/positive" }, temperature_choice()] }),
             "A number, an expression in x, a table of points, or steps."
         ),
+        "potential": described(json!({ "$ref": "#/$defs/number" }), "An energy, in x and parameters; continuous."),
+        "drift": described(json!({ "$ref": "#/$defs/number" }), "A velocity, in x, T and parameters."),
         "state": state,
         "transition": transition,
-        "run": run
+        "run": run,
+        "measure": measure()
     })
+}
+
+fn start() -> Value {
+    let mut given = object(
+        json!({
+            "point": described(json!({ "$ref": "#/$defs/number" }), "Where all particles begin."),
+            "profile": described(json!({ "$ref": "#/$defs/not_negative" }), "A density in x and T, up to a factor."),
+            "state": { "type": "string" }
+        }),
+        &[],
+        "A place, and the state of all particles.",
+    );
+    given["oneOf"] = json!([{ "required": ["point"] }, { "required": ["profile"] }]);
+    json!({ "anyOf": [{ "enum": ["local_equilibrium", "uniform"] }, given] })
+}
+
+fn measure() -> Value {
+    let time = || json!({ "type": "number", "exclusiveMinimum": 0 });
+    let range = object(
+        json!({
+            "from": time(),
+            "to": time(),
+            "n": whole(2, limits::MOST_TIMES, "How many."),
+            "log": described(json!({ "type": "boolean" }), "Spaced by equal factors.")
+        }),
+        &["from", "to", "n"],
+        "Times from the first to the last.",
+    );
+    let list = json!({ "type": "array", "items": time(), "minItems": 1, "maxItems": limits::MOST_TIMES });
+    object(
+        json!({
+            "bins": whole(2, limits::MOST_BINS, "Number of reported bins."),
+            "times": described(json!({ "anyOf": [list, range] }), "Times of observation; the run ends at the last."),
+            "trajectories": object(
+                json!({ "segment": time() }),
+                &["segment"],
+                "Thermodynamics of single trajectories, in segments of this duration."
+            )
+        }),
+        &[],
+        "What is measured.",
+    )
 }
 
 fn free_rate() -> Value {
@@ -215,6 +272,11 @@ fn temperature_choice() -> Value {
     let mut choice = object(json!({ "table": table, "steps": steps }), &[], "");
     choice["oneOf"] = json!([{ "required": ["table"] }, { "required": ["steps"] }]);
     choice
+}
+
+/// Keys that must not be there.
+fn closed(keys: &[&str]) -> Value {
+    keys.iter().map(|key| ((*key).to_owned(), Value::Bool(false))).collect::<Map<String, Value>>().into()
 }
 
 /// An object with these keys, notes and no other.
@@ -285,6 +347,7 @@ mod tests {
                     "array" => value.is_array(),
                     "string" => value.is_string(),
                     "number" => value.is_number(),
+                    "boolean" => value.is_boolean(),
                     "integer" => value.as_f64().is_some_and(|v| v.trunc() == v),
                     other => panic!("type {other}"),
                 },
@@ -304,6 +367,7 @@ mod tests {
                     rule.as_array().unwrap().iter().all(|k| value.get(k.as_str().unwrap()).is_some())
                 }
                 "anyOf" => branches(rule) > 0,
+                "allOf" => branches(rule) == rule.as_array().map_or(0, Vec::len),
                 "oneOf" => branches(rule) == 1,
                 "items" | "prefixItems" => {
                     for (i, item) in value.as_array().into_iter().flatten().enumerate() {
@@ -417,7 +481,7 @@ mod tests {
             let join = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             keys(root, inner, &join, found);
         }
-        for branch in ["anyOf", "oneOf"] {
+        for branch in ["allOf", "anyOf", "oneOf"] {
             for inner in schema.get(branch).and_then(Value::as_array).into_iter().flatten() {
                 keys(root, inner, path, found);
             }

@@ -2,18 +2,23 @@
 //!
 //! The way of a file is `source` (text to a tree with places), `schema` (tree to parts, one function
 //! per object, by means of `reader`), `build` (parts to a model, with the checks that need several of
-//! them). A new key is one line where its object is read and one in `json_schema`, held together by a test;
+//! them; `proof` for what must hold on the whole domain, `method` for the choice of one, `advice` for warnings). A new key is one line where its object is read and one in `json_schema`, held together by a test;
 //! a new kind of method or motion is one arm of its choice.
 
+mod advice;
 mod build;
 mod diagnostics;
 mod example;
 mod json_schema;
+mod measure;
+mod method;
+mod proof;
 mod reader;
 pub mod registry;
 mod schema;
 mod setting;
 mod source;
+mod start;
 mod temperature;
 mod warning;
 
@@ -329,19 +334,48 @@ impl Experiment {
                 .iter()
                 .map(|s| {
                     let (key, field) = s.motility.parts();
-                    json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy, key: law(field.as_ref()) })
+                    let mut state =
+                        json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy, key: law(field.as_ref()) });
+                    for (key, field) in [("potential", &s.potential), ("drift", &s.drift)] {
+                        if let Some(field) = field {
+                            state[key] = law(field.as_ref());
+                        }
+                    }
+                    state
                 })
                 .collect::<Vec<_>>(),
             "transitions": transitions,
             "motion": self.motion,
             "method": self.method,
-            "run": self.run.canonical(),
+            "run": self.canonical_run(),
             "measure": self.measure,
         });
+        if let Some(potential) = &self.model.potential {
+            canonical["potential"] = law(potential.as_ref());
+        }
         if let Units::Kelvin(energy) = self.units {
             canonical["units"] = json!({ "temperature": "K", "energy": energy });
         }
         canonical
+    }
+
+    fn canonical_run(&self) -> Value {
+        let run = &self.run;
+        let mut map = Map::new();
+        map.insert("particles".into(), run.particles.into());
+        if self.measure.times.is_empty() {
+            let (key, value) = entry(run.span);
+            map.insert(key.into(), value);
+        }
+        if let Some(burn_in) = run.burn_in {
+            map.insert("burn_in".into(), entry(burn_in).1);
+        }
+        map.insert("groups".into(), run.groups.into());
+        map.insert("rounds".into(), run.rounds.into());
+        let states = self.model.network.states();
+        map.insert("start".into(), start::canonical(&run.start, |s| states[s].name.as_str()));
+        map.insert("seed".into(), run.seed.into());
+        Value::Object(map)
     }
 
     /// The state or directed transition that an observable belongs to, by name.
@@ -378,24 +412,7 @@ impl Experiment {
     }
 }
 
-impl RunPlan {
-    fn canonical(&self) -> Value {
-        let mut map = Map::new();
-        map.insert("particles".into(), self.particles.into());
-        let (key, value) = entry(self.span);
-        map.insert(key.into(), value);
-        if let Some(burn_in) = self.burn_in {
-            map.insert("burn_in".into(), entry(burn_in).1);
-        }
-        map.insert("groups".into(), self.groups.into());
-        map.insert("rounds".into(), self.rounds.into());
-        map.insert("start".into(), json!(self.start));
-        map.insert("seed".into(), self.seed.into());
-        Value::Object(map)
-    }
-}
-
-/// A diffusivity, friction or rate as it can stand in a file.
+/// A diffusivity, friction, rate, potential or drift as it can stand in a file.
 fn law(field: &dyn Field) -> Value {
     field.constant().map_or_else(|| field.describe().into(), Value::from)
 }

@@ -273,6 +273,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// `true` or `false`.
+    pub fn boolean(&self) -> Option<bool> {
+        match self.node.kind {
+            Kind::Bool(value) => Some(value),
+            _ => self.wrong_type("true or false"),
+        }
+    }
+
     /// A number, or an expression of the parameters.
     pub fn scalar(&self, parameters: &Parameters, must: Must) -> Option<f64> {
         if !matches!(self.node.kind, Kind::String(_)) {
@@ -300,6 +308,16 @@ impl<'a> Cursor<'a> {
     /// An expression in the given variables and the parameters. `None` without a mistake of its own
     /// where it uses a parameter whose definition is one.
     pub fn expression(&self, variables: &[&str], parameters: &Parameters) -> Option<Expression> {
+        self.expression_without(variables, parameters, None)
+    }
+
+    /// The same, with a hint for those who use a name that they may expect here in vain.
+    pub fn expression_without(
+        &self,
+        variables: &[&str],
+        parameters: &Parameters,
+        absent: Option<(&str, &str)>,
+    ) -> Option<Expression> {
         let source = self.text()?;
         if source.len() > LONGEST_EXPRESSION {
             let rule = format!("at most {LONGEST_EXPRESSION} bytes");
@@ -317,6 +335,9 @@ impl<'a> Cursor<'a> {
                     let mut mistake = self.expression_mistake(error);
                     if too_early {
                         let hint = "a parameter can use those that stand before it";
+                        mistake.hint = Some(hint.to_owned());
+                    }
+                    if let Some((_, hint)) = absent.filter(|(name, _)| *name == culprit) {
                         mistake.hint = Some(hint.to_owned());
                     }
                     self.push(mistake);
@@ -347,6 +368,11 @@ impl<'a> Cursor<'a> {
     /// Whether the value is written as a string.
     pub fn is_string(&self) -> bool {
         matches!(self.node.kind, Kind::String(_))
+    }
+
+    /// Whether the value is written as an array.
+    pub fn is_array(&self) -> bool {
+        matches!(self.node.kind, Kind::Array(_))
     }
 
     /// Whether the value is written as an object.
@@ -634,9 +660,9 @@ pub(super) fn brief(value: f64) -> String {
     }
 }
 
-/// `"a", "b" or "c"`, the first dozen.
+/// `"a", "b" or "c"`, the first twenty.
 fn list<'k>(names: impl Iterator<Item = &'k str>) -> String {
-    const MOST: usize = 16;
+    const MOST: usize = 20;
     let mut names: Vec<String> = names.take(MOST + 1).map(quote).collect();
     if names.len() > MOST {
         names[MOST] = "...".to_owned();

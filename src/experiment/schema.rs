@@ -1,12 +1,15 @@
 //! The experiment file, key by key: what each may hold, and what stands in for it when it is absent.
 //!
-//! One function reads one object, and `temperature` the kinds of temperature. Checks that need more than one object are in `build`.
+//! One function reads one object; `temperature`, `start` and `measure` read theirs. Checks that need more than one
+//! object are in `build`.
 
 use super::diagnostics::Diagnostic;
+use super::measure::{self, MeasurePart};
 use super::reader::{Cursor, Must, Object, Parameters};
 use super::source::quote;
+use super::start::{self, StartPart};
 use super::temperature;
-use super::{FORMAT_VERSION, MeasurePlan, Method, Motion, RunPlan};
+use super::{FORMAT_VERSION, Method, Motion, RunPlan};
 use crate::expression::Expression;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
@@ -39,6 +42,8 @@ pub(super) mod limits {
     pub const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
     pub const MOST_ROUNDS: u64 = 1_000_000;
     pub const MOST_BINS: u64 = 4096;
+    /// Most times of observation.
+    pub const MOST_TIMES: u64 = 1000;
 }
 
 pub(super) const DEFAULT_GROUPS: u64 = 64;
@@ -56,12 +61,14 @@ pub(super) struct ExperimentFile<'a> {
     pub domain: Option<Domain>,
     pub units: Option<Units>,
     pub temperature: Option<TemperaturePart<'a>>,
+    /// The common potential, where there is one.
+    pub potential: Option<Option<FieldPart<'a>>>,
     pub states: Option<Vec<StatePart<'a>>>,
     pub transitions: Option<Vec<TransitionPart<'a>>>,
     pub motion: Option<Motion>,
-    pub method: Option<Method>,
+    pub method: Option<MethodPart<'a>>,
     pub run: Option<RunPart<'a>>,
-    pub measure: Option<MeasurePlan>,
+    pub measure: Option<MeasurePart<'a>>,
 }
 
 /// The temperature with its place.
@@ -80,6 +87,10 @@ pub(super) struct StatePart<'a> {
     pub energy: Option<f64>,
     pub entropy: Option<f64>,
     pub motility: Option<MotilityPart<'a>>,
+    /// Its own potential, where it has one.
+    pub potential: Option<Option<FieldPart<'a>>>,
+    /// Its drift velocity, where it has one.
+    pub drift: Option<Option<LawPart<'a>>>,
     /// The name, or the entry where it has none.
     pub at: Cursor<'a>,
 }
@@ -89,6 +100,13 @@ pub(super) struct StatePart<'a> {
 pub(super) enum MotilityPart<'a> {
     Diffusivity(LawPart<'a>),
     Friction(LawPart<'a>),
+}
+
+/// A number, or an expression in `x`, with its place.
+#[derive(Debug)]
+pub(super) struct FieldPart<'a> {
+    pub field: Arc<dyn Field>,
+    pub at: Cursor<'a>,
 }
 
 /// A number, or an expression in `x` and `T`, with its place.
@@ -136,10 +154,18 @@ pub(super) enum RatePart<'a> {
     Free(Box<[Option<LawPart<'a>>; 2]>),
 }
 
-/// The plan of the run, with the place of its length.
+/// A method, or none where the choice is left to the program; and where it is named, if anywhere.
+#[derive(Debug)]
+pub(super) struct MethodPart<'a> {
+    pub given: Option<Method>,
+    pub at: Option<Cursor<'a>>,
+}
+
+/// The plan of the run, all but its start, with the place of its length.
 #[derive(Debug)]
 pub(super) struct RunPart<'a> {
     pub plan: RunPlan,
+    pub start: StartPart<'a>,
     pub length: Cursor<'a>,
 }
 
@@ -161,15 +187,17 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
     let length = domain.map(|d| d.length);
     let temperature =
         file.required("temperature").and_then(|c| temperature::read(&c, &parameters, length, folder));
+    let common = file.or("potential", None, |c| potential(c, &parameters).map(Some));
     let states = states(&mut file, &parameters);
     let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
     let motion = file.or("motion", Motion::Overdamped, |c| motion(&c));
-    let method = file.or("method", Method::Exact {}, |c| method(&c));
-    let run = file.required("run").and_then(|c| run(&c));
-    let measure = match file.optional("measure") {
-        Some(at) => measure(&at),
-        None => Some(MeasurePlan { bins: DEFAULT_BINS as usize, times: Vec::new(), trajectories: None }),
+    let method = match file.optional("method") {
+        None => Some(MethodPart { given: None, at: None }),
+        Some(at) => method(&at).map(|given| MethodPart { given, at: Some(at) }),
     };
+    let run_at = file.required("run");
+    let measured = measure::read(file.optional("measure"));
+    let run = run_at.and_then(|c| run(&c, &parameters, measured.times.as_ref()));
     file.finish();
     Some(ExperimentFile {
         title,
@@ -179,12 +207,13 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
         domain,
         units,
         temperature,
+        potential: common,
         states,
         transitions,
         motion,
         method,
         run,
-        measure,
+        measure: measured.part,
     })
 }
 
@@ -268,7 +297,9 @@ fn usable_in_expressions(name: &str) -> bool {
 fn domain(at: &Cursor<'_>, parameters: &Parameters) -> Option<Domain> {
     let mut object = at.object()?;
     let length = object.required("length").and_then(|c| c.scalar(parameters, Must::POSITIVE));
-    let walls = object.or("walls", Boundary::Reflecting, |c| c.word(&[("reflecting", Boundary::Reflecting)]));
+    let walls = object.or("walls", Boundary::Reflecting, |c| {
+        c.word(&[("reflecting", Boundary::Reflecting), ("periodic", Boundary::Periodic)])
+    });
     object.finish();
     Some(Domain { length: length?, walls: walls? })
 }
@@ -302,11 +333,15 @@ fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<Stat
             energy: Some(0.0),
             entropy: Some(0.0),
             motility: alone.read(parameters),
+            potential: Some(None),
+            drift: drift(file, parameters),
             at,
         }]);
     };
     let alone = Motilities::of(file);
-    for (name, place) in [("diffusivity", alone.diffusivity), ("friction", alone.friction)] {
+    let drift = file.optional("drift");
+    let owned = [("diffusivity", alone.diffusivity), ("friction", alone.friction), ("drift", drift)];
+    for (name, place) in owned {
         if let Some(place) = place {
             place.push(
                 place
@@ -329,7 +364,15 @@ fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<Stat
 
 fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
     let Some(mut object) = at.object() else {
-        return StatePart { name: None, energy: None, entropy: None, motility: None, at: at.clone() };
+        return StatePart {
+            name: None,
+            energy: None,
+            entropy: None,
+            motility: None,
+            potential: None,
+            drift: None,
+            at: at.clone(),
+        };
     };
     let name = object.required("name");
     let energy = object.or("energy", 0.0, |c| c.scalar(parameters, Must::FINITE));
@@ -341,14 +384,41 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
             .expected("one of the two in this object");
         object.missing(&["diffusivity", "friction"], mistake);
     }
+    let potential = object.or("potential", None, |c| potential(c, parameters).map(Some));
+    let drift = drift(&mut object, parameters);
     object.finish();
     StatePart {
         name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
         energy,
         entropy,
         motility: motilities.read(parameters),
+        potential,
+        drift,
         at: name.unwrap_or_else(|| at.clone()),
     }
+}
+
+/// The drift velocity of a state, of any sign.
+fn drift<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<Option<LawPart<'a>>> {
+    object.or("drift", None, |c| law(c, parameters, Must::FINITE).map(Some))
+}
+
+/// A potential: a number, or an expression in `x`. That it is continuous is proven in `build`.
+fn potential<'a>(at: Cursor<'a>, parameters: &Parameters) -> Option<FieldPart<'a>> {
+    const NOT_T: &str =
+        "an energy that depends on T would be a free energy: give the states an \"entropy\" instead";
+    let field: Arc<dyn Field> = if at.is_string() {
+        let expression = at.expression_without(&["x"], parameters, Some(("T", NOT_T)))?;
+        match expression.constant() {
+            Some(value) => Arc::new(Uniform(at.evaluated(&expression, value, Must::FINITE)?)),
+            None => Arc::new(expression),
+        }
+    } else if at.is_number() {
+        Arc::new(Uniform(at.number(Must::FINITE)?))
+    } else {
+        return at.refuse("a finite number, or an expression in x in quotes");
+    };
+    Some(FieldPart { field, at })
 }
 
 /// `diffusivity` and `friction`, of which an object has exactly one.
@@ -393,7 +463,7 @@ impl<'a> Motilities<'a> {
 }
 
 /// A number, or an expression in `x` and `T`. What it must be on the whole domain is proven in `build`.
-fn law<'a>(at: Cursor<'a>, parameters: &Parameters, must: Must) -> Option<LawPart<'a>> {
+pub(super) fn law<'a>(at: Cursor<'a>, parameters: &Parameters, must: Must) -> Option<LawPart<'a>> {
     let law = if at.is_string() {
         let expression = at.expression(&POSITION_AND_TEMPERATURE, parameters)?;
         match expression.constant() {
@@ -509,31 +579,49 @@ fn motion(at: &Cursor<'_>) -> Option<Motion> {
     })])
 }
 
-fn method(at: &Cursor<'_>) -> Option<Method> {
+/// The method that is named; none where the choice is left to the program.
+fn method(at: &Cursor<'_>) -> Option<Option<Method>> {
     at.choice(&[
+        ("auto", &|options| {
+            options.finish();
+            Some(None)
+        }),
         ("exact", &|options| {
             options.finish();
-            Some(Method::Exact {})
+            Some(Some(Method::Exact {}))
         }),
         ("euler_maruyama", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
-            Some(Method::EulerMaruyama { dt: dt? })
+            Some(Some(Method::EulerMaruyama { dt: dt? }))
         }),
     ])
 }
 
-fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
+/// The run; it ends at the last of the `times` of observation, where there are any.
+fn run<'a>(
+    at: &Cursor<'a>,
+    parameters: &Parameters,
+    times: Option<&(Cursor<'a>, Option<f64>)>,
+) -> Option<RunPart<'a>> {
     let mut object = at.object()?;
     let particles_at = object.required("particles");
     let particles = particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES));
     let legs_at = object.optional("legs");
     let duration_at = object.optional("duration");
-    let span = run_span(&mut object, legs_at.as_ref(), duration_at.as_ref());
+    let span = match times {
+        None => run_span(&mut object, legs_at.as_ref(), duration_at.as_ref()),
+        Some((times, last)) => {
+            not_beside_times([("legs", &legs_at), ("duration", &duration_at)], times);
+            last.map(Span::Duration)
+        }
+    };
     let burn_in_at = object.optional("burn_in");
     let burn_in = match &burn_in_at {
-        None => Some(None),
-        Some(c) if duration_at.is_some() => c.number(Must::NOT_NEGATIVE).map(|v| Some(Span::Duration(v))),
+        None => Some(times.map(|_| Span::Duration(0.0))),
+        Some(c) if times.is_some() || duration_at.is_some() => {
+            c.number(Must::NOT_NEGATIVE).map(|v| Some(Span::Duration(v)))
+        }
         Some(c) => c.integer(0..=MOST_LEGS).map(|v| Some(Span::Legs(v))),
     };
     let default_groups = particles.map_or(DEFAULT_GROUPS, |n| n.min(DEFAULT_GROUPS));
@@ -551,9 +639,7 @@ fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
         None => Some(default_rounds),
         Some(c) => c.integer(1..=MOST_ROUNDS),
     };
-    let start = object.or("start", Start::LocalEquilibrium, |c| {
-        c.word(&[("local_equilibrium", Start::LocalEquilibrium), ("uniform", Start::Uniform)])
-    });
+    let start = object.or("start", StartPart::LocalEquilibrium, |c| start::read(&c, parameters));
     let seed = object.or("seed", DEFAULT_SEED, |c| c.integer(0..=u64::MAX));
     object.finish();
 
@@ -596,10 +682,24 @@ fn run<'a>(at: &Cursor<'a>) -> Option<RunPart<'a>> {
         rounds: rounds?,
         span: span?,
         burn_in: burn_in?,
-        start: start?,
+        start: Start::default(),
         seed: seed?,
     };
-    Some(RunPart { plan, length: legs_at.or(duration_at).unwrap_or_else(|| at.clone()) })
+    let times_at = times.map(|(at, _)| at.clone());
+    let length = times_at.or(legs_at).or(duration_at).unwrap_or_else(|| at.clone());
+    Some(RunPart { plan, start: start?, length })
+}
+
+/// A run with times of observation has no length of its own.
+fn not_beside_times(lengths: [(&str, &Option<Cursor<'_>>); 2], times: &Cursor<'_>) {
+    for (key, at) in lengths.into_iter().filter_map(|(key, at)| Some((key, at.as_ref()?))) {
+        at.push(
+            at.mistake(format!("`{key}` stands beside `times`"))
+                .expected("a run that ends at the last time of observation")
+                .related(times.name_span(), "the times")
+                .hint(format!("remove \"{key}\", or \"times\" for averages over the run")),
+        );
+    }
 }
 
 /// Exactly one of `legs` and `duration`.
@@ -625,13 +725,6 @@ fn run_span(run: &mut Object<'_>, legs: Option<&Cursor<'_>>, duration: Option<&C
             None
         }
     }
-}
-
-fn measure(at: &Cursor<'_>) -> Option<MeasurePlan> {
-    let mut object = at.object()?;
-    let bins = object.or("bins", DEFAULT_BINS, |c| c.integer(2..=MOST_BINS));
-    object.finish();
-    Some(MeasurePlan { bins: usize::try_from(bins?).ok()?, times: Vec::new(), trajectories: None })
 }
 
 /// Notes every name that occurs twice.

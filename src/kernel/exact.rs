@@ -23,7 +23,7 @@
 //! exceeds what a stepped method needs by far.
 
 use super::bounds::{CandidateRates, ONE, Row, SLOTS, Tables, channel_name};
-use super::scale::{Clocks, carried};
+use super::scale::Clocks;
 use super::taken::Taken;
 use super::{BLOCK, Kernel, KernelError, LegLaw, Span};
 use crate::event::{Moves, Position, Tally, Visits, Walkers};
@@ -117,7 +117,8 @@ impl Exact {
         let states = 0..model.network.states().len();
         let length = model.domain.length;
         let legs: Vec<f64> = rates.state.iter().map(|k| 1.0 / (libm::sqrt(*k) * length)).collect();
-        let drift: Vec<f64> = states.clone().map(|s| carried(model, s).unwrap_or(0.0) / length).collect();
+        let drift: Vec<f64> =
+            states.clone().map(|s| model.carried_drift(s).unwrap_or(0.0) / length).collect();
         let parts = states.clone().map(|s| {
             // Per unit of the clock: l+ l- = 1/K, l+ - l- = (v/D)/K; the smaller of the two without cancelling.
             let diffusivity = clocks.constant(s).unwrap_or(f64::INFINITY);

@@ -193,7 +193,7 @@ impl Clocks {
         let mut clocks = Clocks { model: model.clone(), scale: Vec::new(), tilt: Vec::new() };
         let length = model.domain.length;
         for (s, state) in model.network.states().iter().enumerate() {
-            let tilt = (model.has_force(s) && carried(model, s).is_none()).then(|| Tilt::new(model, s));
+            let tilt = (model.has_force(s) && model.carried_drift(s).is_none()).then(|| Tilt::new(model, s));
             if let Some(tilt) = &tilt
                 && model.domain.walls == Boundary::Periodic
                 && tilt.round().abs() > CLOSED
@@ -261,16 +261,6 @@ impl Clocks {
     pub fn constant(&self, state: usize) -> Option<f64> {
         if self.scale[state].is_some() { None } else { self.model.constant_diffusivity(state) }
     }
-}
-
-/// The drift velocity of a state that legs can carry along: constant, on a ring, with a constant diffusivity
-/// and no other force.
-pub(super) fn carried(model: &Model, state: usize) -> Option<f64> {
-    let alone = model.domain.walls == Boundary::Periodic
-        && model.potentials(state).next().is_none()
-        && model.constant_diffusivity(state).is_some();
-    let drift = model.network.states()[state].drift.as_ref()?.constant()?;
-    (alone && drift != 0.0).then_some(drift)
 }
 
 #[cfg(test)]

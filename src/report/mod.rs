@@ -15,10 +15,12 @@
 //! | [`checks`] | `checks.json`, and the page of `mc verify` |
 //! | [`csv`] | `profiles.csv`, `currents.csv` |
 //! | [`plot`] | `profiles.svg`, `profiles.png` |
+//! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
 //! | [`folder`] | the run folder, whole or not at all |
 
 pub mod checks;
+pub mod converge;
 pub mod csv;
 mod finite;
 pub mod folder;

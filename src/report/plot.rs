@@ -2,7 +2,10 @@
 //!
 //! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
 //! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
-//! The same data give the same bytes. This is the only file that names the plotting crate.
+//! The same data give the same bytes. Only this file and those
+//! in its folder name the plotting crate.
+
+pub mod log_log;
 
 use super::summary::{Quantity, Row, Summary};
 use super::{ReportError, finite, format};

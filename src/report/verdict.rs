@@ -93,6 +93,8 @@ fn words(observable: Observable) -> &'static str {
             Instant::Kurtosis => "kurtosis",
         },
         KineticEntropyProduction => "kinetic entropy production",
+        MeanVelocity => "mean velocity",
+        EffectiveDiffusion => "effective diffusion",
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Purpose {
     Start,
     /// How walkers advance.
     Advance,
+    /// Seeds of the runs of a study that makes many.
+    Study,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
         match self {
             Purpose::Start => 0x5354_4152_5400_0001,
             Purpose::Advance => 0x4144_5641_4e43_0002,
+            Purpose::Study => 0x5354_5544_5900_0003,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! its interval from Student's t with one degree of freedom less than there are groups.
 
 mod distribution;
+mod fit;
 mod hotelling;
 mod jackknife;
 mod uniformity;
@@ -13,6 +14,7 @@ pub use distribution::{
     detectable_noncentrality, deviate_from_p, f_quantile, f_survival, noncentral_f_survival, normal_survival,
     t_deviate, t_quantile, t_two_sided,
 };
+pub use fit::{Amplitude, Line, ORDERS, Power, Spread, chi_squared_survival, normal_reach};
 pub use hotelling::{Hotelling, hotelling, independent, single_effects};
 pub use jackknife::{Sample, jackknife};
 pub use uniformity::{Uniformity, kolmogorov_smirnov_uniform};

@@ -116,6 +116,8 @@ impl Rule {
 #[derive(Debug)]
 pub(super) struct Reference {
     pub(super) degree: usize,
+    /// Positions of the nodes, both ends among them.
+    pub(super) nodes: Vec<f64>,
     /// Gauss rule for every integral over an element: its points are interior, so coefficients that
     /// jump at an element boundary are never evaluated at the jump.
     pub(super) rule: Rule,
@@ -156,7 +158,7 @@ impl Reference {
                 pairs.map(|(w, p)| norm * w * p[l]).collect()
             })
             .collect();
-        Reference { degree, rule, basis, slope, transform, projection }
+        Reference { degree, nodes: nodes.points, rule, basis, slope, transform, projection }
     }
 }
 

@@ -5,10 +5,12 @@
 //! matrix; Boltzmann's without driving), `y_i = w_i p_i`, and `w_i`, `g_i` of
 //! [`Motility`],
 //! ```text
-//! P_i = p_i P_tot,     d_x ln P_tot = -(sum_i y_i'/g_i)/(sum_i y_i/g_i),                 (1)
-//! J_i = -(1/g_i) d_x(y_i P_tot),     sum_i J_i = 0,     J_E = sum_i H_i J_i .
+//! P_i = p_i P_tot,     d_x ln P_tot = -(sum_i (y_i' - h_i y_i)/g_i)/(sum_i y_i/g_i),     (1)
+//! J_i = -(1/g_i) [d_x(y_i P_tot) - h_i y_i P_tot],     sum_i J_i = 0,     J_E = sum_i E_i J_i ,
 //! ```
-//! Where all `g_i` have one shape, `g_i = gamma_i f(x)`, which holds for diffusivities (`g = 1`),
+//! `h_i` the force over the thermal energy ([`Model::force_over_thermal_energy`]). That is one particle
+//! with the drift `sum_i p_i b_i` and the diffusivity `<D>` of all states together. Without forces and
+//! where all `g_i` have one shape, `g_i = gamma_i f(x)`, which holds for diffusivities (`g = 1`),
 //! ```text
 //! P_tot = C/sum_i(y_i/gamma_i),     which is C/<D> for diffusivities, <D> = sum_i p_i D_i,  (2)
 //! S_T   = d_T ln<D> .                                                                     (3)
@@ -29,9 +31,9 @@
 use super::element::Rule;
 use super::functionals::{POINTS, Profile, integrate, jumps, reference, working_edges};
 use super::linear::symmetric_eigenvalues;
-use super::{TheoryError, breakpoints, motilities, one_sided, rates, temperature};
+use super::{TheoryError, breakpoints, forces, motilities, one_sided, rates, temperature};
 use crate::grid::Grid;
-use crate::model::{Model, Motility, RateLaw};
+use crate::model::{Boundary, Model, Motility, RateLaw, State};
 use crate::observable::Observable;
 
 /// Pieces beyond which nothing is bisected.
@@ -62,6 +64,8 @@ struct Local {
     transported: Vec<f64>,
     slope: Vec<f64>,
     resistance: Vec<f64>,
+    /// `h_i`.
+    force: Vec<f64>,
 }
 
 impl Local {
@@ -73,7 +77,13 @@ impl Local {
     /// `-d_x ln P_tot` (1).
     fn fall(&self) -> f64 {
         let slope: f64 = self.slope.iter().zip(&self.resistance).map(|(y, g)| y / g).sum();
-        slope / self.diffusivity()
+        (slope - self.pushed().sum::<f64>()) / self.diffusivity()
+    }
+
+    /// `h_i y_i/g_i`.
+    fn pushed(&self) -> impl Iterator<Item = f64> {
+        let terms = self.transported.iter().zip(&self.resistance).zip(&self.force);
+        terms.map(|((y, g), h)| h * y / g)
     }
 }
 
@@ -82,8 +92,12 @@ impl FastLimit {
     ///
     /// # Errors
     /// [`TheoryError::Length`], [`TheoryError::Temperature`], [`TheoryError::Motility`],
-    /// [`TheoryError::Rate`]; [`TheoryError::Jump`] where no closed form exists across a jump.
+    /// [`TheoryError::Rate`], [`TheoryError::Force`]; [`TheoryError::Jump`] where no closed form exists across
+    /// a jump; [`TheoryError::NoClosedForm`] on a ring, where a net current may run.
     pub fn new(model: &Model) -> Result<Self, TheoryError> {
+        if model.domain.walls == Boundary::Periodic {
+            return Err(TheoryError::NoClosedForm { of: "the fast limit", why: "the domain is a ring" });
+        }
         let breakpoints = breakpoints(model)?;
         let length = model.domain.length;
         let mut limit = FastLimit {
@@ -96,7 +110,11 @@ impl FastLimit {
         let at_reference: Vec<f64> =
             motilities(model, 0.4321 * length)?.into_iter().map(|[_, g]| g).collect();
         let common = limit.refine(&at_reference)?;
-        limit.shape = if common { Shape::Common(at_reference) } else { limit.integrate_fall()? };
+        limit.shape = if common && !model.has_forces() {
+            Shape::Common(at_reference)
+        } else {
+            limit.integrate_fall()?
+        };
         let norm = integrate(&limit.vertices, 0.0, length, |x| limit.total_density_at(x));
         limit.constant = 1.0 / norm;
         Ok(limit)
@@ -112,6 +130,7 @@ impl FastLimit {
             let mut sums = vec![0.0; 3 + 3 * at_reference.len()];
             for (x, w) in rule.on(a, b) {
                 rates(&self.model, x)?;
+                forces(&self.model, x)?;
                 let motility = motilities(&self.model, x)?;
                 let shape = |i: usize| motility[i][1] / at_reference[i];
                 common &= (1..motility.len()).all(|i| (shape(i) - shape(0)).abs() <= 1e-13 * shape(0));
@@ -119,7 +138,9 @@ impl FastLimit {
                 let mean = local.diffusivity();
                 // Where the terms of (1) cancel, their sum need not be better than they are.
                 let terms = local.slope.iter().zip(&local.resistance);
-                let size = terms.map(|(slope, g)| (slope / g).abs()).sum::<f64>() / mean + 1.0 / length;
+                let turned: f64 = terms.map(|(slope, g)| (slope / g).abs()).sum();
+                let pushed: f64 = local.pushed().map(f64::abs).sum();
+                let size = (turned + pushed) / mean + 1.0 / length;
                 let mut values = vec![temperature(&self.model, x)?, 1.0 / mean, local.fall() + 2.0 * size];
                 values.extend(self.model.local_equilibrium(x));
                 values.extend(motility.iter().flat_map(|[weight, resistance]| [1.0 / weight, *resistance]));
@@ -197,6 +218,7 @@ impl FastLimit {
             transported: pairs().map(|([w, _], (p, _))| w * p).collect(),
             slope: pairs().map(|([w, d], (p, q))| w * q + d * p).collect(),
             resistance: (0..weights.len()).map(|i| model.resistance(i, x)).collect(),
+            force: (0..weights.len()).map(|i| force(model, i, x)).collect(),
         }
     }
 
@@ -236,7 +258,7 @@ impl FastLimit {
         self.model.local_equilibrium(x).iter().map(|p| p * total).collect()
     }
 
-    /// Local Soret coefficient `S_T(x) = -d_x ln P_tot/d_x T` (3), 1/temperature; `None` where `T` does
+    /// Local Soret coefficient `S_T(x) = -d_x ln P_tot/d_x T` by (1), 1/temperature; `None` where `T` does
     /// not vary.
     pub fn soret_at(&self, x: f64) -> Option<f64> {
         let slope = self.model.temperature.slope(x);
@@ -260,18 +282,20 @@ impl FastLimit {
     pub fn current_at(&self, x: f64) -> Vec<f64> {
         let (local, total) = (self.local(x), self.total_density_at(x));
         let fall = local.fall();
-        let pairs = local.transported.iter().zip(&local.slope).zip(&local.resistance);
-        pairs.map(|((y, slope), g)| -total * (slope - y * fall) / g).collect()
+        let pairs = local.transported.iter().zip(&local.slope).zip(&local.resistance).zip(&local.force);
+        pairs.map(|(((y, slope), g), h)| -total * (slope - y * (fall + h)) / g).collect()
     }
 
-    /// Heat flux `J_E = sum_i H_i J_i` (Eqs 12-13) away from walls and kinks, energy/time.
+    /// Heat flux `J_E = sum_i E_i J_i` (Eqs 12-13) away from walls and kinks, energy/time.
     pub fn heat_current_at(&self, x: f64) -> f64 {
         let states = self.model.network.states();
+        let own = |s: &State| s.energy + s.potential.as_ref().map_or(0.0, |u| u.value(x));
+        let energies: Vec<f64> = states.iter().map(own).collect();
         let local = self.local(x);
         // Any zero of energy will do; this one keeps the digits.
-        let shares = local.transported.iter().zip(&local.resistance).zip(states);
-        let mean = shares.map(|((y, g), s)| y / g * s.energy).sum::<f64>() / local.diffusivity();
-        self.current_at(x).iter().zip(states).map(|(j, s)| (s.energy - mean) * j).sum()
+        let shares = local.transported.iter().zip(&local.resistance).zip(&energies);
+        let mean = shares.map(|((y, g), energy)| y / g * energy).sum::<f64>() / local.diffusivity();
+        self.current_at(x).iter().zip(&energies).map(|(j, energy)| (energy - mean) * j).sum()
     }
 
     /// Thicknesses of the `n - 1` layers at `x`, the thickest first, length: `1/l^2` are the
@@ -281,8 +305,12 @@ impl FastLimit {
     ///
     /// # Errors
     /// [`TheoryError::Temperature`], [`TheoryError::Rate`], [`TheoryError::Motility`];
-    /// [`TheoryError::Driven`] where fluxes run in circles: their layers may oscillate.
+    /// [`TheoryError::Driven`] where fluxes run in circles: their layers may oscillate;
+    /// [`TheoryError::NoClosedForm`] with forces, which make layers of their own.
     pub fn layer_lengths(&self, x: f64) -> Result<Vec<f64>, TheoryError> {
+        if self.model.has_forces() {
+            return Err(TheoryError::NoClosedForm { of: "the layers", why: "a force acts along x" });
+        }
         let n = self.model.network.states().len();
         let diffusivity: Vec<f64> = motilities(&self.model, x)?.into_iter().map(|[w, g]| w / g).collect();
         let occupancy = self.model.local_equilibrium(x);
@@ -321,21 +349,29 @@ impl FastLimit {
     /// The values of an observable in the limit, on the same grid and by the same definitions as
     /// [`Stationary::reference`](super::Stationary::reference); currents are those of the interior,
     /// and zero at the walls themselves. `None` also for transition rates, which grow without bound, and
-    /// for heat and entropy production where a transition may do work or `T` jumps.
+    /// for heat and entropy production where a transition or a state may do work or `T` jumps.
     pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
         reference(self, observable, grid)
     }
 }
 
-/// `d_x` of the rate constants: `k (B - H_from -+ f/2) (kT)'/(kT)^2` over a barrier.
+/// `h_i`; zero without a force.
+fn force(model: &Model, state: usize, x: f64) -> f64 {
+    if model.has_force(state) { model.force_over_thermal_energy(state, x) } else { 0.0 }
+}
+
+/// `d_x` of the rate constants: `k [U_from'/kT + (B - H_from - U_from -+ f/2) (kT)'/(kT)^2]` over a barrier.
 fn rate_slope(model: &Model, index: usize, x: f64) -> f64 {
     let channel = model.network.channel(index);
     match &model.network.edges()[channel.edge].law {
         RateLaw::Activated { barrier, affinity, .. } => {
             let driven = if channel.is_forward() { 0.5 * affinity } else { -0.5 * affinity };
-            let height = barrier - model.network.states()[channel.from].energy - driven;
+            let from = &model.network.states()[channel.from];
+            let own = from.potential.as_ref().filter(|u| u.constant().is_none());
+            let height = barrier - from.energy - from.potential.as_ref().map_or(0.0, |u| u.value(x)) - driven;
             let kt = model.thermal_energy(x);
-            model.rate(channel, x) * height / kt * (model.boltzmann * model.temperature.slope(x) / kt)
+            let warming = model.boltzmann * model.temperature.slope(x) / kt;
+            model.rate(channel, x) * (height / kt * warming + own.map_or(0.0, |u| u.slope(x)) / kt)
         }
         RateLaw::Free { forward, backward } => {
             let field = if channel.is_forward() { forward } else { backward };
@@ -378,6 +414,11 @@ fn equilibrium_and_slope(model: &Model, x: f64) -> (Vec<f64>, Vec<f64>) {
     let sum: f64 = p.iter().map(|q| q[0]).sum();
     let change: f64 = p.iter().map(|q| q[1]).sum::<f64>() / sum;
     (p.iter().map(|q| q[0] / sum).collect(), p.iter().map(|q| (q[1] - q[0] * change) / sum).collect())
+}
+
+/// Whether a transition or a state may do work.
+fn works(model: &Model) -> bool {
+    !working_edges(model).is_empty() || (0..model.network.states().len()).any(|s| model.has_drift(s))
 }
 
 impl Profile for FastLimit {
@@ -426,14 +467,14 @@ impl Profile for FastLimit {
     }
 
     fn work(&self, _lo: f64, _hi: f64, _weight: &dyn Fn(f64) -> f64) -> Option<f64> {
-        working_edges(&self.model).is_empty().then_some(0.0)
+        (!works(&self.model)).then_some(0.0)
     }
 
     /// `-int J_E (kT)'/(kT)^2 dx`: without work the heat absorbed is `J_E'`.
     fn entropy_production(&self) -> Option<f64> {
         let model = &self.model;
         let jump = |three: &[f64]| jumps(model, &self.breakpoints, three);
-        if !working_edges(model).is_empty() || self.breakpoints.windows(3).any(jump) {
+        if works(model) || self.breakpoints.windows(3).any(jump) {
             return None;
         }
         let cooling = |x: f64| {

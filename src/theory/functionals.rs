@@ -5,7 +5,7 @@ use super::element::{Rule, series, series_derivative};
 use super::one_sided;
 use super::stationary::Stationary;
 use crate::grid::Grid;
-use crate::model::{Exchange, Model, RateLaw};
+use crate::model::{Boundary, Exchange, Model, RateLaw};
 use crate::observable::{Observable, Support};
 
 /// Points of the Gauss rule on every piece of an element.
@@ -24,12 +24,12 @@ pub(super) trait Profile {
     /// `P_tot(hi) - P_tot(lo)`, one-sided from within `[lo, hi]` where the density jumps, and without
     /// the rounding of a difference of two nearly equal numbers where that is possible.
     fn rise(&self, lo: f64, hi: f64) -> f64;
-    /// Currents `J_i(x)`; zero at the walls.
+    /// Currents `J_i(x)`; zero at walls.
     fn currents(&self, x: f64) -> Vec<f64>;
-    /// Heat flux `J_E(x)`; zero at the walls.
+    /// Heat flux `J_E(x)`; zero at walls.
     fn heat_current(&self, x: f64) -> f64;
-    /// Work done on the particle in `[lo, hi]` per unit time, each passage weighted with `weight` at its
-    /// place; `None` if it is not known.
+    /// Work done on the particle in `[lo, hi]` per unit time, by passages and by states that propel themselves,
+    /// weighted with `weight` at its place; `None` if it is not known.
     fn work(&self, lo: f64, hi: f64, weight: &dyn Fn(f64) -> f64) -> Option<f64>;
     /// Entropy production; `None` if it is not known.
     fn entropy_production(&self) -> Option<f64>;
@@ -53,19 +53,33 @@ impl Stationary {
     /// [`Observable`]; integrals over bins are by Gauss quadrature on every piece.
     ///
     /// - `HeatAbsorbed` is the sum over edges of `net_e` times the heat of a forward passage (see
-    ///   [`Model::exchange`]). With (1) of [`stationary`](super::stationary) and heat = enthalpy gained - work it is evaluated as
-    ///   `[J_E(hi) - J_E(lo)]/h` less the work done on the particle there per time and length.
+    ///   [`Model::exchange`]), and of `sum_i J_i (U' + U_i' - f_i)` for moves against potentials and with the
+    ///   propulsion `f_i` of [`Model::propulsion`]. With (1) of [`stationary`](super::stationary) and heat =
+    ///   energy gained - work it is evaluated as `[J_E(hi) - J_E(lo)]/h` less the work done on the particle
+    ///   there per time and length.
     /// - `EntropyProduction` is the functional that trajectories estimate, the entropy that the bath
-    ///   gains, `-int sum_e net_e heat_e/kT dx`; see also
+    ///   gains, `-int (heat absorbed)/kT dx`; see also
     ///   [`Stationary::quadratic_entropy_production`].
     /// - `LocalSoret` takes densities and temperatures at the ends of a bin as limits from inside it.
     ///
     /// The outer `None`: no such state or channel, or a grid of another length. An inner `None`: the
-    /// quantity is not defined there, that is a Soret coefficient where `T` does not vary, or heat and
-    /// entropy production with a free rate whose other direction is not given.
+    /// quantity is not defined there, that is a Soret coefficient where `T` does not vary, heat and
+    /// entropy production with a free rate whose other direction is not given, `SoretWall` on a ring, and
+    /// `MeanVelocity` and `EffectiveDiffusion` anywhere else.
     pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        let parts = |pick: fn([f64; 2]) -> f64| Some(vec![self.entropy_parts().map(pick)]);
+        match observable {
+            Observable::TrajectoryEntropyProduction => {
+                return parts(|[diffusive, reactive]| diffusive + reactive);
+            }
+            Observable::DiffusiveEntropyProduction => return parts(|[diffusive, _]| diffusive),
+            Observable::ReactiveEntropyProduction => return parts(|[_, reactive]| reactive),
+            _ => {}
+        }
         match observable {
             Observable::KineticEntropyProduction => Some(vec![self.kinetic_entropy_production()]),
+            Observable::MeanVelocity => Some(vec![self.mean_velocity()]),
+            Observable::EffectiveDiffusion => Some(vec![self.effective_diffusion()]),
             _ => reference(self, observable, grid),
         }
     }
@@ -86,9 +100,14 @@ impl Stationary {
     /// `None` if a passage has no reverse. Occupancies that are not resolved (below about 1e-28)
     /// contribute nothing.
     pub fn quadratic_entropy_production(&self) -> Option<f64> {
+        self.entropy_parts().map(|[diffusive, reactive]| diffusive + reactive)
+    }
+
+    /// The same in its two parts: of motion along x, and of transitions.
+    pub fn entropy_parts(&self) -> Option<[f64; 2]> {
         let (law, model) = (&self.law, &self.model);
         let rule = Rule::gauss(POINTS);
-        let mut sum = 0.0;
+        let (mut diffusive, mut reactive) = (0.0, 0.0);
         for (e, ends) in law.mesh.windows(2).enumerate() {
             for ((x, w), s) in rule.on(ends[0], ends[1]).zip(&rule.points) {
                 let density: Vec<f64> =
@@ -96,7 +115,7 @@ impl Stationary {
                 for (i, (p, current)) in density.iter().zip(&law.current[e]).enumerate() {
                     let j = series(current, *s);
                     if *p > 0.0 {
-                        sum += w * j * j / (model.diffusivity(i, x) * p);
+                        diffusive += w * j * j / (model.diffusivity(i, x) * p);
                     }
                 }
                 for (k, edge) in model.network.edges().iter().enumerate() {
@@ -115,12 +134,12 @@ impl Stationary {
                         } else {
                             libm::log(forward) - libm::log(backward)
                         };
-                        sum += w * net * logarithm;
+                        reactive += w * net * logarithm;
                     }
                 }
             }
         }
-        Some(sum).filter(|s| s.is_finite())
+        Some([diffusive, reactive]).filter(|s| s.iter().all(|v| v.is_finite()))
     }
 
     /// Entropy that the velocities of a particle with friction produce beside
@@ -199,11 +218,7 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             whole(Some(trapezoid(0..=grid.cells(), grid, |x| law.heat_current(x))))
         }
         Observable::HeatAbsorbed => {
-            let at = |k: usize| match k {
-                0 => 0.0,
-                _ if k == grid.bins => 0.0,
-                _ => law.heat_current(grid.face(k)),
-            };
+            let at = |k: usize| law.heat_current(if k == grid.bins { length } else { grid.face(k) });
             bins(&|b| {
                 let (lo, hi) = bin(b);
                 let carried = (at(b + 1) - at(b)) / grid.bin_width();
@@ -227,6 +242,7 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             varies(cold, hot).then(|| -law.rise(lo, hi) / ((hot - cold) * mean))
         }),
         Observable::Soret => whole(global_soret(law)),
+        Observable::SoretWall if model.domain.walls == Boundary::Periodic => whole(None),
         Observable::SoretWall => {
             let (left, right) = (model.temperature.value(0.0), model.temperature.value(length));
             let first: f64 = law.densities(0.0).iter().sum();
@@ -237,20 +253,31 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             let (mean, excess, _) = temperature_moments(law);
             whole(Some(mean + excess))
         }
-        // The stationary law has no times, and knows no fluctuations beyond this.
         Observable::FluctuationTheorem => whole(Some(1.0)),
+        Observable::CycleCurrent(edge) => {
+            let net = |x: f64| -> f64 {
+                let flow = |index: usize| {
+                    let channel = network.channel(index);
+                    model.rate(channel, x) * law.densities(x)[channel.from]
+                };
+                flow(2 * edge) - flow(2 * edge + 1)
+            };
+            whole(Some(integrate(law.vertices(), 0.0, length, net)))
+        }
+        // The stationary law has no times, and knows no fluctuations beyond this.
         Observable::At(..)
         | Observable::TrajectoryEntropyProduction
         | Observable::DiffusiveEntropyProduction
         | Observable::ReactiveEntropyProduction
         | Observable::EntropySpread
         | Observable::Fano(_)
-        | Observable::CycleCurrent(_)
         | Observable::CycleFano(_)
         | Observable::UncertaintyProduct(_) => return None,
         Observable::EntropyProduction => whole(law.entropy_production()),
-        // Not a functional of the law alone: see `Stationary::reference`.
-        Observable::KineticEntropyProduction => whole(None),
+        // Not functionals of the law alone: see `Stationary::reference`.
+        Observable::KineticEntropyProduction | Observable::MeanVelocity | Observable::EffectiveDiffusion => {
+            whole(None)
+        }
     };
     debug_assert_eq!(
         values.len(),
@@ -272,9 +299,7 @@ fn varies(a: f64, b: f64) -> bool {
 fn trapezoid(cells: std::ops::RangeInclusive<usize>, grid: &Grid, value: impl Fn(f64) -> f64) -> f64 {
     let (first, last) = (*cells.start(), *cells.end());
     let weight = |k: usize| if k == first || k == last { 0.5 } else { 1.0 };
-    let at = |k: usize| {
-        if k == grid.cells() { 0.0 } else { value(grid.cell_face(k)) }
-    };
+    let at = |k: usize| value(if k == grid.cells() { grid.length } else { grid.cell_face(k) });
     cells.map(|k| weight(k) * at(k)).sum::<f64>() / (last - first) as f64
 }
 
@@ -410,12 +435,14 @@ impl Profile for Stationary {
         let law = &self.law;
         let ((e, s), (f, t)) = (law.locate(lo), law.locate(hi));
         let middle = 0.5 * (lo + hi);
+        let (scale, gained) = (law.scale_at(f, t), law.scale_at(f, t) - law.scale_at(e, s));
         let of_state = |i: usize| {
             let at = |x: f64| one_sided(&law.breakpoints, x, middle, |x| self.capacity(i, x));
             let (before, after) = (at(lo), at(hi));
-            // v_hi/h_hi - v_lo/h_lo with differences of v and of h each formed first.
+            // v_hi/c_hi - v_lo/c_lo with differences of y, exp(phi) and c each formed first.
             let risen = series(&law.deviation[f][i], t) - series(&law.deviation[e][i], s);
-            (risen - law.transported(e, i, s) * ((after - before) / before)) / after
+            let scaled = scale * risen + law.scaled(e, i, s) * gained;
+            (scaled - law.transported(e, i, s) * ((after - before) / before)) / after
         };
         (0..self.states()).map(of_state).sum()
     }
@@ -431,12 +458,17 @@ impl Profile for Stationary {
     fn work(&self, lo: f64, hi: f64, weight: &dyn Fn(f64) -> f64) -> Option<f64> {
         let (law, model) = (&self.law, &self.model);
         let working = working_edges(model);
-        if working.is_empty() {
+        let driven: Vec<usize> = (0..self.states()).filter(|i| model.has_drift(*i)).collect();
+        if working.is_empty() && driven.is_empty() {
             return Some(0.0);
         }
         let mut sum = Some(0.0);
         quadrature(&law.mesh, lo, hi, |x, w| {
             let (e, s) = law.locate(x);
+            for &i in &driven {
+                let done = model.propulsion(i, x) * series(&law.current[e][i], s);
+                sum = sum.map(|sum| sum + w * weight(x) * done);
+            }
             for &k in &working {
                 let done = work_per_passage(model, k, x).map(|work| work * series(&law.net[e][k], s));
                 sum = sum.zip(done).map(|(sum, done)| sum + w * weight(x) * done);
@@ -445,9 +477,10 @@ impl Profile for Stationary {
         sum
     }
 
-    /// `sigma = -int (J_E' - work)/kT dx`: the enthalpy part of all heats is `J_E'` by (1), which is far
+    /// `sigma = -int (J_E' - work)/kT dx`: the energy part of all heats is `J_E'` by (1), which is far
     /// more accurate at fast rates than a sum over edges. Elements end with slightly different
-    /// currents; as part of the distribution `J_E'` these steps make its integral vanish.
+    /// currents; as part of the distribution `J_E'` these steps make its integral vanish (on a ring the first
+    /// element follows the last).
     fn entropy_production(&self) -> Option<f64> {
         let (law, model) = (&self.law, &self.model);
         let length = model.domain.length;
@@ -456,24 +489,32 @@ impl Profile for Stationary {
         // J_E' integrates to zero, so any constant may be taken from 1/kT.
         let middle = coldness(0.5 * length);
         let rule = Rule::gauss(POINTS);
+        let flux = |e: usize, end: usize| -> f64 {
+            let (s, x) = ([-1.0, 1.0][end], law.mesh[e + end]);
+            let each = law.current[e].iter().enumerate();
+            each.map(|(i, c)| law.energy(model, i, x) * series(c, s)).sum()
+        };
+        let last = law.mesh.len() - 2;
         let mut heat = 0.0;
-        let mut before = 0.0;
+        let mut before = if self.is_ring() { flux(last, 1) } else { 0.0 };
         for (e, ends) in law.mesh.windows(2).enumerate() {
             let half = 0.5 * (ends[1] - ends[0]);
-            let degree = law.current[e][0].len();
-            let mut flux = vec![0.0; degree];
-            for (energy, current) in law.energies.iter().zip(&law.current[e]) {
-                flux.iter_mut().zip(current).for_each(|(sum, c)| *sum += energy * c);
+            heat += (flux(e, 0) - before) * (coldness(ends[0]) - middle);
+            for (i, c) in law.current[e].iter().enumerate() {
+                let gained = series_derivative(c);
+                let points = rule.on(ends[0], ends[1]).zip(&rule.points);
+                let density = |((x, w), s): ((f64, f64), &f64)| {
+                    let carried = law.energy(model, i, x) * series(&gained, *s) / half;
+                    let climbed = law.energy_slope(model, i, x) * series(c, *s);
+                    w * (carried + climbed) * (coldness(x) - middle)
+                };
+                heat += points.map(density).sum::<f64>();
             }
-            heat += (series(&flux, -1.0) - before) * (coldness(ends[0]) - middle);
-            let gained = series_derivative(&flux);
-            let points = rule.on(ends[0], ends[1]).zip(&rule.points);
-            heat += points
-                .map(|((x, w), s)| w * series(&gained, *s) / half * (coldness(x) - middle))
-                .sum::<f64>();
-            before = series(&flux, 1.0);
+            before = flux(e, 1);
         }
-        heat -= before * (coldness(length) - middle);
+        if !self.is_ring() {
+            heat -= before * (coldness(length) - middle);
+        }
         Some(work - heat)
     }
 

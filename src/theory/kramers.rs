@@ -214,12 +214,7 @@ fn check(model: &Model, masses: &[f64], options: &Options) -> Result<(), TheoryE
 /// Elements that grow away from walls and kinks, the first a fraction of the shortest mean free path.
 fn first_mesh(model: &Model, masses: &[f64]) -> Result<Vec<f64>, TheoryError> {
     let length = model.domain.length;
-    let mut points = breakpoints(model)?;
-    let inside = |x: &f64| *x > 1e-9 * length && *x < (1.0 - 1e-9) * length;
-    points.extend((0..masses.len()).flat_map(|i| model.force_kinks(i)).filter(inside));
-    points.sort_by(f64::total_cmp);
-    points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);
-    graded(&points, |x| {
+    graded(&breakpoints(model)?, |x| {
         let motility = motilities(model, x)?;
         let pairs = masses.iter().zip(&motility);
         let path = pairs.map(|(m, [t, gamma])| libm::sqrt(m * t) / gamma).fold(f64::INFINITY, f64::min);

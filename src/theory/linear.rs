@@ -173,27 +173,30 @@ struct Condensed {
     back: Matrix,
 }
 
-/// A chain of elements joined at vertices, factored.
+/// A chain of elements joined at vertices, factored. It is open, or closed to a ring whose first vertex is
+/// also its last.
 #[derive(Debug)]
 pub(super) struct Chain {
     /// Unknowns at a vertex.
     width: usize,
     elements: Vec<Condensed>,
-    /// Per vertex: the diagonal block left by the elimination of the vertices before it.
+    /// Per vertex, in the order of elimination: the diagonal block left by the vertices before it.
     diagonal: Vec<Factored>,
-    /// Per element: `diagonal^-1 upper`.
+    /// Per vertex that has a next one: `diagonal^-1 upper`.
     upper: Vec<Matrix>,
-    /// Per element: the block below the diagonal.
+    /// Per vertex that has a next one: the block below the diagonal.
     lower: Vec<Matrix>,
+    /// For a ring, which is opened at its first vertex and has that one eliminated last: per other vertex,
+    /// `diagonal^-1` times its coupling to the first, and the coupling of the first to it.
+    links: Vec<[Matrix; 2]>,
 }
 
 impl Chain {
     /// Factors the chain of these element matrices with `width` unknowns at each vertex.
     /// `None` if it is singular to working precision.
-    pub(super) fn new(matrices: impl Iterator<Item = Matrix>, width: usize) -> Option<Self> {
-        let mut chain =
-            Chain { width, elements: Vec::new(), diagonal: Vec::new(), upper: Vec::new(), lower: Vec::new() };
-        let mut corner = Matrix::zeros(width, width);
+    pub(super) fn new(matrices: impl Iterator<Item = Matrix>, width: usize, ring: bool) -> Option<Self> {
+        let mut elements = Vec::new();
+        let mut vertices = Vec::new();
         for a in matrices {
             let (outer, inner) = (2 * width, a.rows - 2 * width);
             let interior = Factored::new(a.block(outer, outer, inner, inner))?;
@@ -202,21 +205,71 @@ impl Chain {
             let back = a.block(0, outer, outer, inner);
             let mut schur = a.block(0, 0, outer, outer);
             schur.subtract_product(&back, &response);
-            chain.elements.push(Condensed { interior, response, back });
-
-            corner.add(&schur.block(0, 0, width, width));
-            let diagonal = Factored::new(corner)?;
-            let mut upper = schur.block(0, width, width, width);
-            diagonal.solve_columns(&mut upper);
-            let lower = schur.block(width, 0, width, width);
-            corner = schur.block(width, width, width, width);
-            corner.subtract_product(&lower, &upper);
-            chain.diagonal.push(diagonal);
-            chain.upper.push(upper);
-            chain.lower.push(lower);
+            elements.push(Condensed { interior, response, back });
+            vertices.push(
+                [[0, 0], [0, 1], [1, 0], [1, 1]]
+                    .map(|[i, j]| schur.block(i * width, j * width, width, width)),
+            );
         }
-        chain.diagonal.push(Factored::new(corner)?);
+        let (diagonal, upper, lower, links) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut chain = Chain { width, elements, diagonal, upper, lower, links };
+        if ring {
+            chain.eliminate_ring(vertices)?
+        } else {
+            chain.eliminate(vertices)?
+        }
         Some(chain)
+    }
+
+    fn eliminate(&mut self, elements: Vec<[Matrix; 4]>) -> Option<()> {
+        let mut corner = Matrix::zeros(self.width, self.width);
+        for [here, mut upper, lower, next] in elements {
+            corner.add(&here);
+            let diagonal = Factored::new(corner)?;
+            diagonal.solve_columns(&mut upper);
+            corner = next;
+            corner.subtract_product(&lower, &upper);
+            self.diagonal.push(diagonal);
+            self.upper.push(upper);
+            self.lower.push(lower);
+        }
+        self.diagonal.push(Factored::new(corner)?);
+        Some(())
+    }
+
+    fn eliminate_ring(&mut self, elements: Vec<[Matrix; 4]>) -> Option<()> {
+        let count = elements.len();
+        let mut elements = elements.into_iter();
+        let [mut first, mut from_first, mut to_first, mut corner] = elements.next()?;
+        for (k, [here, mut upper, lower, next]) in elements.enumerate() {
+            corner.add(&here);
+            let diagonal = Factored::new(corner)?;
+            if k + 2 == count {
+                to_first.add(&upper);
+                from_first.add(&lower);
+                first.add(&next);
+                diagonal.solve_columns(&mut to_first);
+                first.subtract_product(&from_first, &to_first);
+                self.diagonal.push(diagonal);
+                self.links.push([to_first, from_first]);
+                self.diagonal.push(Factored::new(first)?);
+                return Some(());
+            }
+            diagonal.solve_columns(&mut upper);
+            diagonal.solve_columns(&mut to_first);
+            first.subtract_product(&from_first, &to_first);
+            corner = next;
+            corner.subtract_product(&lower, &upper);
+            let mut coupling = [Matrix::zeros(self.width, self.width), Matrix::zeros(self.width, self.width)];
+            coupling[0].subtract_product(&lower, &to_first);
+            coupling[1].subtract_product(&from_first, &upper);
+            self.diagonal.push(diagonal);
+            self.upper.push(upper);
+            self.lower.push(lower);
+            let [to, from] = coupling;
+            self.links.push([std::mem::replace(&mut to_first, to), std::mem::replace(&mut from_first, from)]);
+        }
+        None
     }
 
     /// Solves for the right-hand side given at the vertices (`vertices * width` numbers) and in the
@@ -226,23 +279,54 @@ impl Chain {
         let pairs = self.elements.iter().zip(interiors.iter_mut());
         for (v, (element, inner)) in pairs.enumerate() {
             element.interior.solve(inner);
-            element.back.subtract_apply(inner, &mut vertices[v * w..(v + 2) * w]);
+            self.add_outer(vertices, v, |outer| element.back.subtract_apply(inner, outer));
         }
-        for v in 0..=self.elements.len() {
-            let (before, now) = vertices.split_at_mut(v * w);
+        // A ring is solved as the open chain of all vertices but the first.
+        let (first, open) = vertices.split_at_mut(if self.links.is_empty() { 0 } else { w });
+        for v in 0..open.len() / w {
+            let (before, now) = open.split_at_mut(v * w);
             if v > 0 {
                 self.lower[v - 1].subtract_apply(&before[(v - 1) * w..], &mut now[..w]);
             }
             self.diagonal[v].solve(&mut now[..w]);
+            if let Some([_, from_first]) = self.links.get(v) {
+                from_first.subtract_apply(&now[..w], first);
+            }
         }
-        for v in (0..self.elements.len()).rev() {
-            let (now, after) = vertices.split_at_mut((v + 1) * w);
-            self.upper[v].subtract_apply(&after[..w], &mut now[v * w..]);
+        if !self.links.is_empty() {
+            self.diagonal[self.links.len()].solve(first);
+        }
+        for v in (0..open.len() / w).rev() {
+            let (now, after) = open.split_at_mut((v + 1) * w);
+            if let Some(upper) = self.upper.get(v) {
+                upper.subtract_apply(&after[..w], &mut now[v * w..]);
+            }
+            if let Some([to_first, _]) = self.links.get(v) {
+                to_first.subtract_apply(first, &mut now[v * w..]);
+            }
         }
         let pairs = self.elements.iter().zip(interiors.iter_mut());
         for (v, (element, inner)) in pairs.enumerate() {
-            element.response.subtract_apply(&vertices[v * w..(v + 2) * w], inner);
+            let outer = self.outer(vertices, v);
+            element.response.subtract_apply(&outer, inner);
         }
+    }
+
+    /// The unknowns at both vertices of element `e`.
+    fn outer(&self, vertices: &[f64], e: usize) -> Vec<f64> {
+        let w = self.width;
+        let right = (e + 1) * w % vertices.len();
+        [&vertices[e * w..(e + 1) * w], &vertices[right..right + w]].concat()
+    }
+
+    /// Lets `change` work on them.
+    fn add_outer(&self, vertices: &mut [f64], e: usize, change: impl FnOnce(&mut [f64])) {
+        let w = self.width;
+        let mut outer = self.outer(vertices, e);
+        change(&mut outer);
+        let right = (e + 1) * w % vertices.len();
+        vertices[e * w..(e + 1) * w].copy_from_slice(&outer[..w]);
+        vertices[right..right + w].copy_from_slice(&outer[w..]);
     }
 }
 
@@ -295,40 +379,45 @@ mod tests {
 
     #[test]
     fn chain_solves_the_assembled_system() {
-        let (width, inner, elements) = (2, 3, 4);
-        let mut next = numbers();
-        let size = 2 * width + inner;
-        let matrices: Vec<Matrix> = (0..elements)
-            .map(|_| {
-                let mut a = Matrix::zeros(size, size);
+        for (elements, ring) in [(4, false), (1, false), (2, true), (3, true), (6, true)] {
+            let (width, inner) = (2, 3);
+            let mut next = numbers();
+            let size = 2 * width + inner;
+            let matrices: Vec<Matrix> = (0..elements)
+                .map(|_| {
+                    let mut a = Matrix::zeros(size, size);
+                    for i in 0..size {
+                        a.row_mut(i).iter_mut().for_each(|e| *e = next());
+                        a.row_mut(i)[i] += 4.0;
+                    }
+                    a
+                })
+                .collect();
+            let chain = Chain::new(matrices.iter().cloned(), width, ring).expect("regular");
+            let places = if ring { elements } else { elements + 1 };
+            let x: Vec<f64> = (0..places * width).map(|_| next()).collect();
+            let y: Vec<Vec<f64>> = (0..elements).map(|_| (0..inner).map(|_| next()).collect()).collect();
+            let mut vertices = vec![0.0; x.len()];
+            let mut interiors = vec![vec![0.0; inner]; elements];
+            let place = |v: usize, i: usize| (v * width + i) % (places * width);
+            for (v, a) in matrices.iter().enumerate() {
+                let outer = (0..2 * width).map(|i| x[place(v, i)]);
+                let local: Vec<f64> = outer.chain(y[v].iter().copied()).collect();
                 for i in 0..size {
-                    a.row_mut(i).iter_mut().for_each(|e| *e = next());
-                    a.row_mut(i)[i] += 4.0;
-                }
-                a
-            })
-            .collect();
-        let chain = Chain::new(matrices.iter().cloned(), width).expect("regular");
-        let x: Vec<f64> = (0..(elements + 1) * width).map(|_| next()).collect();
-        let y: Vec<Vec<f64>> = (0..elements).map(|_| (0..inner).map(|_| next()).collect()).collect();
-        let mut vertices = vec![0.0; x.len()];
-        let mut interiors = vec![vec![0.0; inner]; elements];
-        for (v, a) in matrices.iter().enumerate() {
-            let local: Vec<f64> = x[v * width..(v + 2) * width].iter().chain(&y[v]).copied().collect();
-            for i in 0..size {
-                let sum: f64 = a.row(i).iter().zip(&local).map(|(a, b)| a * b).sum();
-                if i < 2 * width {
-                    vertices[v * width + i] += sum;
-                } else {
-                    interiors[v][i - 2 * width] += sum;
+                    let sum: f64 = a.row(i).iter().zip(&local).map(|(a, b)| a * b).sum();
+                    if i < 2 * width {
+                        vertices[place(v, i)] += sum;
+                    } else {
+                        interiors[v][i - 2 * width] += sum;
+                    }
                 }
             }
-        }
-        chain.solve(&mut vertices, &mut interiors);
-        let flat = |i: &[Vec<f64>]| i.concat();
-        let pairs = vertices.iter().zip(&x);
-        for (found, expected) in pairs.chain(flat(&interiors).iter().zip(&flat(&y))) {
-            assert!((found - expected).abs() < 1e-12);
+            chain.solve(&mut vertices, &mut interiors);
+            let flat = |i: &[Vec<f64>]| i.concat();
+            let pairs = vertices.iter().zip(&x);
+            for (found, expected) in pairs.chain(flat(&interiors).iter().zip(&flat(&y))) {
+                assert!((found - expected).abs() < 1e-12, "{elements} {ring}");
+            }
         }
     }
 

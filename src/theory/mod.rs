@@ -6,12 +6,15 @@
 //! experiment file; `kT` stands for `k_B T(x)`, an energy; densities are normalised to one particle.
 //!
 //! - [`stationary`]: the stationary law of n states at any rates (Eqs 3-4, 7, A16), diffusivities or
-//!   frictions that vary in x, driven and one-way transitions, jumps of `T`; with an error estimate.
+//!   frictions that vary in x, potentials, states that propel themselves, driven and one-way transitions,
+//!   jumps of `T`, between walls or on a ring; with an error estimate.
+//! - [`spreading`]: how a particle on a ring spreads in the long run.
 //! - [`functionals`]: every observable, evaluated on that law.
 //! - [`relaxation`]: the densities at given times from a given start, with an error estimate.
 //! - [`kramers`]: the stationary law of positions, velocities and states of a particle with inertia
 //!   (Eqs 17-22), with an error estimate.
 //! - [`overdamped`]: closed forms of the same for a short mean free path, and where they hold.
+//! - [`chain`]: the law of Euler-Maruyama's own chain of steps, constant diffusivities.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
 //!
@@ -41,6 +44,7 @@
 //! ```
 
 mod band;
+pub mod chain;
 pub mod displacement;
 mod element;
 mod evolution;
@@ -52,7 +56,9 @@ mod linear;
 mod modes;
 pub mod overdamped;
 pub mod relaxation;
+pub mod spreading;
 pub mod stationary;
+mod tilt;
 mod twofold;
 
 pub use fast_limit::FastLimit;
@@ -133,6 +139,24 @@ pub enum TheoryError {
         /// The value there.
         found: f64,
     },
+    /// A force over the thermal energy is not finite somewhere.
+    #[error("the force on state {state} over the thermal energy must be finite, found {found} at x = {x}")]
+    Force {
+        /// Index of the state.
+        state: usize,
+        /// Where.
+        x: f64,
+        /// The value there.
+        found: f64,
+    },
+    /// A potential does not close on a ring.
+    #[error("the potential of state {state} must be the same at both ends of a ring, found a step of {step}")]
+    Closure {
+        /// Index of the state.
+        state: usize,
+        /// `U(L) - U(0)`, an energy.
+        step: f64,
+    },
     /// A diffusivity or friction is not positive and finite somewhere.
     #[error("the {what} of state {state} must be positive and finite, found {found} at x = {x}")]
     Motility {
@@ -140,16 +164,6 @@ pub enum TheoryError {
         state: usize,
         /// `diffusivity` or `friction`.
         what: &'static str,
-        /// Where.
-        x: f64,
-        /// The value there.
-        found: f64,
-    },
-    /// A force along x is not finite somewhere.
-    #[error("the force over kT on state {state} must be finite, found {found} at x = {x}")]
-    Force {
-        /// Index of the state.
-        state: usize,
         /// Where.
         x: f64,
         /// The value there.
@@ -189,6 +203,14 @@ pub enum TheoryError {
         must: &'static str,
         /// What it is.
         found: f64,
+    },
+    /// A closed form does not exist in general.
+    #[error("there is no closed form of {of}: {why}")]
+    NoClosedForm {
+        /// Of what.
+        of: &'static str,
+        /// Why not.
+        why: &'static str,
     },
     /// There is no closed form across a place where frictions of different states jump by different
     /// factors and the local occupancies jump too: the densities on both sides depend on the rates.
@@ -233,10 +255,26 @@ fn rates(model: &Model, x: f64) -> Result<Vec<[f64; 2]>, TheoryError> {
     Ok(pairs)
 }
 
+/// `h_i` of every state at `x` (see [`Model::force_over_thermal_energy`]), checked; zeros without forces.
+fn forces(model: &Model, x: f64) -> Result<Vec<f64>, TheoryError> {
+    let of_state = |state: usize| {
+        if !model.has_force(state) {
+            return Ok(0.0);
+        }
+        let found = model.force_over_thermal_energy(state, x);
+        if found.is_finite() { Ok(found) } else { Err(TheoryError::Force { state, x, found }) }
+    };
+    (0..model.network.states().len()).map(of_state).collect()
+}
+
 /// Every function of position that a model is made of, the temperature first.
 fn fields(model: &Model) -> Vec<&Arc<dyn Field>> {
     let mut fields = vec![&model.temperature];
-    fields.extend(model.network.states().iter().map(|s| s.motility.parts().1));
+    fields.extend(&model.potential);
+    for state in model.network.states() {
+        fields.push(state.motility.parts().1);
+        fields.extend(state.potential.iter().chain(&state.drift));
+    }
     for edge in model.network.edges() {
         if let RateLaw::Free { forward, backward } = &edge.law {
             fields.extend(forward.iter().chain(backward));
@@ -245,7 +283,7 @@ fn fields(model: &Model) -> Vec<&Arc<dyn Field>> {
     fields
 }
 
-/// Walls and kinks: the positions between which every coefficient is smooth.
+/// Walls (on a ring, its seam) and kinks: the positions between which every coefficient is smooth.
 fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
     let length = model.domain.length;
     if !(length > 0.0 && length.is_finite()) {
@@ -253,8 +291,9 @@ fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
     }
     let inside = |x: &f64| *x > 1e-12 * length && *x < (1.0 - 1e-12) * length;
     let range = Interval::new(0.0, length);
+    let forced = (0..model.network.states().len()).flat_map(|state| model.force_kinks(state));
     let mut points: Vec<f64> =
-        fields(model).into_iter().flat_map(|field| field.kinks(range)).filter(inside).collect();
+        fields(model).into_iter().flat_map(|field| field.kinks(range)).chain(forced).filter(inside).collect();
     points.extend([0.0, length]);
     points.sort_by(f64::total_cmp);
     points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);

@@ -77,7 +77,6 @@ impl Overdamped {
         let mut points = breakpoints(model)?;
         let length = model.domain.length;
         points.extend((1..PIECES).map(|k| length * k as f64 / PIECES as f64));
-        points.extend(model.force_kinks(0).into_iter().filter(|x| *x > 0.0 && *x < length));
         points.sort_by(f64::total_cmp);
         points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);
         let mut law =

@@ -58,6 +58,7 @@
 //! # Reference
 //! Nørsett, BIT 14, 99 (1974); Hairer & Wanner, Solving Ordinary Differential Equations II, section IV.6.
 
+use super::displacement;
 use super::element::{Reference, series};
 use super::evolution::{Discretisation, Profile, force, locate};
 use super::functionals::quadrature;
@@ -65,7 +66,8 @@ use super::stationary::{DEGREE, bisect, graded, thinnest_layer};
 use super::{TheoryError, breakpoints, motilities};
 use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::model::{Field, Model};
+use crate::model::{Boundary, Field, Model};
+use crate::observable::{Instant, Observable};
 use std::sync::Arc;
 
 /// The law of position and state at time 0: `P_i(x, 0)` in proportion to `positions(x) states_i(x)`.
@@ -384,6 +386,45 @@ impl Relaxation {
             time: *time,
             profile: k.checked_sub(starts).map(|k| &self.profiles[k]),
         })
+    }
+
+    /// What is seen at one of the times, in the terms of the estimators: one value per bin, or one. `None` for
+    /// averages over time, and for displacements where the equations depend on x.
+    pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        let Observable::At(time, what) = observable else {
+            return None;
+        };
+        let snapshot = self.snapshots().nth(time)?;
+        let some = |values: Vec<f64>| values.into_iter().map(Some).collect::<Vec<_>>();
+        let ring = self.model.domain.walls == Boundary::Periodic;
+        let values = match what {
+            Instant::Density => some(snapshot.density(None, grid)?),
+            Instant::StateDensity(s) => some(snapshot.density(Some(s), grid)?),
+            Instant::Population(s) => vec![Some(*snapshot.populations().get(s)?)],
+            Instant::MeanPosition => vec![Some(snapshot.mean_position())],
+            Instant::Mode(s, n) => {
+                vec![Some(*snapshot.cosine_mode(if ring { 2 * n } else { n }).get(s)?)]
+            }
+            Instant::Displacement | Instant::SquareDisplacement | Instant::Kurtosis => {
+                let weights = match &self.start.initial.states {
+                    Occupancy::LocalEquilibrium => self.model.local_equilibrium(0.0),
+                    Occupancy::Weights(weights) => {
+                        let sum: f64 = weights.iter().sum();
+                        weights.iter().map(|w| w / sum).collect()
+                    }
+                    Occupancy::Varying(_) => return None,
+                };
+                let [m1, m2, m3, m4] = displacement::moments(&self.model, &weights, snapshot.time())?;
+                let variance = m2 - m1 * m1;
+                let fourth = m4 - 4.0 * m1 * m3 + 6.0 * m1 * m1 * m2 - 3.0 * m1.powi(4);
+                vec![match what {
+                    Instant::Displacement => Some(m1),
+                    Instant::SquareDisplacement => Some(m2),
+                    _ => Some(fourth / (variance * variance)).filter(|k| k.is_finite()),
+                }]
+            }
+        };
+        Some(values)
     }
 
     /// Estimated relative error: the largest change of a density `P_i` anywhere and at any time when steps are

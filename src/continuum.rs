@@ -1,0 +1,147 @@
+//! The continuum theory that stands beside an experiment: the stationary law, or with observation times the
+//! relaxation from its start.
+
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::expression::Expression;
+use crate::grid::Grid;
+use crate::kernel::start::Start;
+use crate::model::{InTemperature, Model};
+use crate::observable::Observable;
+use crate::report::summary::TheorySummary;
+use crate::sampling;
+use crate::theory::relaxation::{self, Initial, Occupancy, Positions, Relaxation};
+use crate::theory::{self, FastLimit, Stationary};
+use crate::trajectory::PathWeights;
+use std::sync::Arc;
+
+/// The deterministic reference of an experiment.
+#[derive(Clone, Debug)]
+pub enum Continuum {
+    /// Of a run that averages: the stationary law, and its closed form for infinitely fast transitions where
+    /// that exists.
+    Stationary(Box<Stationary>, Option<Box<FastLimit>>),
+    /// Of a run with observation times.
+    Relaxing(Box<Relaxation>),
+}
+
+impl Continuum {
+    /// Solves the equations of an experiment.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] if there is no solution.
+    pub fn solve(experiment: &Experiment) -> Result<Self, Error> {
+        let numeric = |error: theory::TheoryError| Error::Numeric(error.to_string());
+        let model = &experiment.model;
+        let times = sampling::times(experiment);
+        if times.is_empty() {
+            let law = theory::stationary::solve(model, &theory::Options::default()).map_err(numeric)?;
+            return Ok(Continuum::Stationary(Box::new(law), FastLimit::new(model).ok().map(Box::new)));
+        }
+        let start = initial(experiment)?;
+        let law =
+            relaxation::solve(model, &start, &times, &relaxation::Options::default()).map_err(numeric)?;
+        Ok(Continuum::Relaxing(Box::new(law)))
+    }
+
+    /// One value per entry of an observable, `None` where theory has no answer.
+    pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        match self {
+            Continuum::Stationary(law, _) => law.reference(observable, grid),
+            Continuum::Relaxing(law) => law.reference(observable, grid),
+        }
+    }
+
+    /// The closed form for infinitely fast transitions, entry by entry.
+    pub fn fast_limit(&self, observable: Observable, grid: &Grid) -> Vec<Option<f64>> {
+        let entries = observable.support().entries(grid);
+        self.fast().and_then(|f| f.reference(observable, grid)).unwrap_or_else(|| vec![None; entries])
+    }
+
+    /// Estimated relative error.
+    pub fn error_estimate(&self) -> f64 {
+        match self {
+            Continuum::Stationary(law, _) => law.error_estimate(),
+            Continuum::Relaxing(law) => law.error_estimate(),
+        }
+    }
+
+    /// Whether that is as small as was asked for.
+    pub fn is_converged(&self) -> bool {
+        match self {
+            Continuum::Stationary(law, _) => law.is_converged(),
+            Continuum::Relaxing(law) => law.is_converged(),
+        }
+    }
+
+    /// What single trajectories are weighed with: the stationary densities. `None` for a relaxation, and where
+    /// a transition has no way back.
+    pub fn path_weights(&self, grid: &Grid) -> Option<PathWeights> {
+        match self {
+            Continuum::Stationary(law, _) => PathWeights::new(law.model(), grid, &|x| law.density_at(x)),
+            Continuum::Relaxing(_) => None,
+        }
+    }
+
+    /// In numbers and words.
+    pub fn summary(&self) -> TheorySummary {
+        let equation = match self {
+            Continuum::Stationary(..) => "stationary law, -d_x J_i + sum_j (k_ij P_j - k_ji P_i) = 0",
+            Continuum::Relaxing(_) => "relaxation, d_t P_i = -d_x J_i + sum_j (k_ij P_j - k_ji P_i)",
+        };
+        let layer = |x: f64| self.fast()?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
+        let length = self.model().domain.length;
+        let elements = self.vertices().len().saturating_sub(1);
+        let walls = self.model().domain.walls == crate::model::Boundary::Reflecting;
+        TheorySummary {
+            equation: format!("{equation}, {}", if walls { "no flux at the walls" } else { "on a ring" }),
+            error_estimate: self.error_estimate(),
+            resolution: format!("{elements} elements"),
+            wall_layers: layer(0.0).zip(layer(length)).filter(|_| walls).map(|(left, right)| [left, right]),
+        }
+    }
+
+    fn fast(&self) -> Option<&FastLimit> {
+        match self {
+            Continuum::Stationary(_, fast) => fast.as_deref(),
+            Continuum::Relaxing(_) => None,
+        }
+    }
+
+    fn model(&self) -> &Model {
+        match self {
+            Continuum::Stationary(law, _) => law.model(),
+            Continuum::Relaxing(law) => law.model(),
+        }
+    }
+
+    fn vertices(&self) -> &[f64] {
+        match self {
+            Continuum::Stationary(law, _) => law.vertices(),
+            Continuum::Relaxing(law) => law.vertices(),
+        }
+    }
+}
+
+/// The start of an experiment in the terms of the theory.
+fn initial(experiment: &Experiment) -> Result<Initial, Error> {
+    let model = &experiment.model;
+    let positions = match &experiment.run.start {
+        Start::Uniform => Positions::Uniform,
+        Start::LocalEquilibrium => Positions::InverseDiffusivity,
+        Start::Point { x, .. } => Positions::Point(*x),
+        Start::Profile { law, .. } => {
+            let law = Expression::parse(law, &["x", "T"], &experiment.parameters)
+                .map_err(|e| Error::Numeric(format!("the profile of the start, {law}: {e}")))?;
+            Positions::Profile(Arc::new(InTemperature::new(law, model.temperature.clone())))
+        }
+    };
+    let states = match experiment.run.start.state() {
+        None => Occupancy::LocalEquilibrium,
+        Some(state) => {
+            let weight = |s: usize| if s == state { 1.0 } else { 0.0 };
+            Occupancy::Weights((0..model.network.states().len()).map(weight).collect())
+        }
+    };
+    Ok(Initial { positions, states })
+}

@@ -1,0 +1,409 @@
+//! Bias of a stepped method against its step.
+//!
+//! Each point is an independent run at one step, held against the continuum theory of the same file. The
+//! steps are long on purpose: a bias falls faster with the step than noise with any effort, so that it is
+//! seen at long steps or not at all. Same seeds at `dt` and `dt/2` would not help: runs of different steps
+//! take different words for the same stretch of time and are as independent as with different seeds.
+//!
+//! Orders to expect. Constant diffusivities: moves are exact and the first order of their splitting from
+//! the transitions cancels in `P_tot` and the currents, because `sum_i D_i P_i` is flat: order 2 there and
+//! 1 for each `P_i`. Diffusivities that vary: order 1, and 1/2 for the density at a wall, seen in bins of a
+//! fifth of the length of a step.
+
+use super::functional::Functional;
+use super::runs::{Laboratory, Setting};
+use super::{Axis, Fit, Kind, Options, Part, Point, Series};
+use crate::error::Error;
+use crate::estimator::Context;
+use crate::experiment::{Experiment, Method};
+use crate::grid::Grid;
+use crate::kernel::Span;
+use crate::model::Model;
+use crate::observable::Observable;
+use crate::stats::{Amplitude, Line, Power, chi_squared_survival, normal_reach, t_deviate, t_quantile};
+use crate::theory::Stationary;
+use crate::theory::chain::{self, Chain};
+
+/// Points of a study.
+const POINTS: usize = 6;
+
+/// Between neighbouring steps.
+const RATIO: f64 = 2.0;
+
+/// Groups of a point.
+const GROUPS: usize = 128;
+
+/// Most walkers of a group.
+const WALKERS: f64 = 32.0;
+
+/// Relaxation times of burn-in.
+const BURN_IN: f64 = 8.0;
+
+/// Length of a run over that of its burn-in, at least.
+const RUN: f64 = 4.0;
+
+/// Transitions in the longest step, by the fastest rate.
+const MOST_TRANSITIONS: f64 = 2.0;
+
+/// Longest step over the length of the domain.
+const LONGEST_STRIDE: f64 = 0.25;
+
+/// Width of the bin at a wall in lengths of a step.
+const LAYER: f64 = 0.2;
+
+/// Most bins for that.
+const MOST_BINS: f64 = 1000.0;
+
+/// Halvings of the longest step at which the law of the chain is solved.
+const HALVINGS: i32 = 9;
+
+/// Standard errors from which on a bias counts as seen.
+const SEEN: f64 = 3.0;
+
+/// The biases of everything whose order is known, against `dt`. `None` if the observer gave up.
+pub(super) fn against_dt(
+    lab: &mut Laboratory<'_>,
+    law: Option<&Stationary>,
+    options: &Options,
+) -> Result<Option<Vec<Series>>, Error> {
+    let Method::EulerMaruyama { dt: own } = lab.experiment.method else {
+        return Ok(Some(Vec::new()));
+    };
+    let model = lab.experiment.model.clone();
+    let steps = steps(&model, own, options)?;
+    let mut points: Vec<Vec<Point>> = Vec::new();
+    let mut asked: Vec<Functional> = Vec::new();
+    for dt in &steps {
+        let changed = at_step(lab.experiment, *dt);
+        let setting = setting(&model, *dt, options.effort / steps.len() as f64);
+        let functionals = |context: &Context| functionals(&changed, context);
+        let Some((found, reducer)) =
+            lab.run_changed(&changed, &functionals, setting, 1.0 / steps.len() as f64)?
+        else {
+            return Ok(None);
+        };
+        points.resize(reducer.functionals.len(), Vec::new());
+        for ((points, sample), functional) in
+            points.iter_mut().zip(found.together(&reducer)).zip(&reducer.functionals)
+        {
+            let theory = functional.theory(law, &reducer.context.grid);
+            if let (Some(sample), Some(theory)) = (sample, theory) {
+                let error = sample.std_error();
+                let value = sample.value - theory;
+                if value.is_finite() && error.is_finite() && error > 0.0 {
+                    let reach = t_quantile(crate::stats::CONFIDENCE, sample.dof()) * error;
+                    points.push(Point {
+                        at: *dt,
+                        value,
+                        std_err: error,
+                        ci_low: value - reach,
+                        ci_high: value + reach,
+                        part: if value.abs() < SEEN * error { Part::Bound } else { Part::Fitted },
+                        repeats: found.len(),
+                        estimate: Some(sample.value),
+                        theory: Some(theory),
+                    });
+                }
+            }
+        }
+        asked = reducer.functionals;
+    }
+    let chain = chain(&model, &steps, own);
+    let varies = varies(&model);
+    let sampled: Vec<(Functional, Vec<Point>)> =
+        asked.into_iter().zip(points).filter(|(_, points)| !points.is_empty()).collect();
+    let mut list = of_chain(&sampled, &chain);
+    let number = sampled.len();
+    let series = sampled.into_iter().map(|(f, points)| {
+        let agrees = agrees(&f, &points, &chain, number);
+        let fit = fit(&points);
+        let note = match fit {
+            None => "no bias is seen at any step: upper bounds only".to_owned(),
+            Some(fit) if fit.p_value < 1e-3 => {
+                "the points lie on no power law: the longest steps are too long for the order of the limit"
+                    .to_owned()
+            }
+            Some(_) => String::new(),
+        };
+        Series {
+            axis: Axis::Dt,
+            kind: Kind::Bias,
+            expected: expected(&f, varies),
+            quantity: f.name,
+            state: f.of,
+            unit: f.unit,
+            theory: points.first().and_then(|p| p.theory),
+            fit,
+            points,
+            agrees,
+            note,
+        }
+    });
+    list.extend(series);
+    Ok(Some(list))
+}
+
+/// The law of the chain at steps from the longest of the study down to that of the file, the limit of short
+/// steps last; empty where the law is not known.
+fn chain(model: &Model, steps: &[f64], own: f64) -> Vec<(f64, Chain)> {
+    let longest = steps.iter().copied().fold(0.0, f64::max);
+    let Some(points) = chain::points(model, longest) else {
+        return Vec::new();
+    };
+    let mut all = steps.to_vec();
+    all.extend((1..=HALVINGS).map(|k| longest * libm::pow(RATIO, -f64::from(k))));
+    all.push(own);
+    all.sort_by(|a, b| b.total_cmp(a));
+    all.dedup_by(|a, b| (*a / *b - 1.0).abs() < 1e-9);
+    all.push(0.0);
+    all.into_iter().filter_map(|dt| Some((dt, Chain::on(model, dt, points)?))).collect()
+}
+
+/// A functional of the law of the chain.
+fn on_chain(functional: &Functional, chain: &Chain) -> Option<f64> {
+    match functional.observable {
+        Observable::Soret => chain.soret,
+        Observable::Density => Some(chain.mean_position()),
+        Observable::StateDensity(s) => chain.first_moments.get(s).copied(),
+        Observable::MeanCurrent(s) => chain.mean_currents.get(s).copied(),
+        Observable::MeanHeatCurrent => Some(chain.mean_heat_current),
+        _ => None,
+    }
+}
+
+/// Biases of a functional in the law of the chain, step by step, and its limit.
+fn biases(functional: &Functional, chain: &[(f64, Chain)]) -> Option<(Vec<(f64, f64)>, f64)> {
+    let (limit, steps) = chain.split_last()?;
+    let limit = on_chain(functional, &limit.1)?;
+    let bias = |(dt, chain): &(f64, Chain)| Some((*dt, on_chain(functional, chain)? - limit));
+    Some((steps.iter().map(bias).collect::<Option<_>>()?, limit))
+}
+
+/// The series of the chain itself; its order is read from the shorter half of its steps, and not judged: it is
+/// that of these steps, which need not be short enough for the limit.
+fn of_chain(sampled: &[(Functional, Vec<Point>)], chain: &[(f64, Chain)]) -> Vec<Series> {
+    let series = |(f, _): &(Functional, Vec<Point>)| {
+        let (biases, limit) = biases(f, chain)?;
+        // Below that the solution of the linear system is rounding.
+        let known = |b: &&(f64, f64)| b.1.abs() > 1e-9 * limit.abs();
+        let points: Vec<Point> = biases
+            .iter()
+            .filter(known)
+            .map(|(dt, bias)| Point {
+                at: *dt,
+                value: *bias,
+                std_err: 0.0,
+                ci_low: *bias,
+                ci_high: *bias,
+                part: Part::Fitted,
+                repeats: 0,
+                estimate: Some(limit + bias),
+                theory: Some(limit),
+            })
+            .collect();
+        let shorter = &points[points.len() / 2..];
+        let logarithms: Vec<_> =
+            shorter.iter().map(|p| (libm::log(p.at), libm::log(p.value.abs()), 1.0)).collect();
+        let line = Line::through(&logarithms);
+        let fit = line.map(|line| Fit {
+            slope: line.slope,
+            ci_low: None,
+            ci_high: None,
+            amplitude: libm::exp(line.at(0.0)),
+            p_value: 1.0,
+            points: shorter.len(),
+            decades: libm::log10(shorter[0].at / shorter[shorter.len() - 1].at),
+        });
+        Some(Series {
+            axis: Axis::Dt,
+            kind: Kind::ChainBias,
+            quantity: f.name.clone(),
+            state: f.of.clone(),
+            unit: f.unit.clone(),
+            theory: Some(limit),
+            agrees: None,
+            points,
+            fit,
+            expected: expected(f, false),
+            note: String::new(),
+        })
+    };
+    if chain.is_empty() { Vec::new() } else { sampled.iter().filter_map(series).collect() }
+}
+
+/// Whether sampled biases are those of the chain, all series of a study together at the alpha of the study.
+fn agrees(functional: &Functional, points: &[Point], chain: &[(f64, Chain)], number: usize) -> Option<bool> {
+    let (biases, _) = biases(functional, chain)?;
+    let expected = |dt: f64| biases.iter().find(|b| (b.0 / dt - 1.0).abs() < 1e-9).map(|b| b.1);
+    // Each deviate by Student's law of its own groups.
+    let deviate =
+        |p: &Point| Some(t_deviate((p.value - expected(p.at)?) / p.std_err, p.repeats as f64 - 1.0).powi(2));
+    let squares: f64 = points.iter().map(deviate).sum::<Option<f64>>()?;
+    Some(chi_squared_survival(squares, points.len() as f64) > super::ALPHA / number as f64)
+}
+
+/// Whether some diffusivity varies in space.
+fn varies(model: &Model) -> bool {
+    (0..model.network.states().len()).any(|s| model.constant_diffusivity(s).is_none())
+}
+
+/// The order that theory gives.
+fn expected(functional: &Functional, varies: bool) -> Option<f64> {
+    use Observable::*;
+    match (functional.observable, varies) {
+        (Density, true) if functional.name.starts_with("wall_") => Some(0.5),
+        (Density | Soret | MeanCurrent(_) | MeanHeatCurrent, false) => Some(2.0),
+        (_, false) => Some(1.0),
+        (_, true) => Some(1.0),
+    }
+}
+
+/// What is looked at: `P_tot` by its mean position and `soret`, the currents, each `P_i` by its first moment;
+/// where diffusivities vary also the density at both walls.
+fn functionals(experiment: &Experiment, context: &Context) -> Vec<Functional> {
+    let grid = &context.grid;
+    let states = experiment.model.network.states().len();
+    let mut list = vec![
+        Functional::whole(Observable::Soret, experiment),
+        Functional::first_moment(Observable::Density, grid, experiment),
+    ];
+    if states > 1 {
+        list.extend((0..states).map(|s| Functional::whole(Observable::MeanCurrent(s), experiment)));
+        list.push(Functional::whole(Observable::MeanHeatCurrent, experiment));
+        list.extend(
+            (0..states).map(|s| Functional::first_moment(Observable::StateDensity(s), grid, experiment)),
+        );
+    }
+    if varies(&experiment.model) {
+        list.push(Functional::bin("wall_density_left", Observable::Density, 0));
+        list.push(Functional::bin("wall_density_right", Observable::Density, grid.bins - 1));
+    }
+    list
+}
+
+/// The experiment with another step; where diffusivities vary, with bins that shrink with it.
+fn at_step(experiment: &Experiment, dt: f64) -> Experiment {
+    let mut changed = experiment.clone();
+    changed.method = Method::EulerMaruyama { dt };
+    changed.run.span = Span::Duration(1.0);
+    changed.run.burn_in = None;
+    let model = &experiment.model;
+    if varies(model) {
+        let length = model.domain.length;
+        let states = 0..model.network.states().len();
+        let at_walls = states.flat_map(|s| [0.0, length].map(|x| model.diffusivity(s, x)));
+        let slowest = at_walls.fold(f64::INFINITY, f64::min);
+        let width = LAYER * libm::sqrt(2.0 * slowest * dt);
+        changed.measure.bins = libm::ceil(length / width).clamp(4.0, MOST_BINS) as usize;
+    }
+    changed
+}
+
+/// Steps from long to short.
+fn steps(model: &Model, own: f64, options: &Options) -> Result<Vec<f64>, Error> {
+    let grid = Grid::new(model.domain.length, 64);
+    let places = (0..=grid.bins).map(|k| grid.face(k));
+    let states = 0..model.network.states().len();
+    let over = |f: &dyn Fn(usize, f64) -> f64| {
+        let states = states.clone();
+        places
+            .clone()
+            .flat_map(|x| states.clone().map(move |s| (s, x)))
+            .map(|(s, x)| f(s, x))
+            .fold(0.0, f64::max)
+    };
+    let exit = |s: usize, x: f64| {
+        model.network.channels().filter(|c| c.from == s).map(|c| model.rate(c, x)).sum::<f64>()
+    };
+    let (rate, diffusivity) = (over(&exit), over(&|s, x| model.diffusivity(s, x)));
+    let stride = LONGEST_STRIDE * model.domain.length;
+    let by_stride = stride * stride / (2.0 * diffusivity);
+    let longest = (MOST_TRANSITIONS / rate).min(by_stride).max(own);
+    let points = options.points.unwrap_or(POINTS).max(2);
+    let to = options.to.unwrap_or(longest);
+    let from = options.from.unwrap_or(to / libm::pow(RATIO, points as f64 - 1.0));
+    if !(from > 0.0 && from < to && to.is_finite()) {
+        return Err(Error::Usage(format!("there is no step between {from} and {to}")));
+    }
+    let factor = libm::log(from / to) / (points - 1) as f64;
+    Ok((0..points).map(|k| to * libm::exp(factor * k as f64)).collect())
+}
+
+/// As many walkers as leave room for a run beyond its burn-in.
+fn setting(model: &Model, dt: f64, effort: f64) -> Setting {
+    let burn_in = BURN_IN * model.relaxation_time();
+    let walkers = (effort * dt / (GROUPS as f64 * (1.0 + RUN) * burn_in)).clamp(1.0, WALKERS).floor();
+    let span = (effort * dt / (GROUPS as f64 * walkers) - burn_in).max(RUN * burn_in);
+    Setting { walkers: walkers as u64, repeats: GROUPS, span, burn_in }
+}
+
+fn triples(points: &[Point]) -> Vec<(f64, f64, f64)> {
+    points.iter().map(|p| (p.at, p.value, p.std_err)).collect()
+}
+
+fn fit(points: &[Point]) -> Option<Fit> {
+    let power = Power::through(&triples(points))?;
+    let (first, last) = (points.first()?.at, points.last()?.at);
+    Some(Fit {
+        slope: power.order,
+        ci_low: power.low,
+        ci_high: power.high,
+        amplitude: power.amplitude,
+        p_value: power.fits,
+        points: points.len(),
+        decades: libm::log10(first / last).abs(),
+    })
+}
+
+/// The order by which a series is carried on to short steps: the one that theory gives, or the fitted one
+/// where there is none.
+fn order(series: &Series) -> Option<f64> {
+    series.expected.or(series.fit.map(|f| f.slope))
+}
+
+/// The bias at a step, by the points of the shorter half of the ladder and the order of the limit.
+pub(super) fn at_own_step(series: &Series, dt: f64) -> Option<Amplitude> {
+    if series.kind == Kind::ChainBias {
+        let own = series.points.iter().find(|p| (p.at / dt - 1.0).abs() < 1e-9);
+        return own.map(|p| Amplitude { value: p.value, error: 0.0, chi_squared: 0.0 });
+    }
+    let order = order(series)?;
+    let triples = triples(&series.points);
+    let amplitude = Amplitude::at_order(order, &triples[triples.len() / 2..]);
+    let scale = libm::pow(dt, order);
+    let known = amplitude.value.is_finite() && amplitude.error.is_finite();
+    known.then_some(Amplitude { value: amplitude.value * scale, error: amplitude.error * scale, ..amplitude })
+}
+
+/// The step whose bias is `error`, if a bias is seen.
+pub(super) fn step_for(series: &Series, error: f64) -> Option<f64> {
+    let fit = series.fit?;
+    let step = libm::pow(error / fit.amplitude.abs(), 1.0 / fit.slope);
+    (step > 0.0 && step.is_finite() && fit.slope > 0.0).then_some(step)
+}
+
+/// Half the width of a 95 % interval of a bias, for a plot of its size.
+pub fn reach(point: &Point) -> f64 {
+    normal_reach() * point.std_err
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Edge, State, Uniform};
+
+    #[test]
+    fn the_longest_step_is_short_for_rates_and_domain() {
+        let states = vec![State::new("a", 0.0, 0.5), State::new("b", 0.0, 0.1)];
+        let model = Model::new(2.0, Uniform(1.0), states, vec![Edge::new([0, 1], 8.0, 0.0)]).unwrap();
+        let options = Options { points: Some(3), ..Options::default() };
+        // The rate allows 2/8, the stride (0.25 * 2)^2/(2 * 0.5) = 0.25: the same.
+        let found = steps(&model, 1e-3, &options).unwrap();
+        assert!(
+            found.iter().zip([0.25, 0.125, 0.0625]).all(|(a, b)| (a / b - 1.0).abs() < 1e-12),
+            "{found:?}"
+        );
+        // The step of the file is always among them.
+        assert!((steps(&model, 3.0, &options).unwrap()[0] - 3.0).abs() < 1e-12);
+    }
+}

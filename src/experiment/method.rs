@@ -1,0 +1,343 @@
+//! Which method serves a system: what each asks of it, and the choice that "auto" makes.
+
+use super::reader::brief;
+use super::schema::limits::MOST_LEGS;
+use super::schema::{MethodPart, RunPart, StatePart};
+use super::source::quote;
+use super::{Method, Warning};
+use crate::kernel::{MOST_EXITS, Span};
+use crate::model::{Boundary, Model};
+
+/// A ring closes in the natural scale of a state whose tilt over one turn is below this.
+const CLOSED: f64 = 1e-9;
+
+/// Legs are uniform in the natural scale. Where the tilt spans more than this, in kT, most of them fall where
+/// hardly any time is spent: exact legs are then not chosen.
+const WIDE: f64 = 6.0;
+
+/// Beyond this they are refused.
+const TOO_WIDE: f64 = 40.0;
+
+/// What may happen in an automatic step: transitions, and diffusion over a part of the square of the length on
+/// which temperature, diffusivity or force changes.
+const SMALL: f64 = 0.02;
+
+/// Length of an automatic step over that of the domain, and of its drift over the length of changes.
+const STRIDE: f64 = 0.05;
+
+/// The method of a run with what a reader should know about the choice; mistakes where there is none.
+pub(super) fn choose(
+    part: &MethodPart<'_>,
+    model: Option<&Model>,
+    states: &[StatePart<'_>],
+    run: &RunPart<'_>,
+    times: &[f64],
+) -> Option<(Method, Option<Warning>)> {
+    let timed = matches!(run.plan.span, Span::Duration(_));
+    match part.given {
+        Some(method @ Method::EulerMaruyama { dt }) => {
+            steps_fit(dt, run, times);
+            Some((method, None))
+        }
+        Some(method @ Method::Exact {}) => match obstacle(model?, timed) {
+            None => Some((method, None)),
+            Some(Obstacle::Wide { state, span }) if span <= TOO_WIDE => {
+                Some((method, Some(small_sample(model?, state, span))))
+            }
+            Some(obstacle) => {
+                obstacle.refuse(model?, part, states, run, times.is_empty());
+                None
+            }
+        },
+        None => match obstacle(model?, timed) {
+            None => Some((Method::Exact {}, None)),
+            Some(obstacle) if !timed => {
+                obstacle.refuse(model?, part, states, run, times.is_empty());
+                None
+            }
+            Some(obstacle) => {
+                let dt = automatic_step(model?, run, times);
+                steps_fit(dt, run, times);
+                Some((Method::EulerMaruyama { dt }, Some(obstacle.warning(model?, dt, times.is_empty()))))
+            }
+        },
+    }
+}
+
+/// Why exact legs cannot serve a system; states by index.
+enum Obstacle {
+    /// More ways lead out of a state than candidates can be dealt among.
+    Exits,
+    /// Elapsed times are asked for, and the clock of a state varies.
+    Clock { state: usize },
+    /// A force drives a state round the ring, so that its natural scale does not close.
+    Open { state: usize, tilt: f64 },
+    /// The slope of a potential has no bound that could be proven.
+    Steep { state: usize },
+    /// The tilt spans so many kT that few legs count.
+    Wide { state: usize, span: f64 },
+}
+
+fn obstacle(model: &Model, timed: bool) -> Option<Obstacle> {
+    let states = || 0..model.network.states().len();
+    if exits(model).into_iter().any(|n| n > MOST_EXITS) {
+        return Some(Obstacle::Exits);
+    }
+    let forced = || states().filter(|s| model.has_force(*s) && model.carried_drift(*s).is_none());
+    if model.domain.walls == Boundary::Periodic {
+        let tilts = forced().map(|state| (state, model.tilt_around(state)));
+        // A tilt that is not a number does not close either.
+        if let Some((state, tilt)) = tilts.into_iter().find(|(_, tilt)| tilt.abs() > CLOSED || tilt.is_nan())
+        {
+            return Some(Obstacle::Open { state, tilt });
+        }
+    }
+    if let Some(state) = forced().find(|s| !slopes_are_bounded(model, *s)) {
+        return Some(Obstacle::Steep { state });
+    }
+    let carried = |s: usize| model.carried_drift(s).is_some();
+    let steady = |s: usize| carried(s) || (!model.has_force(s) && model.constant_diffusivity(s).is_some());
+    if let Some(state) = states().find(|s| timed && !steady(*s)) {
+        return Some(Obstacle::Clock { state });
+    }
+    let spans = forced().map(|state| (state, model.tilt_span(state)));
+    let (state, span) = spans.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (span > WIDE).then_some(Obstacle::Wide { state, span })
+}
+
+/// Channels out of each state that can be taken.
+fn exits(model: &Model) -> Vec<usize> {
+    let mut exits = vec![0; model.network.states().len()];
+    for edge in model.network.edges() {
+        for (end, open) in edge.between.into_iter().zip(edge.open()) {
+            exits[end] += usize::from(open);
+        }
+    }
+    exits
+}
+
+/// Whether the force on a state has finite bounds on pieces of the domain as small as the cells of a run.
+fn slopes_are_bounded(model: &Model, state: usize) -> bool {
+    const PIECES: u32 = 1024;
+    let at = |k: u32| model.domain.length * f64::from(k) / f64::from(PIECES);
+    (0..PIECES).all(|k| {
+        let piece = crate::expression::Interval::new(at(k), at(k + 1));
+        model.force_over_thermal_energy_bounds(state, piece).is_finite()
+    })
+}
+
+impl Obstacle {
+    /// What is in the way, in words.
+    fn words(&self, model: &Model) -> String {
+        let name = |state: usize| quote(&model.network.states()[state].name);
+        match *self {
+            Obstacle::Exits => format!("more than {MOST_EXITS} transitions lead out of a state"),
+            Obstacle::Clock { state } if model.has_force(state) => {
+                format!("elapsed times with a force on {}", name(state))
+            }
+            Obstacle::Clock { state } => {
+                format!("elapsed times with a diffusivity of {} that varies with x", name(state))
+            }
+            Obstacle::Open { state, tilt } => {
+                format!("a force that drives {} round the ring, {} kT a turn", name(state), brief(tilt))
+            }
+            Obstacle::Steep { state } => {
+                format!("a force on {} whose bounds cannot be proven", name(state))
+            }
+            Obstacle::Wide { state, span } => {
+                format!("a force on {} whose tilt spans {} kT", name(state), brief(span))
+            }
+        }
+    }
+
+    /// What else would do.
+    fn way_out(&self, without_times: bool) -> Option<&'static str> {
+        match self {
+            Obstacle::Clock { .. } if without_times => Some("give the run \"legs\" for exact legs"),
+            Obstacle::Wide { span, .. } if *span <= TOO_WIDE => {
+                Some("ask for \"method\": \"exact\", whose effective sample is then small")
+            }
+            Obstacle::Steep { .. } => Some("write the potential so that x occurs fewer times"),
+            _ => None,
+        }
+    }
+
+    /// Notes that exact legs, which are asked for by name or by counting legs, cannot serve.
+    fn refuse(
+        &self,
+        model: &Model,
+        part: &MethodPart<'_>,
+        states: &[StatePart<'_>],
+        run: &RunPart<'_>,
+        without_times: bool,
+    ) {
+        const TITLE: &str = "exact legs cannot serve this system";
+        match (self, &part.at) {
+            (Obstacle::Exits, _) => {
+                for (state, found) in states.iter().zip(exits(model)).filter(|(_, found)| *found > MOST_EXITS)
+                {
+                    state.at.push(
+                        state
+                            .at
+                            .mistake("too many transitions lead out of a state")
+                            .expected(format!("at most {MOST_EXITS} with the method exact"))
+                            .found(found.to_string())
+                            .hint("join parallel transitions, or use the method euler_maruyama"),
+                    );
+                }
+            }
+            (Obstacle::Clock { state }, _) => {
+                let title = if model.has_force(*state) {
+                    "exact legs know their duration only where no force acts"
+                } else {
+                    "exact legs know their duration only where diffusivities are constant"
+                };
+                let mistake = run.length.mistake(title).found(self.words(model));
+                run.length.push(if without_times {
+                    mistake
+                        .expected("\"legs\", the number of candidate transitions of a particle")
+                        .hint("give the run \"legs\", or use the method euler_maruyama")
+                } else {
+                    mistake.expected("times with the method euler_maruyama, or \"auto\"")
+                });
+            }
+            (_, Some(method)) => method.push(
+                method
+                    .mistake(TITLE)
+                    .expected("euler_maruyama, or \"auto\"")
+                    .found(self.words(model))
+                    .hint("steps need a \"duration\" of the run in place of \"legs\""),
+            ),
+            (_, None) => run.length.push(
+                run.length
+                    .mistake(TITLE)
+                    .expected("\"duration\", a time: euler_maruyama is then chosen")
+                    .found(self.words(model))
+                    .hint(self.way_out(false).unwrap_or("legs belong to the method exact")),
+            ),
+        }
+    }
+
+    fn warning(&self, model: &Model, dt: f64, without_times: bool) -> Warning {
+        let or = self.way_out(without_times).map_or(String::new(), |way| format!("; or {way}"));
+        Warning {
+            seen: format!("exact legs cannot serve: {}", self.words(model)),
+            meaning: format!("euler_maruyama with dt = {dt} was chosen, with a bias of order dt"),
+            remedy: format!("run again with half of this dt and compare{or}"),
+        }
+    }
+}
+
+/// Exact legs that were asked for although few of them count.
+fn small_sample(model: &Model, state: usize, span: f64) -> Warning {
+    let name = quote(&model.network.states()[state].name);
+    Warning {
+        seen: format!("the tilt of the force on {name} spans {} kT", brief(span)),
+        meaning: "exact legs are uniform in the natural scale: most of them fall where hardly any time is spent, and \
+                  the effective sample is a small part of all legs"
+            .into(),
+        remedy: "judge by the standard errors, and compare with euler_maruyama".into(),
+    }
+}
+
+/// What steps ask of the length of the run.
+fn steps_fit(dt: f64, run: &RunPart<'_>, times: &[f64]) {
+    let at = &run.length;
+    let Span::Duration(duration) = run.plan.span else {
+        at.push(
+            at.mistake("euler_maruyama has no legs")
+                .expected("\"duration\", a time")
+                .hint("legs belong to the method exact; a step of euler_maruyama lasts dt"),
+        );
+        return;
+    };
+    let first = times.first().copied().unwrap_or(duration);
+    if first < dt {
+        let (title, what) = match times {
+            [] => ("the run is shorter than a step", "a duration"),
+            _ => ("the first time is shorter than a step", "a first time"),
+        };
+        at.push(
+            at.mistake(title).expected(format!("{what} of at least dt = {}", brief(dt))).found(brief(first)),
+        );
+    } else if duration / dt * run.plan.particles as f64 > MOST_LEGS as f64 {
+        at.push(
+            at.mistake("the run is too long to be counted")
+                .expected(format!("particles x steps of at most {MOST_LEGS:e}"))
+                .found(brief(duration / dt * run.plan.particles as f64)),
+        );
+    }
+}
+
+/// A step in which little happens: few transitions, and a move that is short beside the lengths on which
+/// temperature, diffusivities and forces change. To two digits, rounded down.
+fn automatic_step(model: &Model, run: &RunPart<'_>, times: &[f64]) -> f64 {
+    const PLACES: u32 = 1024;
+    let length = model.domain.length;
+    let walls = model.domain.walls == Boundary::Reflecting;
+    let gap = |(a, b): (&f64, &f64)| 0.1 * (b - a);
+    let mut dt = match times {
+        [] => run.plan.span.amount() / run.plan.rounds as f64,
+        [first, ..] => times.iter().zip(&times[1..]).map(gap).fold(0.1 * first, f64::min),
+    };
+    let mut at_most = |step: f64| {
+        if !step.is_nan() {
+            dt = dt.min(step.max(f64::MIN_POSITIVE));
+        }
+    };
+    let place = |k: u32| length * (f64::from(k) + 0.5) / f64::from(PLACES);
+    for x in (0..PLACES).map(place) {
+        let mut exit = vec![0.0; model.network.states().len()];
+        model.network.channels().for_each(|c| exit[c.from] += model.rate(c, x));
+        at_most(SMALL / exit.into_iter().fold(0.0, f64::max));
+    }
+    for (s, state) in model.network.states().iter().enumerate() {
+        let kinks = model.force_kinks(s);
+        let mut before: Option<(f64, f64)> = None;
+        for x in (0..PLACES).map(place) {
+            let diffusivity = model.diffusivity(s, x);
+            let thermal = model.thermal_energy(x);
+            // The layer of a drift matters where it meets a wall.
+            let drift = if walls { model.drift(s, x) / diffusivity } else { 0.0 };
+            let force = drift - model.potentials(s).map(|u| u.slope(x)).sum::<f64>() / thermal;
+            let bend = before.filter(|(last, _)| !kinks.iter().any(|kink| *last <= *kink && *kink <= x));
+            let bend = bend.map_or(0.0, |(last, old)| (force - old).abs() / (x - last));
+            before = Some((x, force));
+            let field = state.motility.parts().1;
+            let changes = [
+                1.0 / length,
+                model.temperature.slope(x) / model.temperature.value(x),
+                field.slope(x) / field.value(x),
+                force,
+                libm::sqrt(bend),
+            ];
+            let shortest = 1.0 / changes.iter().fold(0.0f64, |most, c| most.max(c.abs()));
+            at_most(0.5 * SMALL * shortest * shortest / diffusivity);
+            at_most(0.5 * (STRIDE * length) * (STRIDE * length) / diffusivity);
+            at_most(STRIDE * shortest / model.ito_drift(s, x).abs());
+        }
+    }
+    two_digits(dt)
+}
+
+/// The largest number with two digits that is not above a positive one.
+fn two_digits(value: f64) -> f64 {
+    let written = format!("{value:e}");
+    let (mantissa, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+    let kept: String = mantissa.chars().take(3).collect();
+    format!("{}e{exponent}", kept.trim_end_matches('.')).parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_rounded_down() {
+        let pairs = [(0.019_99, 0.019), (1.0, 1.0), (7.0, 7.0), (12_345.0, 12_000.0), (3.999e-7, 3.9e-7)];
+        for (value, rounded) in pairs {
+            assert_eq!(two_digits(value), rounded);
+        }
+        assert!(two_digits(f64::MIN_POSITIVE) > 0.0);
+    }
+}
