@@ -22,6 +22,28 @@ impl Matrix {
         &mut self.entries[i * self.columns..(i + 1) * self.columns]
     }
 
+    pub(super) fn swap_rows(&mut self, i: usize, k: usize) {
+        if i != k {
+            for j in 0..self.columns {
+                self.entries.swap(i * self.columns + j, k * self.columns + j);
+            }
+        }
+    }
+
+    /// Row `i` less `factor` times another row `k`.
+    pub(super) fn subtract_row(&mut self, i: usize, k: usize, factor: f64) {
+        if factor == 0.0 {
+            return;
+        }
+        let (c, middle) = (self.columns, i.max(k) * self.columns);
+        let (head, tail) = self.entries.split_at_mut(middle);
+        let (to, from) = match i > k {
+            true => (&mut tail[..c], &head[k * c..(k + 1) * c]),
+            false => (&mut head[i * c..(i + 1) * c], &tail[..c]),
+        };
+        to.iter_mut().zip(from).for_each(|(a, b)| *a -= factor * b);
+    }
+
     /// The block of `rows` x `columns` entries whose corner is `(i, j)`.
     pub(super) fn block(&self, i: usize, j: usize, rows: usize, columns: usize) -> Self {
         let mut b = Matrix::zeros(rows, columns);

@@ -11,6 +11,9 @@
 //! - [`spreading`]: how a particle on a ring spreads in the long run.
 //! - [`functionals`]: every observable, evaluated on that law.
 //! - [`relaxation`]: the densities at given times from a given start, with an error estimate.
+//! - [`kramers`]: the stationary law of positions, velocities and states of a particle with inertia
+//!   (Eqs 17-22), with an error estimate.
+//! - [`overdamped`]: closed forms of the same for a short mean free path, and where they hold.
 //! - [`chain`]: the law of Euler-Maruyama's own chain of steps, constant diffusivities.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
@@ -40,13 +43,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod band;
 pub mod chain;
 pub mod displacement;
 mod element;
 mod evolution;
 pub mod fast_limit;
 pub mod functionals;
+mod hermite;
+pub mod kramers;
 mod linear;
+mod modes;
+pub mod overdamped;
 pub mod relaxation;
 pub mod spreading;
 pub mod stationary;
@@ -54,6 +62,8 @@ mod tilt;
 mod twofold;
 
 pub use fast_limit::FastLimit;
+pub use kramers::Kramers;
+pub use overdamped::Overdamped;
 pub use relaxation::Relaxation;
 pub use stationary::{Options, Stationary};
 
@@ -70,6 +80,37 @@ pub enum TheoryError {
         /// The length given.
         found: f64,
     },
+    /// As many masses as states are needed.
+    #[error("{expected} states need as many masses, found {found}")]
+    Masses {
+        /// Number of states.
+        expected: usize,
+        /// Number of masses.
+        found: usize,
+    },
+    /// A mass is out of range.
+    #[error("the mass of state {state} must be positive and finite, found {found}")]
+    Mass {
+        /// Index of the state.
+        state: usize,
+        /// The mass given.
+        found: f64,
+    },
+    /// Inertia needs frictions: a diffusivity has no equation with velocities behind it.
+    #[error("state {state} has a diffusivity, and a particle with inertia needs a friction")]
+    NoFriction {
+        /// Index of the state.
+        state: usize,
+    },
+    /// A closed form does not hold for this model.
+    #[error("this closed form needs {must}")]
+    Premise {
+        /// What the model must have.
+        must: &'static str,
+    },
+    /// Forces along x, or a ring.
+    #[error("the continuum theory does not know forces or rings yet")]
+    Unsupported,
     /// An option is out of range.
     #[error("option {option} must be {must}, found {found}")]
     Option {
