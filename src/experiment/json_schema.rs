@@ -96,7 +96,7 @@ pub fn json_schema() -> Value {
                 { "properties": { "run": { "anyOf": [{ "required": ["legs"] }, { "required": ["duration"] }] },
                     "measure": { "properties": closed(&["times"]) } } },
                 { "required": ["measure"], "properties": {
-                    "run": { "properties": closed(&["legs", "duration"]) },
+                    "run": { "properties": closed(&["legs", "duration", "until"]) },
                     "measure": { "required": ["times"] } } }
             ]
         }
