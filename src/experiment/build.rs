@@ -69,6 +69,9 @@ pub(super) fn build(
         })
     };
     let model = model();
+    if let (Some(measure), Some(model)) = (&file.measure, &model) {
+        measure.suits(model);
+    }
     let parts = file.states.as_deref().unwrap_or_default();
     let times = file.measure.as_ref().map_or(&[][..], |m| &m.plan.times);
     let chosen = match (&file.method, &file.run) {

@@ -1,10 +1,12 @@
 //! What is measured: the grid, times of observation, trajectories.
 
+use super::method::CLOSED;
 use super::reader::{Cursor, Must, Object, brief};
 use super::schema::DEFAULT_BINS;
 use super::schema::limits::{MOST_BINS, MOST_TIMES};
 use super::{MeasurePlan, Trajectories};
 use crate::kernel::Span;
+use crate::model::{Boundary, Model};
 
 /// What is measured, with the places of what asks for something of the run.
 #[derive(Debug)]
@@ -123,6 +125,34 @@ fn trajectories(at: &Cursor<'_>) -> Option<Trajectories> {
 }
 
 impl MeasurePart<'_> {
+    /// What single trajectories ask of the model: a stationary law, transitions with a way back, and a motion
+    /// that no force drives round.
+    pub fn suits(&self, model: &Model) {
+        let (Some(_), Some(at)) = (self.plan.trajectories, &self.trajectories) else {
+            return;
+        };
+        let driven = (0..model.network.states().len())
+            .find(|s| model.domain.walls == Boundary::Periodic && model.tilt_around(*s).abs() > CLOSED);
+        let wrong = if !self.plan.times.is_empty() {
+            at.mistake("trajectories beside times of observation")
+                .expected("a \"duration\" in the run, and no times")
+                .hint("entropies along a trajectory are weighed with the stationary densities")
+        } else if let Some(state) = driven {
+            let name = &model.network.states()[state].name;
+            at.mistake("trajectories on a ring that is driven round")
+                .expected("forces that add up to zero over one turn, or walls")
+                .found(format!("a force that drives {name} round"))
+                .hint("\"entropy_production\" of the run counts this work")
+        } else if !model.has_heat() {
+            at.mistake("trajectories with a transition that has no way back")
+                .expected("rates in both directions for every transition")
+                .hint("a trajectory that takes it produces infinite entropy")
+        } else {
+            return;
+        };
+        at.push(wrong);
+    }
+
     /// What is asked of the length of the run.
     pub fn fits(&self, span: Span) {
         let (Some(trajectories), Some(at)) = (self.plan.trajectories, &self.trajectories) else {

@@ -9,7 +9,7 @@ use crate::kernel::{MOST_EXITS, Span};
 use crate::model::{Boundary, Model};
 
 /// A ring closes in the natural scale of a state whose tilt over one turn is below this.
-const CLOSED: f64 = 1e-9;
+pub(super) const CLOSED: f64 = 1e-9;
 
 /// Legs are uniform in the natural scale. Where the tilt spans more than this, in kT, most of them fall where
 /// hardly any time is spent: exact legs are then not chosen.
