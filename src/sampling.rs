@@ -6,6 +6,7 @@ use crate::estimator::{self, Context, Measured};
 use crate::experiment::{Experiment, Method, registry};
 use crate::grid::Grid;
 use crate::kernel::{Caution, Span};
+use crate::observable::Observable;
 use crate::stats::Outcome;
 use crate::stopping::{self, Ending};
 use crate::trajectory::PathWeights;
@@ -188,6 +189,14 @@ pub(crate) fn times(experiment: &Experiment) -> Vec<f64> {
         times.dedup();
     }
     times
+}
+
+/// When an observable is seen; `None` for an average over the run.
+pub(crate) fn time(experiment: &Experiment, observable: Observable) -> Option<f64> {
+    match observable {
+        Observable::At(k, _) => times(experiment).get(k).copied(),
+        _ => None,
+    }
 }
 
 /// What the ensemble has to do, the burn-in chosen if the file leaves it open.

@@ -318,6 +318,7 @@ fn quantity(experiment: &Experiment, observable: Observable, rows: Vec<Row>) -> 
         observable,
         name: observable.name().into(),
         of: experiment.label(observable),
+        time: sampling::time(experiment, observable),
         unit: observable.dimension_in(experiment.units),
         rows,
     }

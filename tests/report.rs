@@ -106,6 +106,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
                 observable,
                 name: observable.name().into(),
                 of: of.map(Into::into),
+                time: None,
                 unit: unit.into(),
                 rows,
             });
@@ -342,7 +343,7 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
     let mut read = 0;
     for (text, currents) in tables {
         assert!(text.starts_with(
-            "x_lo,x_hi,x_mid,state,quantity,value,std_err,ci_low,ci_high,theory,z,fast_limit,unit,reason\n"
+            "x_lo,x_hi,x_mid,time,state,quantity,value,std_err,ci_low,ci_high,theory,z,fast_limit,unit,reason\n"
         ));
         let mut lines = text.lines().skip(1);
         for quantity in &summary.quantities {
@@ -363,19 +364,20 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
                 let numbers = [
                     (0, row.x_lo),
                     (1, row.x_hi),
-                    (5, Some(estimate.value)),
-                    (6, Some(estimate.std_error)),
-                    (7, Some(estimate.low)),
-                    (8, Some(estimate.high)),
-                    (9, row.theory),
-                    (10, row.z),
+                    (6, Some(estimate.value)),
+                    (7, Some(estimate.std_error)),
+                    (8, Some(estimate.low)),
+                    (9, Some(estimate.high)),
+                    (10, row.theory),
+                    (11, row.z),
                 ];
                 for (column, number) in numbers {
                     let back: f64 = fields[column].parse().expect("a number");
                     assert_eq!(Some(back.to_bits()), number.map(f64::to_bits), "{line}");
                 }
-                assert_eq!(fields[3], quantity.of.as_deref().unwrap_or(""));
-                assert_eq!(fields[4], quantity.name);
+                assert_eq!(fields[3], "", "averages have no time");
+                assert_eq!(fields[4], quantity.of.as_deref().unwrap_or(""));
+                assert_eq!(fields[5], quantity.name);
                 read += 1;
             }
         }
@@ -394,7 +396,7 @@ fn a_missing_estimate_is_an_empty_field_and_odd_names_are_quoted() {
     }
     let text = csv::currents(&summary).expect("finite");
     let line = text.lines().nth(1).expect("a row");
-    let head = "0.02,0.02,0.02,\"a,\"\"b\"\"\",current,,,,,";
+    let head = "0.02,0.02,0.02,,\"a,\"\"b\"\"\",current,,,,,";
     assert!(line.starts_with(head), "{line}");
 }
 

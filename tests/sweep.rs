@@ -88,12 +88,12 @@ fn a_sweep_tells_where_soret_changes_its_sign() {
 
     // The table names its columns, and its numbers are those of the runs.
     let table = String::from_utf8(bytes(&folder, "sweep.csv")).expect("UTF-8");
-    let head = "parameters.fast,quantity,state,value,std_err,ci_low,ci_high,theory,z,fast_limit,unit,reason,agrees,seed,run";
+    let head = "parameters.fast,quantity,state,time,value,std_err,ci_low,ci_high,theory,z,fast_limit,unit,reason,agrees,seed,run";
     assert_eq!(table.lines().next(), Some(head));
     let row: Vec<&str> =
         table.lines().find(|l| l.starts_with("0.05,soret,")).expect("a row").split(',').collect();
-    let run = json(&folder, &format!("{}/summary.json", row[14]));
-    assert_eq!(row[3].parse::<f64>().ok(), run["quantities"][0]["value"].as_f64());
+    let run = json(&folder, &format!("{}/summary.json", row[15]));
+    assert_eq!(row[4].parse::<f64>().ok(), run["quantities"][0]["value"].as_f64());
 
     // A point is what `mc run` makes of the same settings and seed.
     let seed = format!("{}", run["run"]["seed"]);

@@ -390,15 +390,11 @@ impl Experiment {
             StateDensity(s) | Population(s) | Current(s) | WindowCurrent(s) | MeanCurrent(s) => {
                 Some(state(s))
             }
-            At(t, what) => {
-                let time = self.measure.times.get(t).map(|t| format!("t = {t}"));
-                let of = match what {
-                    Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
-                    Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
-                    _ => None,
-                };
-                Some(of.into_iter().chain(time).collect::<Vec<_>>().join(", "))
-            }
+            At(_, what) => match what {
+                Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
+                Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
+                _ => None,
+            },
             CycleCurrent(e) | CycleFano(e) | UncertaintyProduct(e) => Some(self.transitions[e].name.clone()),
             TransitionRate(c) | Fano(c) => {
                 let channel = network.channel(c);

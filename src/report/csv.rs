@@ -2,7 +2,7 @@
 //!
 //! The header is [`HEADER`]. An empty field means "none": no owner, no estimate, no theory; `reason` tells
 //! why there is no estimate, `unit` is that of the value. For `transition_rate` the column `state`
-//! holds the name of the directed channel. On faces `x_lo`, `x_hi` and `x_mid` are the same. Floats are
+//! holds the name of the directed channel; `time` is empty for averages over the run. On faces `x_lo`, `x_hi` and `x_mid` are the same. Floats are
 //! the shortest that read back to the same bits (in pandas with `float_precision="round_trip"`).
 
 use super::summary::{Quantity, Row, Summary};
@@ -10,11 +10,12 @@ use super::{ReportError, finite};
 use crate::observable::{Observable, Support};
 use crate::stats::Outcome;
 
-/// The columns of both tables.
-pub const HEADER: [&str; 14] = [
+/// The columns of all tables.
+pub const HEADER: [&str; 15] = [
     "x_lo",
     "x_hi",
     "x_mid",
+    "time",
     "state",
     "quantity",
     "value",
@@ -30,28 +31,40 @@ pub const HEADER: [&str; 14] = [
 
 /// `profiles.csv`: every quantity that lives on bins, windowed currents apart.
 pub fn profiles(summary: &Summary) -> Result<String, ReportError> {
-    table(summary, |observable| {
-        observable.support() == Support::Bins && !matches!(observable, Observable::WindowCurrent(_))
-    })
+    let here = |q: &&Quantity| {
+        q.observable.support() == Support::Bins && !matches!(q.observable, Observable::WindowCurrent(_))
+    };
+    table(summary, summary.quantities.iter().filter(here))
 }
 
 /// `currents.csv`: every quantity that lives on faces, and currents averaged over windows.
 pub fn currents(summary: &Summary) -> Result<String, ReportError> {
-    table(summary, |observable| {
-        observable.support() == Support::Faces || matches!(observable, Observable::WindowCurrent(_))
-    })
+    let here = |q: &&Quantity| {
+        q.observable.support() == Support::Faces || matches!(q.observable, Observable::WindowCurrent(_))
+    };
+    table(summary, summary.quantities.iter().filter(here))
 }
 
-/// The rows of the chosen quantities, quantity by quantity, in the order of the summary.
-fn table(summary: &Summary, chosen: impl Fn(Observable) -> bool) -> Result<String, ReportError> {
+/// `times.csv`: every quantity with one value for the whole domain at each observation time, one after the
+/// other, each in the order of the times.
+pub fn times(summary: &Summary) -> Result<String, ReportError> {
+    let here = |q: &&Quantity| q.time.is_some() && q.observable.support() == Support::Whole;
+    let seen: Vec<&Quantity> = summary.quantities.iter().filter(here).collect();
+    let first = |q: &Quantity| seen.iter().position(|p| p.name == q.name && p.of == q.of);
+    let mut ordered = seen.clone();
+    // Stable: within a quantity the times keep their order.
+    ordered.sort_by_key(|q| first(q));
+    table(summary, ordered.into_iter())
+}
+
+/// The rows of the chosen quantities, quantity by quantity.
+fn table<'a>(summary: &Summary, chosen: impl Iterator<Item = &'a Quantity>) -> Result<String, ReportError> {
     finite::check(summary)?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(HEADER).map_err(encode)?;
-    for quantity in &summary.quantities {
-        if chosen(quantity.observable) {
-            for row in &quantity.rows {
-                writer.write_record(record(quantity, row)).map_err(encode)?;
-            }
+    for quantity in chosen {
+        for row in &quantity.rows {
+            writer.write_record(record(quantity, row)).map_err(encode)?;
         }
     }
     let bytes = writer.into_inner().map_err(encode)?;
@@ -72,6 +85,7 @@ fn record(quantity: &Quantity, row: &Row) -> [String; HEADER.len()] {
         number(row.x_lo),
         number(row.x_hi),
         number(middle),
+        number(quantity.time),
         quantity.of.clone().unwrap_or_default(),
         quantity.name.clone(),
         number(estimate.map(|e| e.value)),

@@ -87,6 +87,7 @@ fn check_run(run: &RunSummary) -> Result<(), ReportError> {
 }
 
 fn check_quantity(quantity: &Quantity) -> Result<(), ReportError> {
+    optional(quantity.time, || format!("{}: time", label(quantity)))?;
     for (index, row) in quantity.rows.iter().enumerate() {
         let place = |field: &str| {
             let label = label(quantity);

@@ -2,13 +2,13 @@
 //!
 //! It holds every quantity with one value for the whole domain, the theory beside it, the verdict, the
 //! invariants and the warnings. Profiles stand in `profiles.csv` and `currents.csv` only: a table is the
-//! better home for them, and no number stands in two files. The words are those of the tables (`value`,
+//! better home for them; of the numbers here only those at observation times stand in a table too, `times.csv`. The words are those of the tables (`value`,
 //! `std_err`, `ci_low`, `ci_high`, `theory`, `z`, `fast_limit`); where there is no value, `reason` says why. Keys come
 //! in a fixed order, floats in the shortest form that reads back to the same bits; the text is a
 //! function of the summary alone.
 
 use super::summary::{ComparisonSummary, Invariant, RunSummary, Summary, TheorySummary, Warning};
-use super::{CURRENTS_FILE, PROFILES_FILE, ReportError, finite};
+use super::{CURRENTS_FILE, PROFILES_FILE, ReportError, TIMES_FILE, finite};
 use crate::observable::Support;
 use crate::stats::Outcome;
 use crate::verification::Verification;
@@ -47,7 +47,7 @@ struct Document<'a> {
     checks: Option<&'a Verification>,
     invariants: &'a [Invariant],
     warnings: &'a [Warning],
-    tables: [&'static str; 2],
+    tables: Vec<&'static str>,
 }
 
 /// One whole-domain number, flat, so that an array of them loads as a table.
@@ -55,6 +55,8 @@ struct Document<'a> {
 struct Number<'a> {
     quantity: &'a str,
     state: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<f64>,
     unit: &'a str,
     value: Option<f64>,
     std_err: Option<f64>,
@@ -80,6 +82,7 @@ impl<'a> Document<'a> {
                 Number {
                     quantity: &quantity.name,
                     state: quantity.of.as_deref(),
+                    time: quantity.time,
                     unit: &quantity.unit,
                     value: estimate.map(|e| e.value),
                     std_err: estimate.map(|e| e.std_error),
@@ -92,6 +95,10 @@ impl<'a> Document<'a> {
                 }
             })
         });
+        let mut tables = vec![PROFILES_FILE, CURRENTS_FILE];
+        if !summary.times().is_empty() {
+            tables.push(TIMES_FILE);
+        }
         Self {
             format_version: summary.format_version,
             name: &summary.name,
@@ -108,7 +115,7 @@ impl<'a> Document<'a> {
             checks: summary.checks.as_ref(),
             invariants: &summary.invariants,
             warnings: &summary.warnings,
-            tables: [PROFILES_FILE, CURRENTS_FILE],
+            tables,
         }
     }
 }

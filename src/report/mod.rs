@@ -13,7 +13,7 @@
 //! | [`terminal`] | one page of text |
 //! | [`json`] | `summary.json` |
 //! | [`checks`] | `checks.json`, and the page of `mc verify` |
-//! | [`csv`] | `profiles.csv`, `currents.csv` |
+//! | [`csv`] | `profiles.csv`, `currents.csv`, `times.csv` |
 //! | [`plot`] | `profiles.svg`, `profiles.png` |
 //! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
@@ -44,6 +44,8 @@ pub const SUMMARY_FILE: &str = "summary.json";
 pub const PROFILES_FILE: &str = "profiles.csv";
 /// Name of the table of everything that lives on faces, and of windowed currents.
 pub const CURRENTS_FILE: &str = "currents.csv";
+/// Name of the table of what was seen at each observation time, for runs with times.
+pub const TIMES_FILE: &str = "times.csv";
 /// Name of the figure as scalable vector graphics.
 pub const FIGURE_SVG_FILE: &str = "profiles.svg";
 /// Name of the figure as a bitmap.
@@ -80,6 +82,9 @@ pub fn outputs(summary: &Summary) -> Result<Vec<Output>, ReportError> {
         Output::new(FIGURE_SVG_FILE, figure.svg),
         Output::new(FIGURE_PNG_FILE, figure.png),
     ];
+    if !summary.times().is_empty() {
+        files.push(Output::new(TIMES_FILE, csv::times(summary)?));
+    }
     if summary.checks.is_some() {
         files.push(Output::new(CHECKS_FILE, checks::file(summary)?));
     }

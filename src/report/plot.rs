@@ -1,12 +1,14 @@
-//! The figure of a run, as SVG and PNG: density, currents, local Soret coefficient, deviations.
+//! The figure of a run, as SVG and PNG: density, currents, local Soret coefficient, deviations; of a run with
+//! observation times densities and means against time.
 //!
 //! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
 //! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
 //! The same data give the same bytes. Only this file and those in its folder name the plotting crate: the figure of a
-//! sweep, and panels with logarithmic axes.
+//! sweep, that of a run with times, and panels with logarithmic axes.
 
 pub mod log_log;
 mod sweep;
+mod times;
 
 pub use sweep::sweep;
 
@@ -62,13 +64,19 @@ const PANEL: (f64, f64) = (560.0, 400.0);
 const BITMAP_SCALE: f32 = 2.0;
 
 /// The figure of four panels over the domain: (a) densities, (b) currents, (c) local Soret coefficient,
-/// (d) deviations from theory in standard errors.
+/// (d) deviations from theory in standard errors. With observation times: densities at some of them, means
+/// against time, deviations.
 pub fn profiles(summary: &Summary) -> Result<Rendered, ReportError> {
     finite::check(summary)?;
-    let panels = [densities(summary), currents(summary), local_soret(summary), deviations(summary)];
+    let panels = if summary.times().is_empty() {
+        vec![densities(summary), currents(summary), local_soret(summary), deviations(summary)]
+    } else {
+        times::panels(summary)
+    };
+    let rows = panels.len().div_ceil(2);
     let (plots, layouts) = panels.into_iter().map(Panel::finish).unzip();
     let title = if summary.title.is_empty() { &summary.name } else { &summary.title };
-    let scene = Figure::new(2, 2)
+    let scene = Figure::new(rows, 2)
         .with_title(shortened(title, 90))
         .with_title_size(18)
         .with_cell_size(PANEL.0, PANEL.1)
@@ -179,16 +187,7 @@ fn deviations(summary: &Summary) -> Panel {
             quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.z?))).collect();
         panel.points(&points, mark, &name);
     }
-    if panel.occupied.is_empty() {
-        panel.note = Some("no estimate to compare with theory");
-    } else {
-        panel.zero(summary);
-        if let Some(comparison) = &summary.comparison {
-            panel.limit(comparison.critical_z);
-        }
-        panel.band = Some(1.0);
-    }
-    panel.finish_range(summary)
+    panel.finish_deviations(summary)
 }
 
 /// How a series is drawn.
@@ -240,7 +239,7 @@ impl Axis {
 
 /// One panel under construction.
 struct Panel {
-    title: &'static str,
+    title: String,
     y_label: String,
     plots: Vec<Plot>,
     lines: Vec<Plot>,
@@ -257,9 +256,9 @@ struct Panel {
 }
 
 impl Panel {
-    fn new(title: &'static str, y_label: impl Into<String>) -> Self {
+    fn new(title: impl Into<String>, y_label: impl Into<String>) -> Self {
         Self {
-            title,
+            title: title.into(),
             y_label: y_label.into(),
             plots: Vec::new(),
             lines: Vec::new(),
@@ -275,7 +274,7 @@ impl Panel {
     }
 
     /// A panel over another axis.
-    fn on(axis: Axis, title: &'static str, y_label: impl Into<String>) -> Self {
+    fn on(axis: Axis, title: impl Into<String>, y_label: impl Into<String>) -> Self {
         Self { axis, ..Self::new(title, y_label) }
     }
 
@@ -449,6 +448,20 @@ impl Panel {
         self.settle()
     }
 
+    /// The same for deviates: zero, the band of one standard error and the critical values.
+    fn finish_deviations(mut self, summary: &Summary) -> Self {
+        if self.occupied.is_empty() {
+            self.note = Some("no estimate to compare with theory");
+        } else {
+            self.zero(summary);
+            if let Some(comparison) = &summary.comparison {
+                self.limit(comparison.critical_z);
+            }
+            self.band = Some(1.0);
+        }
+        self.finish_range(summary)
+    }
+
     fn settle(mut self) -> Self {
         if self.occupied.is_empty() && self.note.is_none() {
             self.note = Some("not measured");
@@ -563,7 +576,7 @@ impl Panel {
         let (x, y) = self.rescale();
         let Axis { low, high, .. } = self.axis;
         let mut layout = Layout::new((low, high), self.y)
-            .with_title(self.title)
+            .with_title(shortened(&self.title, 60))
             .with_title_size(15)
             .with_x_label(in_powers(&self.axis.label, x))
             .with_y_label(in_powers(&self.y_label, y))

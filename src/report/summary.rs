@@ -1,6 +1,6 @@
 //! What a run has to say, as plain data: everything printed, written or drawn comes from here.
 
-use crate::observable::Observable;
+use crate::observable::{Instant, Observable};
 use crate::stats::Outcome;
 use crate::verification::{Question, Verification};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,35 @@ pub struct Summary {
     pub invariants: Vec<Invariant>,
     /// What a reader should be warned about.
     pub warnings: Vec<Warning>,
+}
+
+impl Summary {
+    /// The observation times, in order; none for a run that averages.
+    pub fn times(&self) -> Vec<f64> {
+        let mut times: Vec<f64> = self.quantities.iter().filter_map(|q| q.time).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        times
+    }
+
+    /// At most so many of the observation times, evenly from the list, the first and the last among them.
+    pub fn times_among(&self, most: usize) -> Vec<f64> {
+        let times = self.times();
+        match (times.len(), most) {
+            (n, most) if n <= most => times,
+            (_, 0) => Vec::new(),
+            (_, 1) => times[..1].to_vec(),
+            (n, most) => (0..most).map(|k| times[k * (n - 1) / (most - 1)]).collect(),
+        }
+    }
+
+    /// What was seen at one moment.
+    pub fn seen_at(&self, time: f64) -> impl Iterator<Item = (Instant, &Quantity)> {
+        self.quantities.iter().filter(move |q| q.time == Some(time)).filter_map(|q| match q.observable {
+            Observable::At(_, what) => Some((what, q)),
+            _ => None,
+        })
+    }
 }
 
 /// How a run was made.
@@ -115,6 +144,8 @@ pub struct Quantity {
     pub name: String,
     /// The state or transition it belongs to, if it belongs to one.
     pub of: Option<String>,
+    /// The moment at which it was seen; none for averages over the run.
+    pub time: Option<f64>,
     /// Dimension in words, e.g. `1/length`.
     pub unit: String,
     /// One row for the whole, or one per bin or interior face.

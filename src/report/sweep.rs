@@ -38,6 +38,9 @@ pub struct Number {
     pub quantity: String,
     /// The state or transition it belongs to.
     pub state: Option<String>,
+    /// The moment at which it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<f64>,
     /// Dimension.
     pub unit: String,
     /// The estimate.
@@ -293,6 +296,7 @@ impl Sweep {
         let columns = [
             "quantity",
             "state",
+            "time",
             "value",
             "std_err",
             "ci_low",
@@ -315,6 +319,7 @@ impl Sweep {
                 let fields = [
                     n.quantity.clone(),
                     n.state.clone().unwrap_or_default(),
+                    float(n.time),
                     float(n.value),
                     float(n.std_err),
                     float(n.ci_low),

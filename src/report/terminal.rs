@@ -6,7 +6,7 @@ pub use sweep::sweep_page;
 
 use super::format::{beside, brief, deviate, outcome, plain};
 use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
-use crate::observable::{Observable, Support};
+use crate::observable::{Instant, Observable, Support};
 use crate::stats::Outcome;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -35,6 +35,12 @@ pub fn page(summary: &Summary, width: usize, color: bool) -> String {
 pub fn theory_page(summary: &Summary, width: usize, color: bool) -> String {
     Page::new(width, color).compose(summary, false)
 }
+
+/// Observation times that are shown as lines.
+const TIME_LINES: usize = 12;
+
+/// Observation times that are shown as profiles.
+const TIME_PROFILES: usize = 4;
 
 /// Columns for names that are kept free before dimensions are shown.
 const NAME_WIDTH: usize = 20;
@@ -95,7 +101,13 @@ impl Page {
         tail.truncate(LINES - 12);
         // Header, rule and the line that announces a cut belong to the table.
         let rows = LINES.saturating_sub(head.len() + 1 + tail.len() + 3);
-        let table = self.table(summary, simulated, rows);
+        let mut table = Vec::new();
+        if !summary.times().is_empty() {
+            table.extend(self.moments(summary, simulated, rows));
+        }
+        if table.is_empty() || !whole(summary).is_empty() {
+            table.extend(self.table(summary, simulated, rows.saturating_sub(table.len())));
+        }
 
         let mut page = head;
         page.push(String::new());
@@ -225,28 +237,105 @@ impl Page {
         lines
     }
 
+    /// One line a time: mean position, populations, on a ring the spreading, as far as there is room; and the
+    /// largest |z| of everything seen at that time.
+    fn moments(&self, summary: &Summary, simulated: bool, limit: usize) -> Vec<String> {
+        let times = summary.times_among(limit.min(TIME_LINES));
+        let first: Vec<(Instant, &Quantity)> =
+            times.first().map_or_else(Vec::new, |t| summary.seen_at(*t).collect());
+        let mut shown: Vec<(Instant, String)> = Vec::new();
+        for (what, quantity) in first {
+            let title = match what {
+                Instant::MeanPosition => "mean x".into(),
+                Instant::Population(_) if summary.states.len() > 1 => quantity.of.clone().unwrap_or_default(),
+                Instant::Displacement => "<dx>".into(),
+                Instant::SquareDisplacement => "<dx^2>".into(),
+                Instant::Kurtosis => "kurtosis".into(),
+                _ => continue,
+            };
+            shown.push((what, clip(&title, NAME_WIDTH)));
+        }
+        // Means come before populations, of which there may be many.
+        shown.sort_by_key(|(what, _)| matches!(what, Instant::Population(_)));
+        let cell = |time: f64, what: Instant| {
+            let row = summary.seen_at(time).find(|(w, _)| *w == what).and_then(|(_, q)| q.rows.first());
+            row.map_or_else(String::new, |row| match row.theory {
+                Some(theory) if !simulated => plain(theory),
+                None if !simulated => String::new(),
+                _ => outcome(&row.estimate),
+            })
+        };
+        let largest = |time: f64| {
+            let all = summary.seen_at(time).flat_map(|(_, q)| q.rows.iter().filter_map(|row| row.z));
+            all.map(f64::abs).max_by(f64::total_cmp)
+        };
+        let mut table: Vec<(String, Vec<String>)> =
+            vec![("t".into(), times.iter().map(|t| brief(*t)).collect())];
+        let deviates: Vec<String> =
+            times.iter().map(|t| largest(*t).map(deviate).unwrap_or_default()).collect();
+        let compared = simulated && deviates.iter().any(|z| !z.is_empty());
+        let wide = |(title, cells): &(String, Vec<String>)| {
+            2 + cells.iter().map(|c| columns(c)).fold(columns(title), usize::max)
+        };
+        let last = compared.then(|| ("largest |z|".to_owned(), deviates));
+        let mut room = self.width.saturating_sub(last.as_ref().map_or(0, wide) + wide(&table[0]) + 1);
+        let mut left_out = false;
+        for (what, title) in shown {
+            let column = (title, times.iter().map(|t| cell(*t, what)).collect());
+            match room.checked_sub(wide(&column)) {
+                Some(rest) => {
+                    room = rest;
+                    table.push(column);
+                }
+                None => left_out = true,
+            }
+        }
+        table.extend(last);
+        let line = |k: usize| -> String {
+            let cell = |column: &(String, Vec<String>)| {
+                let text = if k == 0 { &column.0 } else { &column.1[k - 1] };
+                format!("{}{text}", " ".repeat(wide(column).saturating_sub(columns(text))))
+            };
+            table.iter().map(cell).collect()
+        };
+        let rule = "─".repeat(table.iter().map(wide).sum::<usize>() + 1);
+        let mut lines = vec![self.ink(Ink::Bold, &line(0)), rule];
+        lines.extend((1..=times.len()).map(line));
+        let (all, from) = (summary.times().len(), times.len());
+        let rest = if left_out || all > from { format!("{from} of {all} times; ") } else { String::new() };
+        lines.push(self.ink(Ink::Dim, &format!("{rest}theory and modes beside them in times.csv")));
+        lines
+    }
+
     /// The total density over the domain in blocks, simulation above theory, on one scale.
     fn profile(&self, summary: &Summary, simulated: bool) -> Vec<String> {
-        let Some(quantity) = summary.quantities.iter().find(|q| q.observable == Observable::Density) else {
-            return Vec::new();
+        let mut curves: Vec<(String, Vec<f64>)> = Vec::new();
+        let mut add = |name: String, quantity: &Quantity, of: fn(&Row) -> Option<f64>| {
+            let series: Vec<f64> = quantity.rows.iter().filter_map(of).collect();
+            if !series.is_empty() && series.len() == quantity.rows.len() {
+                curves.push((name, series));
+            }
         };
-        let measured: Vec<f64> = quantity.rows.iter().filter_map(value).collect();
-        let theory: Vec<f64> = quantity.rows.iter().filter_map(|row| row.theory).collect();
-        let full = |series: &[f64]| !series.is_empty() && series.len() == quantity.rows.len();
-        let mut curves = Vec::new();
-        if simulated && full(&measured) {
-            curves.push(("P_tot mc    ", measured));
+        if let Some(quantity) = summary.quantities.iter().find(|q| q.observable == Observable::Density) {
+            if simulated {
+                add("P_tot mc    ".into(), quantity, value);
+            }
+            add("P_tot theory".into(), quantity, |row| row.theory);
         }
-        if full(&theory) {
-            curves.push(("P_tot theory", theory));
+        for time in summary.times_among(TIME_PROFILES) {
+            for (_, quantity) in summary.seen_at(time).filter(|(what, _)| *what == Instant::Density) {
+                let name = format!("P_tot {:<6}", format!("t={}", brief(time)));
+                add(name, quantity, if simulated { counted } else { |row| row.theory });
+            }
         }
+        let widest = curves.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
         let all = || curves.iter().flat_map(|(_, series)| series.iter().copied());
         let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         let range = format!("  {} to {}", brief(low), brief(high));
-        let space = self.width.saturating_sub(14 + columns(&range));
+        let space = self.width.saturating_sub(widest + 2 + columns(&range));
         let mut lines: Vec<String> = curves
             .iter()
-            .map(|(name, series)| format!("{name}  {}", blocks(&coarsen(series, space), low, high)))
+            .map(|(name, series)| format!("{name:<widest$}  {}", blocks(&coarsen(series, space), low, high)))
             .collect();
         if let Some(first) = lines.first_mut() {
             first.push_str(&range);
@@ -366,7 +455,7 @@ fn whole(summary: &Summary) -> Vec<(&Quantity, &Row)> {
     let mut entries: Vec<(&Quantity, &Row)> = summary
         .quantities
         .iter()
-        .filter(|quantity| quantity.observable.support() == Support::Whole)
+        .filter(|quantity| quantity.observable.support() == Support::Whole && quantity.time.is_none())
         .filter_map(|quantity| quantity.rows.first().map(|row| (quantity, row)))
         .collect();
     entries.sort_by_key(|(quantity, _)| rank(quantity.observable));
@@ -379,10 +468,11 @@ fn rank(observable: Observable) -> usize {
         Observable::SoretWall => 1,
         Observable::MeanCurrent(_) => 2,
         Observable::MeanHeatCurrent => 3,
-        Observable::EntropyProduction => 4,
-        Observable::MeanTemperature => 5,
-        Observable::Population(_) => 6,
-        _ => 7,
+        Observable::MeanVelocity | Observable::EffectiveDiffusion => 4,
+        Observable::EntropyProduction => 5,
+        Observable::MeanTemperature => 6,
+        Observable::Population(_) => 7,
+        _ => 8,
     }
 }
 
@@ -390,6 +480,14 @@ fn label(quantity: &Quantity) -> String {
     match &quantity.of {
         Some(of) => format!("{} {of}", quantity.name),
         None => quantity.name.clone(),
+    }
+}
+
+/// A bin that no particle, or one group only, was seen in has a value without an error.
+fn counted(row: &Row) -> Option<f64> {
+    match row.estimate {
+        Outcome::Estimate(estimate) => Some(estimate.value),
+        Outcome::Null { value, .. } => value,
     }
 }
 

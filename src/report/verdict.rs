@@ -6,6 +6,7 @@ use crate::comparison::{Compared, Comparison};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
 use crate::observable::{Instant, Observable, Support};
+use crate::sampling;
 use crate::stats::Estimate;
 
 /// Puts a comparison after `rounds` rounds into words.
@@ -15,9 +16,10 @@ pub fn summarise(
     experiment: &Experiment,
     grid: &Grid,
 ) -> ComparisonSummary {
-    let name = |observable: Observable| match experiment.label(observable) {
-        Some(of) => format!("{} of {of}", words(observable)),
-        None => words(observable).to_owned(),
+    let name = |observable: Observable| {
+        let of = experiment.label(observable).map(|of| format!(" of {of}")).unwrap_or_default();
+        let at = sampling::time(experiment, observable).map(|t| format!(" at t = {}", format::plain(t)));
+        format!("{}{of}{}", words(observable), at.unwrap_or_default())
     };
     let place = |c: &Compared, k: usize| match c.measured.observable.support().ends(grid, k) {
         Some((lo, hi)) if lo == hi => format!("{} at x = {lo}", name(c.measured.observable)),
