@@ -86,13 +86,18 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     };
     let legs = run.particles as f64 * (span + burn_in);
 
-    let particles = run.particles.min(PARTICLES);
+    // Of short runs as many particles as the effort allows, or what is done once outweighs the legs.
+    let affordable = EFFORT / (span + burn_in).max(1.0);
+    let particles = run.particles.min(PARTICLES.max(affordable as u64));
     let effort = (EFFORT / particles as f64).min(span).max(ROUNDS as f64);
     let timed = Timed { marks: Mutex::default() };
     let mut pilot = experiment.clone();
     pilot.run.particles = particles;
     pilot.run.groups = run.groups.min(GROUPS).min(particles as usize);
     pilot.run.until = None;
+    // A leg costs the same whether or not somebody looks.
+    pilot.measure.times.clear();
+    pilot.measure.trajectories = None;
     pilot.run.rounds = ROUNDS;
     pilot.run.seed = run.seed ^ 0x7069_6c6f_7400_0000;
     let of_effort = |share: f64| match run.span {
@@ -107,7 +112,8 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
 
     let memory = |legs: f64| legs / (experiment.model.relaxation_time() * per_time).max(f64::MIN_POSITIVE);
     let soret = summary.quantities.iter().find(|q| q.name == "soret").and_then(|q| q.rows.first());
-    let soret = soret.and_then(|row| row.estimate.estimate()).map(|e| {
+    let averages = experiment.measure.times.is_empty();
+    let soret = soret.filter(|_| averages).and_then(|row| row.estimate.estimate()).map(|e| {
         let spread = e.std_error * (particles as f64 / averaging(memory(effort))).sqrt();
         let error = spread * (averaging(memory(span)) / run.particles as f64).sqrt();
         SoretForecast { value: e.value, pilot_error: e.std_error, error }

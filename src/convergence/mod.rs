@@ -262,6 +262,11 @@ pub fn study(
     options: &Options,
     observer: &(dyn Observer + Sync),
 ) -> Result<Option<Study>, Error> {
+    if !experiment.measure.times.is_empty() {
+        let text = "a study of convergence is one of averages over a run, and this file has observation times; give \
+             it a \"duration\" instead: --set measure.times=null --set run.duration=10";
+        return Err(Error::Usage(text.into()));
+    }
     let axes = axes(experiment, options)?;
     // Without a solution there are sampling errors, but no bias.
     let law = theory::stationary::solve(&experiment.model, &theory::Options::default()).ok();
