@@ -109,10 +109,16 @@ impl Baoab {
             .fold(0.0, |most, (m, c)| f64::max(most, at(m, c)))
     }
 
+    /// What a state needs; where no state can be left there is one only.
+    #[inline(always)]
+    fn motion<const REACTS: bool>(&self, state: u16) -> &Motion {
+        &self.motion[if REACTS { usize::from(state) } else { 0 }]
+    }
+
     /// What acts on walker `i` at its place.
-    #[inline]
-    fn look_up(&self, i: usize, state: u16, position: Position, bath: &mut Bath) {
-        let motion = &self.motion[usize::from(state)];
+    #[inline(always)]
+    fn look_up<const REACTS: bool>(&self, i: usize, state: u16, position: Position, bath: &mut Bath) {
+        let motion = self.motion::<REACTS>(state);
         let x = || position.fraction() * self.model.domain.length;
         bath.half_mass[i] = 0.5 * motion.mass;
         bath.decay[i] = motion.decay.at(position, || motion.decay(self.dt, x()));
@@ -120,14 +126,19 @@ impl Baoab {
     }
 
     /// B: half a kick by the force.
-    #[inline]
-    fn push<T: Tally>(&self, block: &mut Block<'_>, columns: &mut Columns, tally: &mut T) {
+    #[inline(always)]
+    fn push<T: Tally, const REACTS: bool>(
+        &self,
+        block: &mut Block<'_>,
+        columns: &mut Columns,
+        tally: &mut T,
+    ) {
         let n = block.state.len();
         let Columns { before, exchange, cell, .. } = columns;
         before[..n].copy_from_slice(block.velocity);
         for i in 0..n {
             let (s, position) = (usize::from(block.state[i]), block.position[i]);
-            let motion = &self.motion[s];
+            let motion = self.motion::<REACTS>(block.state[i]);
             if let Some(push) = &motion.push {
                 let x = || position.fraction() * self.model.domain.length;
                 block.velocity[i] += push.at(position, || motion.push(&self.model, s, self.dt, x()));
@@ -147,7 +158,7 @@ impl Baoab {
     }
 
     /// A: free flight for half a step.
-    #[inline]
+    #[inline(always)]
     fn fly<T: Tally>(&self, block: &mut Block<'_>, columns: &mut Columns, visits: Visits<'_>, tally: &mut T) {
         let n = block.state.len();
         let reach = 0.5 * self.dt / self.model.domain.length;
@@ -164,7 +175,7 @@ impl Baoab {
             }
         } else {
             for (position, velocity) in block.position.iter_mut().zip(block.velocity.iter_mut()) {
-                *position = position.moved(*velocity * reach);
+                *position = position.flown(*velocity * reach);
                 *velocity = position.reflected(*velocity);
             }
         }
@@ -182,7 +193,7 @@ impl Baoab {
     }
 
     /// O: half of the exchange with the bath.
-    #[inline]
+    #[inline(always)]
     fn exchange<T: Tally>(
         &self,
         block: &mut Block<'_>,
@@ -233,12 +244,77 @@ impl Baoab {
             waiting[i] = frozen.pass(wait, &mut block.state[i], place, stream, &mut taken, tally)?;
             let to = self.motion[usize::from(block.state[i])].mass;
             block.velocity[i] *= libm::sqrt(from / to);
-            self.look_up(i, block.state[i], block.position[i], bath);
+            self.look_up::<true>(i, block.state[i], block.position[i], bath);
         }
         taken.hand_on(tally);
         Ok(())
     }
 
+    /// [`Kernel::advance`], compiled without what the model does not have.
+    fn go<T: Tally, const REACTS: bool, const FORCED: bool>(
+        &self,
+        walkers: &mut Walkers,
+        span: Span,
+        stream: &mut Stream,
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
+        let mut words = [0u64; 3 * BLOCK];
+        let mut normals = [0.0; 2 * BLOCK];
+        let mut waiting = [0.0; BLOCK];
+        let mut columns = Columns {
+            from: [Position::default(); BLOCK],
+            before: NOTHING,
+            exchange: NOTHING,
+            cell: [0; BLOCK],
+            turns: [0; BLOCK],
+        };
+        let mut bath = Bath { decay: NOTHING, noise: NOTHING, half_mass: NOTHING };
+        let places = walkers.position.chunks_mut(BLOCK).zip(walkers.velocity.chunks_mut(BLOCK));
+        let rest = walkers.state.chunks_mut(BLOCK).zip(walkers.laps.chunks_mut(BLOCK));
+        for (((position, velocity), (state, laps)), first) in places.zip(rest).zip((0u32..).step_by(BLOCK)) {
+            let mut block = Block { first, position, velocity, state, laps };
+            let n = block.state.len();
+            for (cell, position) in columns.cell.iter_mut().zip(block.position.iter()) {
+                *cell = position.cell(self.grid.cells()) as u32;
+            }
+            for _ in 0..self.steps(span) {
+                let used = if REACTS { 3 * n } else { 2 * n };
+                stream.fill(&mut words[..used]);
+                standard_normals(&mut words[..2 * n], &mut normals[..2 * n]);
+                if FORCED {
+                    self.push::<T, REACTS>(&mut block, &mut columns, tally);
+                }
+                self.fly(&mut block, &mut columns, Visits::None, tally);
+                for i in 0..n {
+                    self.look_up::<REACTS>(i, block.state[i], block.position[i], &mut bath);
+                }
+                self.exchange(&mut block, &mut columns, (&bath, &normals[..n]), tally);
+                if let Some(frozen) = self.frozen.as_ref().filter(|_| REACTS) {
+                    for (i, (waiting, word)) in waiting.iter_mut().zip(&words[2 * n..3 * n]).enumerate() {
+                        let time = exponential(*word);
+                        let ends = time < frozen.ceiling(block.state[i], columns.cell[i]);
+                        *waiting = if ends { time } else { f64::INFINITY };
+                    }
+                    let place = (&columns.cell, &mut bath, &mut waiting);
+                    self.react(frozen, &mut block, place, stream, tally)?;
+                }
+                Self::see(&block, Moment::Middle, tally);
+                if let Some(frozen) = self.frozen.as_ref().filter(|_| REACTS) {
+                    let place = (&columns.cell, &mut bath, &mut waiting);
+                    self.react(frozen, &mut block, place, stream, tally)?;
+                }
+                self.exchange(&mut block, &mut columns, (&bath, &normals[n..2 * n]), tally);
+                self.fly(&mut block, &mut columns, Visits::All, tally);
+                if FORCED {
+                    self.push::<T, REACTS>(&mut block, &mut columns, tally);
+                }
+                Self::see(&block, Moment::End, tally);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
     fn see<T: Tally>(block: &Block<'_>, moment: Moment, tally: &mut T) {
         let Block { state, position, velocity, .. } = block;
         tally.sightings(&Sightings { moment, state, position, velocity });
@@ -375,59 +451,11 @@ impl Kernel for Baoab {
     ) -> Result<(), KernelError> {
         assert_eq!(walkers.velocity.len(), walkers.len(), "one velocity for each walker");
         let forced = self.motion.iter().any(|m| m.push.is_some());
-        let mut words = [0u64; 3 * BLOCK];
-        let mut normals = [0.0; 2 * BLOCK];
-        let mut waiting = [0.0; BLOCK];
-        let mut columns = Columns {
-            from: [Position::default(); BLOCK],
-            before: NOTHING,
-            exchange: NOTHING,
-            cell: [0; BLOCK],
-            turns: [0; BLOCK],
-        };
-        let mut bath = Bath { decay: NOTHING, noise: NOTHING, half_mass: NOTHING };
-        let places = walkers.position.chunks_mut(BLOCK).zip(walkers.velocity.chunks_mut(BLOCK));
-        let rest = walkers.state.chunks_mut(BLOCK).zip(walkers.laps.chunks_mut(BLOCK));
-        for (((position, velocity), (state, laps)), first) in places.zip(rest).zip((0u32..).step_by(BLOCK)) {
-            let mut block = Block { first, position, velocity, state, laps };
-            let n = block.state.len();
-            for (cell, position) in columns.cell.iter_mut().zip(block.position.iter()) {
-                *cell = position.cell(self.grid.cells()) as u32;
-            }
-            for _ in 0..self.steps(span) {
-                let used = if self.frozen.is_some() { 3 * n } else { 2 * n };
-                stream.fill(&mut words[..used]);
-                standard_normals(&mut words[..2 * n], &mut normals[..2 * n]);
-                if forced {
-                    self.push(&mut block, &mut columns, tally);
-                }
-                self.fly(&mut block, &mut columns, Visits::None, tally);
-                for i in 0..n {
-                    self.look_up(i, block.state[i], block.position[i], &mut bath);
-                }
-                self.exchange(&mut block, &mut columns, (&bath, &normals[..n]), tally);
-                if let Some(frozen) = &self.frozen {
-                    for (i, (waiting, word)) in waiting.iter_mut().zip(&words[2 * n..3 * n]).enumerate() {
-                        let time = exponential(*word);
-                        let ends = time < frozen.ceiling(block.state[i], columns.cell[i]);
-                        *waiting = if ends { time } else { f64::INFINITY };
-                    }
-                    let place = (&columns.cell, &mut bath, &mut waiting);
-                    self.react(frozen, &mut block, place, stream, tally)?;
-                }
-                Self::see(&block, Moment::Middle, tally);
-                if let Some(frozen) = &self.frozen {
-                    let place = (&columns.cell, &mut bath, &mut waiting);
-                    self.react(frozen, &mut block, place, stream, tally)?;
-                }
-                self.exchange(&mut block, &mut columns, (&bath, &normals[n..2 * n]), tally);
-                self.fly(&mut block, &mut columns, Visits::All, tally);
-                if forced {
-                    self.push(&mut block, &mut columns, tally);
-                }
-                Self::see(&block, Moment::End, tally);
-            }
+        match (self.frozen.is_some(), forced) {
+            (false, false) => self.go::<T, false, false>(walkers, span, stream, tally),
+            (false, true) => self.go::<T, false, true>(walkers, span, stream, tally),
+            (true, false) => self.go::<T, true, false>(walkers, span, stream, tally),
+            (true, true) => self.go::<T, true, true>(walkers, span, stream, tally),
         }
-        Ok(())
     }
 }

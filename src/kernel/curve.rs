@@ -49,7 +49,7 @@ impl Curve {
     }
 
     /// The value at a position; `function` is asked where the table does not know.
-    #[inline]
+    #[inline(always)]
     pub fn at(&self, position: Position, function: impl Fn() -> f64) -> f64 {
         if let Some(constant) = self.constant {
             return constant;
