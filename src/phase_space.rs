@@ -26,8 +26,8 @@ pub struct PhaseSpace {
     /// Bins of velocity per velocity.
     scale: Vec<f64>,
     speeds: Vec<u64>,
-    heat: Vec<f64>,
-    work: Vec<f64>,
+    /// Heat and work per cell, side by side.
+    exchanged: Vec<[f64; 2]>,
     gain: Vec<f64>,
 }
 
@@ -49,8 +49,7 @@ impl PhaseSpace {
             properties,
             moments: [vec![[0.0; 4]; rows], vec![[0.0; 4]; rows]],
             speeds: vec![0; rows * SPEEDS],
-            heat: vec![0.0; grid.cells()],
-            work: vec![0.0; grid.cells()],
+            exchanged: vec![[0.0; 2]; grid.cells()],
             gain: vec![0.0; grid.cells()],
         }
     }
@@ -110,14 +109,10 @@ impl PhaseSpace {
         1.0 / self.scale[state * self.grid.bins + bin]
     }
 
-    /// Heat absorbed from the bath in each cell, in kicks and transitions.
-    pub fn heat(&self) -> &[f64] {
-        &self.heat
-    }
-
-    /// Work done in each cell, by forces in kicks and by drives in transitions.
-    pub fn work(&self) -> &[f64] {
-        &self.work
+    /// Heat absorbed from the bath (in kicks and transitions) and work done (by forces in kicks, by drives in
+    /// transitions) in each cell.
+    pub fn exchanged(&self) -> &[[f64; 2]] {
+        &self.exchanged
     }
 
     /// Kinetic energy and enthalpy that walkers closed in each cell have more than those opened there.
@@ -130,16 +125,18 @@ impl Tally for PhaseSpace {
     #[inline]
     fn transitions(&mut self, t: &Transitions<'_>) {
         for (&cell, (&heat, &work)) in t.cell.iter().zip(t.heat.iter().zip(t.work)) {
-            self.heat[cell as usize] += heat;
-            self.work[cell as usize] += work;
+            let [q, w] = &mut self.exchanged[cell as usize];
+            *q += heat;
+            *w += work;
         }
     }
 
     #[inline]
     fn kicks(&mut self, kicks: &Kicks<'_>) {
         for (&cell, (&heat, &work)) in kicks.cell.iter().zip(kicks.heat.iter().zip(kicks.work)) {
-            self.heat[cell as usize] += heat;
-            self.work[cell as usize] += work;
+            let [q, w] = &mut self.exchanged[cell as usize];
+            *q += heat;
+            *w += work;
         }
     }
 
@@ -152,10 +149,9 @@ impl Tally for PhaseSpace {
             let row = usize::from(state) * self.grid.bins + position.cell(self.grid.bins);
             let sums = &mut rows[row];
             let square = v * v;
-            sums[0] += 1.0;
-            sums[1] += v;
-            sums[2] += square;
-            sums[3] += square * v;
+            for (sum, power) in sums.iter_mut().zip([1.0, v, square, square * v]) {
+                *sum += power;
+            }
             // The conversion saturates at 0.
             let speed = (v * self.scale[row] + 0.5 * SPEEDS as f64) as usize;
             self.speeds[row * SPEEDS + speed.min(SPEEDS - 1)] += weight;

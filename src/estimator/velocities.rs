@@ -199,14 +199,13 @@ fn parabola_root(points: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
 
 /// `J_E` at every face between bins, walls included: energy carried by moves. It is what was absorbed (heat and work)
 /// to the left of the face less what is stored there, which closes exactly; with a potential it holds no potential
-/// energy. `duration` is the time that every group was scored for, summed over its walkers.
+/// energy. On a ring only differences between faces mean anything. `duration` is the time that every group was scored for, summed over its walkers.
 pub fn heat_current_carried(groups: &[PhaseSpace], duration: f64) -> Samples {
     let Some(first) = groups.first() else { return Vec::new() };
     let grid = *first.grid();
     let sums = |g: &PhaseSpace| {
-        let cells = g.heat().iter().zip(g.work()).zip(g.gain());
         let mut bins = vec![0.0; grid.bins];
-        for (c, ((heat, work), gain)) in cells.enumerate() {
+        for (c, ([heat, work], gain)) in g.exchanged().iter().zip(g.gain()).enumerate() {
             bins[c / grid.cells_per_bin] += heat + work - gain;
         }
         bins.push(duration);

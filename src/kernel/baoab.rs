@@ -117,12 +117,30 @@ impl Baoab {
 
     /// What acts on walker `i` at its place.
     #[inline(always)]
-    fn look_up<const REACTS: bool>(&self, i: usize, state: u16, position: Position, bath: &mut Bath) {
-        let motion = self.motion::<REACTS>(state);
+    fn look_up(&self, i: usize, state: u16, position: Position, bath: &mut Bath) {
+        let motion = &self.motion[usize::from(state)];
         let x = || position.fraction() * self.model.domain.length;
         bath.half_mass[i] = 0.5 * motion.mass;
         bath.decay[i] = motion.decay.at(position, || motion.decay(self.dt, x()));
         bath.noise[i] = motion.noise.at(position, || motion.noise(&self.model, self.dt, x()));
+    }
+
+    /// The same for all.
+    #[inline(always)]
+    fn look_up_all<const REACTS: bool>(&self, block: &Block<'_>, bath: &mut Bath) {
+        let n = block.state.len();
+        if REACTS {
+            for (i, (state, position)) in block.state.iter().zip(block.position.iter()).enumerate() {
+                self.look_up(i, *state, *position, bath);
+            }
+        } else {
+            let (motion, length) = (&self.motion[0], self.model.domain.length);
+            bath.half_mass[..n].fill(0.5 * motion.mass);
+            let decay = |p: Position| motion.decay(self.dt, p.fraction() * length);
+            let noise = |p: Position| motion.noise(&self.model, self.dt, p.fraction() * length);
+            motion.decay.fill(&mut bath.decay[..n], block.position, decay);
+            motion.noise.fill(&mut bath.noise[..n], block.position, noise);
+        }
     }
 
     /// B: half a kick by the force.
@@ -136,15 +154,16 @@ impl Baoab {
         let n = block.state.len();
         let Columns { before, exchange, cell, .. } = columns;
         before[..n].copy_from_slice(block.velocity);
-        for i in 0..n {
-            let (s, position) = (usize::from(block.state[i]), block.position[i]);
-            let motion = self.motion::<REACTS>(block.state[i]);
+        let places = block.position.iter().zip(block.velocity.iter_mut()).zip(block.state.iter());
+        for (exchange, ((position, velocity), state)) in exchange.iter_mut().zip(places) {
+            let motion = self.motion::<REACTS>(*state);
+            let u = *velocity;
             if let Some(push) = &motion.push {
                 let x = || position.fraction() * self.model.domain.length;
-                block.velocity[i] += push.at(position, || motion.push(&self.model, s, self.dt, x()));
+                let exact = || motion.push(&self.model, usize::from(*state), self.dt, x());
+                *velocity += push.at(*position, exact);
             }
-            let (v, u) = (block.velocity[i], before[i]);
-            exchange[i] = 0.5 * motion.mass * (v - u) * (v + u);
+            *exchange = 0.5 * motion.mass * (*velocity - u) * (*velocity + u);
         }
         tally.kicks(&Kicks {
             state: block.state,
@@ -244,7 +263,7 @@ impl Baoab {
             waiting[i] = frozen.pass(wait, &mut block.state[i], place, stream, &mut taken, tally)?;
             let to = self.motion[usize::from(block.state[i])].mass;
             block.velocity[i] *= libm::sqrt(from / to);
-            self.look_up::<true>(i, block.state[i], block.position[i], bath);
+            self.look_up(i, block.state[i], block.position[i], bath);
         }
         taken.hand_on(tally);
         Ok(())
@@ -285,9 +304,7 @@ impl Baoab {
                     self.push::<T, REACTS>(&mut block, &mut columns, tally);
                 }
                 self.fly(&mut block, &mut columns, Visits::None, tally);
-                for i in 0..n {
-                    self.look_up::<REACTS>(i, block.state[i], block.position[i], &mut bath);
-                }
+                self.look_up_all::<REACTS>(&block, &mut bath);
                 self.exchange(&mut block, &mut columns, (&bath, &normals[..n]), tally);
                 if let Some(frozen) = self.frozen.as_ref().filter(|_| REACTS) {
                     for (i, (waiting, word)) in waiting.iter_mut().zip(&words[2 * n..3 * n]).enumerate() {

@@ -51,14 +51,46 @@ impl Curve {
     /// The value at a position; `function` is asked where the table does not know.
     #[inline(always)]
     pub fn at(&self, position: Position, function: impl Fn() -> f64) -> f64 {
-        if let Some(constant) = self.constant {
-            return constant;
+        match self.constant {
+            Some(constant) => constant,
+            None => {
+                let value = self.look_up(position);
+                if value.is_nan() { asked(&function) } else { value }
+            }
         }
+    }
+
+    /// The values at some positions.
+    #[inline(always)]
+    pub fn fill(&self, values: &mut [f64], positions: &[Position], function: impl Fn(Position) -> f64) {
+        if let Some(constant) = self.constant {
+            return values.fill(constant);
+        }
+        let mut rough = false;
+        for (value, position) in values.iter_mut().zip(positions) {
+            *value = self.look_up(*position);
+            rough |= value.is_nan();
+        }
+        if rough {
+            for (value, position) in values.iter_mut().zip(positions).filter(|(value, _)| value.is_nan()) {
+                *value = asked(&|| function(*position));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn look_up(&self, position: Position) -> f64 {
         let (part, t) = position.part(self.bits);
         let [c0, c1, c2, c3] = self.parts[part];
-        let value = (c0 + t * c1) + (t * t) * (c2 + t * c3);
-        if value.is_nan() { function() } else { value }
+        (c0 + t * c1) + (t * t) * (c2 + t * c3)
     }
+}
+
+/// Kept out of the loops that ask.
+#[cold]
+#[inline(never)]
+fn asked(function: &dyn Fn() -> f64) -> f64 {
+    function()
 }
 
 /// The cubic through `f` at 0, 1/3, 2/3 and 1, if it is good in between.
