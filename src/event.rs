@@ -50,6 +50,23 @@ impl Position {
         Position(self.folded()).displaced(((lengths * (1u64 << 51) as f64) as i64 as u64) << 12)
     }
 
+    /// The same in lanes: in steps of `2^-44` of the length, and cut beyond 100 domains.
+    #[inline]
+    pub fn flown(self, lengths: f64) -> Self {
+        // Added to this, a number below 2^51 has its integer part in the lower bits.
+        const WHOLE: f64 = 1.5 * (1u64 << 52) as f64;
+        let steps = lengths.clamp(-100.0, 100.0) * (1u64 << 44) as f64 + WHOLE;
+        Position(self.folded()).displaced(steps.to_bits().wrapping_sub(WHOLE.to_bits()) << 19)
+    }
+
+    /// A velocity after [`Position::moved`] or [`Position::flown`] has brought a walker here: turned round by an odd number of
+    /// reflections.
+    #[inline]
+    pub fn reflected(self, velocity: f64) -> f64 {
+        // Moves begin on the lower half of the circle: the upper half is an odd number of reflections away.
+        f64::from_bits(velocity.to_bits() ^ (self.0 & (1 << 63)))
+    }
+
     /// On a ring: the position displaced by `steps` of `2^shift` units towards larger x, and how often it
     /// passed `x = 0` on the way, counted upwards. A position on a ring stays in the lower half of the circle.
     #[inline]
@@ -71,6 +88,16 @@ impl Position {
         self.folded() as f64 / UNITS
     }
 
+    /// When the domain is split into `2^bits` equal parts: the part that holds the position, and the place in
+    /// it from 0 to 1.
+    #[inline]
+    pub fn part(self, bits: u32) -> (usize, f64) {
+        const ONE: u64 = 1.0f64.to_bits();
+        let folded = self.folded();
+        let place = f64::from_bits(ONE | (folded << (bits + 1)) >> 12) - 1.0;
+        ((folded >> (63 - bits)) as usize, place)
+    }
+
     /// Index of the cell that holds the position when the domain is split into `cells` equal cells.
     #[inline]
     pub fn cell(self, cells: usize) -> usize {
@@ -90,17 +117,19 @@ pub struct Walkers {
     pub state: Vec<u16>,
     /// On a ring, how often it has passed `x = 0` upwards, less downwards; zero between walls.
     pub laps: Vec<i32>,
+    /// Its velocity towards larger x; empty for overdamped walkers.
+    pub velocity: Vec<f64>,
 }
 
 impl Walkers {
-    /// Walkers at these places, none of which has gone round yet.
+    /// Overdamped walkers at these places, none of which has gone round yet.
     ///
     /// # Panics
     /// If there is not one state for each position.
     pub fn new(position: Vec<Position>, state: Vec<u16>) -> Self {
         assert_eq!(position.len(), state.len(), "one state for each position");
         let laps = vec![0; position.len()];
-        Walkers { position, state, laps }
+        Walkers { position, state, laps, velocity: Vec::new() }
     }
 
     /// Number of walkers; it may differ from group to group.
@@ -179,6 +208,28 @@ pub struct Kicks<'a> {
     pub work: &'a [f64],
 }
 
+/// Moments of a step at which velocities are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moment {
+    /// In the middle of the exchange with the bath.
+    Middle,
+    /// At the end of the step.
+    End,
+}
+
+/// Walkers as they are seen at one moment of a step, one per entry. No event: nothing changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sightings<'a> {
+    /// When.
+    pub moment: Moment,
+    /// State.
+    pub state: &'a [u16],
+    /// Where.
+    pub position: &'a [Position],
+    /// Velocity.
+    pub velocity: &'a [f64],
+}
+
 /// Something that keeps sums over events. Every method has an empty body by default: a tally looks at
 /// the events it cares about and the compiler removes the rest.
 ///
@@ -193,6 +244,9 @@ pub trait Tally {
     /// Scores a block of kicks.
     #[inline]
     fn kicks(&mut self, _kicks: &Kicks<'_>) {}
+    /// Scores a block of walkers with their velocities.
+    #[inline]
+    fn sightings(&mut self, _sightings: &Sightings<'_>) {}
 }
 
 impl Tally for () {}
@@ -209,6 +263,10 @@ impl<T: Tally> Tally for &mut T {
     #[inline]
     fn kicks(&mut self, kicks: &Kicks<'_>) {
         T::kicks(self, kicks);
+    }
+    #[inline]
+    fn sightings(&mut self, sightings: &Sightings<'_>) {
+        T::sightings(self, sightings);
     }
 }
 
@@ -227,6 +285,11 @@ impl<A: Tally, B: Tally> Tally for (A, B) {
     fn kicks(&mut self, kicks: &Kicks<'_>) {
         self.0.kicks(kicks);
         self.1.kicks(kicks);
+    }
+    #[inline]
+    fn sightings(&mut self, sightings: &Sightings<'_>) {
+        self.0.sightings(sightings);
+        self.1.sightings(sightings);
     }
 }
 
@@ -395,6 +458,18 @@ mod tests {
         let reflected = Position::from_fraction(0.9).moved(0.3);
         assert!((reflected.fraction() - 0.8).abs() < 1e-12);
         assert!((reflected.moved(0.1).fraction() - 0.9).abs() < 1e-12);
+    }
+
+    #[test]
+    fn lanes_move_the_same_way() {
+        for start in [0.0, 0.125, 0.9, 1.0] {
+            for step in [-90.1, -7.3, -1.1, -0.2, 0.0, 0.3, 0.95, 1.7, 14.4, 99.9] {
+                let [a, b] =
+                    [Position::moved, Position::flown].map(|f| f(Position::from_fraction(start), step));
+                assert!((a.fraction() - b.fraction()).abs() < 1e-13, "{start} {step}");
+                assert_eq!(a.reflected(1.0), b.reflected(1.0), "{start} {step}");
+            }
+        }
     }
 
     #[test]

@@ -64,8 +64,9 @@
 //! | [`verification`] | identities that trajectories must obey, asked without any theory solved |
 //! | [`estimator`] | from tallies to values with standard errors |
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
-//! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] steps |
+//! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] and [`kernel::Baoab`] steps |
 //! | [`snapshot`] | a group at one moment: where its walkers are, how far they have come |
+//! | [`phase_space`] | what is scored where velocities matter |
 //! | [`trajectory`] | entropy and counts along single trajectories |
 //! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
 //! | [`theory`] | the deterministic reference, which never sees a random number |
@@ -90,6 +91,7 @@ pub mod grid;
 pub mod kernel;
 pub mod model;
 pub mod observable;
+pub mod phase_space;
 pub mod pilot;
 pub mod report;
 pub mod rng;

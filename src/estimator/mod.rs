@@ -14,6 +14,7 @@ mod snapshots;
 mod soret;
 mod spreading;
 mod trajectories;
+pub mod velocities;
 mod work;
 
 pub use currents::Currents;

@@ -144,6 +144,7 @@ fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>, domain: Option<Dom
             motility: motility?,
             potential: potential?,
             drift: drift?,
+            mass: None,
         })
     };
     let states: Vec<Option<State>> = parts.iter().map(state).collect();

@@ -18,14 +18,13 @@
 //!
 //! Maruyama, Rend. Circ. Mat. Palermo 4, 48 (1955); Gillespie, J. Comput. Phys. 22, 403 (1976).
 
-use super::bounds::widened;
+use super::frozen::Frozen;
 use super::taken::Taken;
 use super::{BLOCK, Caution, Kernel, KernelError, Span};
 use crate::event::{Moves, Position, Tally, Visits, Walkers};
-use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::model::{Boundary, Channel, Model};
-use crate::rng::{Stream, exponential, open_unit, standard_normal};
+use crate::model::{Boundary, Model};
+use crate::rng::{Stream, exponential, standard_normal};
 
 /// Transitions per step beyond which a user is cautioned.
 const MOST_TRANSITIONS: f64 = 0.05;
@@ -39,10 +38,7 @@ pub struct EulerMaruyama {
     model: Model,
     grid: Grid,
     dt: f64,
-    /// Channels out of each state.
-    exits: Vec<Vec<Channel>>,
-    /// Upper bound of the exit rate times `dt`, per (state, cell): most steps are decided by it alone.
-    ceiling: Vec<f64>,
+    frozen: Frozen,
     /// `sqrt(2 D dt)/L` where it does not depend on x.
     stride: Vec<Option<f64>>,
 }
@@ -57,20 +53,6 @@ impl EulerMaruyama {
             return Err(KernelError::Unbounded { what: "the step dt".into(), x: 0.0, low: dt, high: dt });
         }
         let states = 0..model.network.states().len();
-        let exits: Vec<Vec<Channel>> =
-            states.clone().map(|s| model.network.channels().filter(|c| c.from == s).collect()).collect();
-        let mut ceiling = Vec::with_capacity(exits.len() * grid.cells());
-        for exits in &exits {
-            for cell in 0..grid.cells() {
-                let x = widened(grid, cell);
-                let sum = exits.iter().fold(Interval::point(0.0), |sum, c| sum + model.rate_bounds(*c, x));
-                if !sum.hi.is_finite() {
-                    let what = "the rate of leaving a state".into();
-                    return Err(KernelError::Unbounded { what, x: x.lo, low: sum.lo, high: sum.hi });
-                }
-                ceiling.push((sum.hi * dt).next_up());
-            }
-        }
         let free = |s: &usize| !model.has_force(*s);
         let stride = |s| {
             Some(s)
@@ -83,8 +65,7 @@ impl EulerMaruyama {
             model: model.clone(),
             grid: *grid,
             dt,
-            exits,
-            ceiling,
+            frozen: Frozen::new(model, grid, dt)?,
         })
     }
 
@@ -100,7 +81,7 @@ impl EulerMaruyama {
             let noise = libm::sqrt(2.0 * self.model.diffusivity(s, x) * self.dt);
             (noise + self.model.ito_drift(s, x).abs() * self.dt) / self.model.domain.length
         };
-        let states = 0..self.exits.len();
+        let states = 0..self.stride.len();
         states.flat_map(|s| (0..self.grid.cells()).map(move |c| stride(s, c))).fold(0.0, f64::max)
     }
 
@@ -123,58 +104,11 @@ impl EulerMaruyama {
         let noise = libm::sqrt(2.0 * self.model.diffusivity(state, x) * self.dt) * normal;
         (noise + self.model.ito_drift(state, x) * self.dt) / length
     }
-
-    /// Gillespie's method for a time `dt` at a fixed place, the first waiting time already drawn.
-    #[inline(never)]
-    fn transitions<T: Tally>(
-        &self,
-        mut waiting: f64,
-        state: &mut u16,
-        (walker, position, cell): (u32, Position, u32),
-        stream: &mut Stream,
-        taken: &mut Taken,
-        tally: &mut T,
-    ) -> Result<(), KernelError> {
-        let x = position.fraction() * self.model.domain.length;
-        let mut left = self.dt;
-        loop {
-            let exits = &self.exits[usize::from(*state)];
-            let exit: f64 = exits.iter().map(|c| self.model.rate(*c, x)).sum();
-            let high = self.ceiling[usize::from(*state) * self.grid.cells() + cell as usize] / self.dt;
-            // Negated, so that a rate that is not a number is a violation too.
-            let within = exit <= high;
-            if !within {
-                let what =
-                    format!("the rate of leaving {}", self.model.network.states()[usize::from(*state)].name);
-                return Err(KernelError::BoundViolated { what, x, value: exit, low: 0.0, high });
-            }
-            left -= waiting / exit;
-            if exit == 0.0 || left.is_nan() || left <= 0.0 {
-                return Ok(());
-            }
-            let mut target = open_unit(stream.word()) * exit;
-            let mut chosen = exits[exits.len() - 1];
-            for channel in exits {
-                target -= self.model.rate(*channel, x);
-                if target < 0.0 {
-                    chosen = *channel;
-                    break;
-                }
-            }
-            *state = chosen.to as u16;
-            let exchange = self.model.exchange(chosen, x).map_or((0.0, 0.0), |e| (e.heat, e.work));
-            if taken.is_full() {
-                taken.hand_on(tally);
-            }
-            taken.push(walker, chosen.index as u16, (position, cell), exchange);
-            waiting = exponential(stream.word());
-        }
-    }
 }
 
 impl Kernel for EulerMaruyama {
     fn states(&self) -> usize {
-        self.exits.len()
+        self.stride.len()
     }
 
     fn dwell(&self, _state: usize, _cell: usize) -> f64 {
@@ -187,7 +121,7 @@ impl Kernel for EulerMaruyama {
 
     fn cautions(&self) -> Vec<Caution> {
         let mut cautions = Vec::new();
-        let fastest = self.ceiling.iter().copied().fold(0.0, f64::max);
+        let fastest = self.frozen.fastest();
         if fastest > MOST_TRANSITIONS {
             cautions.push(Caution {
                 seen: format!("the fastest rate times dt is {fastest:.2}"),
@@ -212,7 +146,7 @@ impl Kernel for EulerMaruyama {
                 ),
             });
         }
-        if (0..self.exits.len()).any(|s| self.model.constant_diffusivity(s).is_none()) {
+        if (0..self.stride.len()).any(|s| self.model.constant_diffusivity(s).is_none()) {
             cautions.push(Caution {
                 seen: "a diffusivity varies in space".into(),
                 meaning: format!(
@@ -252,9 +186,9 @@ impl Kernel for EulerMaruyama {
                 from[..n].copy_from_slice(position);
                 for i in 0..n {
                     let waiting = exponential(words[i]);
-                    if waiting < self.ceiling[usize::from(state[i]) * cells + cell[i] as usize] {
-                        let place = (first + i as u32, position[i], cell[i]);
-                        self.transitions(waiting, &mut state[i], place, stream, &mut taken, tally)?;
+                    if waiting < self.frozen.ceiling(state[i], cell[i]) {
+                        let (place, wait) = ((first + i as u32, position[i], cell[i]), (waiting, self.dt));
+                        self.frozen.pass(wait, &mut state[i], place, stream, &mut taken, tally)?;
                     }
                     let displacement = self.displacement(usize::from(state[i]), position[i], words[n + i]);
                     if ring {

@@ -1,13 +1,17 @@
 //! How a group of walkers advances, one method a file.
 
+mod baoab;
 mod bounds;
+mod curve;
 mod euler_maruyama;
 mod exact;
+mod frozen;
 mod scale;
 pub mod start;
 mod taken;
 mod tilt;
 
+pub use baoab::Baoab;
 pub use bounds::CandidateRates;
 pub use euler_maruyama::EulerMaruyama;
 pub use exact::Exact;
@@ -92,6 +96,12 @@ pub enum KernelError {
         state: String,
         /// `int h dx` over one turn.
         tilt: f64,
+    },
+    /// A state without what velocities need.
+    #[error("{state} needs a mass and a friction, and no drift, for its velocity to matter")]
+    Overdamped {
+        /// Which state.
+        state: String,
     },
     /// Elapsed times are not known where the clock varies.
     #[error(

@@ -4,7 +4,7 @@ use super::Kernel;
 use crate::event::{Position, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
-use crate::rng::{Stream, open_unit};
+use crate::rng::{Stream, open_unit, standard_normal};
 use serde::{Deserialize, Serialize};
 
 /// The law of the initial positions and states.
@@ -85,6 +85,9 @@ impl Start {
 /// When legs are untimed a walker is seen at candidates, not at given times: states are then weighted
 /// by their candidate rate, `1/dwell`.
 ///
+/// If all states have a mass, velocities follow Maxwell's law at the local temperature, one word each after
+/// all places.
+///
 /// # Panics
 /// If the model does not have the state of the law.
 pub fn start<K: Kernel>(
@@ -115,7 +118,9 @@ pub fn start<K: Kernel>(
         };
         let mean =
             |x: f64| occupancy.iter().enumerate().map(|(s, p)| p * model.diffusivity(s, x)).sum::<f64>();
-        let density = if free { 1.0 / mean(middle * grid.length) } else { *density };
+        // Without any friction there is no fast-reaction profile.
+        let mobile = if free { mean(middle * grid.length) } else { 1.0 };
+        let density = if mobile.is_finite() { density / mobile } else { *density };
         for (state, p) in occupancy.iter().enumerate() {
             let density = p * density;
             sum += if untimed { density / kernel.dwell(state, cell) } else { density };
@@ -131,7 +136,16 @@ pub fn start<K: Kernel>(
         positions.push(Position::from_fraction(x));
         occupied.push(state as u16);
     }
-    Walkers::new(positions, occupied)
+    let masses: Option<Vec<f64>> = model.network.states().iter().map(|s| s.mass).collect();
+    let mut walkers = Walkers::new(positions, occupied);
+    if let Some(masses) = masses {
+        let maxwell = |(position, state): (&Position, &u16)| {
+            let energy = model.thermal_energy(position.fraction() * grid.length);
+            libm::sqrt(energy / masses[usize::from(*state)]) * standard_normal(stream.word())
+        };
+        walkers.velocity = walkers.position.iter().zip(&walkers.state).map(maxwell).collect();
+    }
+    walkers
 }
 
 #[cfg(test)]

@@ -63,6 +63,16 @@ impl Model {
         self.network.states().iter().all(|s| matches!(s.motility, Motility::Friction(_)))
     }
 
+    /// The friction of an underdamped state, mass/time; `None` for a state without a mass, or given by a
+    /// diffusivity.
+    pub fn friction(&self, state: usize) -> Option<&Arc<dyn Field>> {
+        let state = &self.network.states()[state];
+        match &state.motility {
+            Motility::Friction(g) => state.mass.and(Some(g)),
+            Motility::Diffusivity(_) => None,
+        }
+    }
+
     /// An interval that contains `D` of a state everywhere on `x`.
     pub fn diffusivity_bounds(&self, state: usize, x: Interval) -> Interval {
         match &self.network.states()[state].motility {

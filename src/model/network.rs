@@ -20,13 +20,15 @@ pub struct State {
     pub potential: Option<Arc<dyn Field>>,
     /// A drift velocity `v_i(x)`, length/time: the state propels itself.
     pub drift: Option<Arc<dyn Field>>,
+    /// Its mass, where velocities matter; without one the state is overdamped.
+    pub mass: Option<f64>,
 }
 
 impl State {
     /// A state with an energy and a constant diffusivity.
     pub fn new(name: impl Into<String>, energy: f64, diffusivity: f64) -> Self {
         let motility = Motility::Diffusivity(Arc::new(Uniform(diffusivity)));
-        State { name: name.into(), energy, entropy: 0.0, motility, potential: None, drift: None }
+        State { name: name.into(), energy, entropy: 0.0, motility, potential: None, drift: None, mass: None }
     }
 }
 
@@ -150,7 +152,7 @@ impl Network {
     ///
     /// # Errors
     /// One [`NetworkError`] per violated condition: finite energies and entropies, positive constant
-    /// diffusivities or frictions, finite parameters of edges between two different existing states, and
+    /// diffusivities or frictions (a state with a mass may be free of friction), positive masses, finite parameters of edges between two different existing states, and
     /// a way from every state to every other.
     pub fn new(states: Vec<State>, edges: Vec<Edge>) -> Result<Self, NetworkError> {
         if states.is_empty() {
@@ -163,7 +165,11 @@ impl Network {
                 ("entropy", "finite", s.entropy, s.entropy.is_finite()),
                 // Fields that vary are proven positive by whoever knows the domain.
                 (what, "positive and finite", field.constant().unwrap_or(1.0), {
-                    field.constant().is_none_or(|d| d > 0.0 && d.is_finite())
+                    let free = s.mass.is_some() && matches!(s.motility, Motility::Friction(_));
+                    field.constant().is_none_or(|d| (d > 0.0 || free && d == 0.0) && d.is_finite())
+                }),
+                ("mass", "positive and finite", s.mass.unwrap_or(1.0), {
+                    s.mass.is_none_or(|m| m > 0.0 && m.is_finite())
                 }),
             ];
             for (what, must, found, holds) in checks {

@@ -1,0 +1,178 @@
+//! Cost of an underdamped BAOAB step against the one that a physicist writes in an afternoon.
+//!
+//! `cargo bench --bench steps` prints, for every case, nanoseconds per step as the median, least and largest of
+//! interleaved rounds, and the ratio to the reference *of the same round* (median): whatever else the machine
+//! is doing slows both. One thread. Our step draws two normal deviates, so that velocities are seen in the middle of
+//! the exchange with the bath as well; the reference draws one.
+
+use rand::SeedableRng as _;
+use rand_distr::{Distribution as _, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use soret::event::{Profile, Tally, Walkers};
+use soret::expression::Expression;
+use soret::grid::Grid;
+use soret::kernel::start::{Start, start};
+use soret::kernel::{Baoab, Kernel, Span};
+use soret::model::{Edge, Model, Motility, State, Uniform};
+use soret::phase_space::PhaseSpace;
+use soret::rng::{Purpose, Stream, stream};
+use std::hint::black_box;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Instant;
+
+const WALKERS: usize = 128;
+const BINS: usize = 50;
+const GAMMA: f64 = 10.0;
+const DT: f64 = 0.02;
+
+fn main() -> io::Result<()> {
+    // `cargo bench` says so; anything else (a test run over all targets) only wants to see it work.
+    let measured = std::env::args().any(|a| a == "--bench");
+    let (rounds, steps) = if measured { (61, 8192) } else { (1, 8) };
+
+    let one = model(1, false);
+    let mut cases: Vec<(&str, Box<dyn Case>)> = vec![
+        ("plain BAOAB step, no tally (reference)", Box::new(Plain::new())),
+        ("one state, no tally", Box::new(Steps::new(&one, false))),
+        ("one state, tallies", Box::new(Steps::new(&one, true))),
+        ("one state in a well, no tally", Box::new(Steps::new(&model(1, true), false))),
+        ("two states, no tally", Box::new(Steps::new(&model(2, false), false))),
+        ("two states, tallies", Box::new(Steps::new(&model(2, false), true))),
+    ];
+
+    let mut times = vec![Vec::with_capacity(rounds); cases.len()];
+    for round in 0..=rounds {
+        for ((_, case), times) in cases.iter_mut().zip(&mut times) {
+            let begun = Instant::now();
+            case.go(steps);
+            let nanoseconds = begun.elapsed().as_secs_f64() * 1e9 / (steps * WALKERS as u64) as f64;
+            // The first round warms caches and branch predictors.
+            if round > 0 {
+                times.push(nanoseconds);
+            }
+        }
+    }
+
+    let mut out = io::stdout().lock();
+    writeln!(out, "{:<45} {:>8} {:>8} {:>8} {:>7}", "ns per step", "median", "min", "max", "ratio")?;
+    for ((name, _), series) in cases.iter().zip(&times) {
+        let ratios: Vec<f64> = series.iter().zip(&times[0]).map(|(t, reference)| t / reference).collect();
+        let (low, middle, high) = order(series);
+        let ratio = order(&ratios).1;
+        writeln!(out, "{name:<45} {middle:>8.2} {low:>8.2} {high:>8.2} {ratio:>7.2}")?;
+    }
+    Ok(())
+}
+
+/// Least, median and largest.
+fn order(series: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = series.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+}
+
+/// Something that is timed: so many steps of every walker.
+trait Case {
+    fn go(&mut self, steps: u64);
+}
+
+fn model(states: usize, well: bool) -> Model {
+    let friction = Motility::Friction(Arc::new(Uniform(GAMMA)));
+    let state = |k: usize| State {
+        motility: friction.clone(),
+        mass: Some(1.0 + k as f64),
+        ..State::new(k.to_string(), 0.5 * k as f64, 1.0)
+    };
+    let edges = if states > 1 { vec![Edge::new([0, 1], 1.0, 1.0)] } else { vec![] };
+    let field = |law: &str| Expression::parse(law, &["x"], &[]).expect("an expression");
+    let states = (0..states).map(state).collect();
+    let mut model = Model::new(1.0, field("1 + 0.8*x"), states, edges).expect("a sound network");
+    if well {
+        model.potential = Some(Arc::new(field("(x - 0.5)^2")));
+    }
+    model
+}
+
+#[inline(never)]
+fn advance<T: Tally>(kernel: &Baoab, walkers: &mut Walkers, steps: u64, stream: &mut Stream, tally: &mut T) {
+    kernel.advance(walkers, Span::Legs(steps), stream, tally).expect("rates within their bounds");
+}
+
+/// The kernel.
+struct Steps {
+    kernel: Baoab,
+    walkers: Walkers,
+    stream: Stream,
+    tally: (Profile, PhaseSpace),
+    scored: bool,
+}
+
+impl Steps {
+    fn new(model: &Model, scored: bool) -> Self {
+        let grid = Grid::new(1.0, BINS);
+        let kernel = Baoab::new(model, &grid, DT).expect("bounded rates");
+        let mut random = stream(1, Purpose::Start, 0);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, false, WALKERS, &mut random);
+        let states = model.network.states().len();
+        let profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
+        let tally = (profile, PhaseSpace::new(model, &grid));
+        Steps { kernel, walkers, stream: stream(1, Purpose::Advance, 0), tally, scored }
+    }
+}
+
+impl Case for Steps {
+    fn go(&mut self, steps: u64) {
+        if self.scored {
+            advance(&self.kernel, &mut self.walkers, steps, &mut self.stream, &mut self.tally);
+        } else {
+            advance(&self.kernel, &mut self.walkers, steps, &mut self.stream, &mut ());
+        }
+        black_box(&self.walkers);
+    }
+}
+
+/// The reference: floats, one ziggurat deviate and one square root a step, walls by ifs.
+struct Plain {
+    position: Vec<f64>,
+    velocity: Vec<f64>,
+    random: Xoshiro256PlusPlus,
+}
+
+impl Plain {
+    fn new() -> Self {
+        Plain {
+            position: (0..WALKERS).map(|k| (k as f64 + 0.5) / WALKERS as f64).collect(),
+            velocity: (0..WALKERS).map(|k| if k % 2 == 0 { 1.0 } else { -1.0 }).collect(),
+            random: Xoshiro256PlusPlus::seed_from_u64(1),
+        }
+    }
+}
+
+impl Case for Plain {
+    fn go(&mut self, steps: u64) {
+        let decay = (-GAMMA * DT).exp();
+        let forgotten = 1.0 - decay * decay;
+        for _ in 0..steps {
+            for (x, v) in self.position.iter_mut().zip(&mut self.velocity) {
+                fly(x, v);
+                let noise: f64 = StandardNormal.sample(&mut self.random);
+                *v = decay * *v + (forgotten * (1.0 + 0.8 * *x)).sqrt() * noise;
+                fly(x, v);
+            }
+        }
+        black_box(&self.position);
+    }
+}
+
+fn fly(x: &mut f64, v: &mut f64) {
+    *x += *v * (0.5 * DT);
+    if *x < 0.0 {
+        *x = -*x;
+        *v = -*v;
+    }
+    if *x > 1.0 {
+        *x = 2.0 - *x;
+        *v = -*v;
+    }
+}

@@ -1,0 +1,160 @@
+//! What is scored where velocities matter: moments and histograms of the velocity, heat and stored energy.
+
+use crate::event::{Kicks, Moment, Sightings, Tally, Transitions, Walkers};
+use crate::grid::Grid;
+use crate::model::Model;
+use serde::{Deserialize, Serialize};
+
+/// Bins of the velocity, from `-V` to `V` with `V =` [`REACH`]` sqrt(kT/m)`; the outer ones hold what is beyond.
+pub const SPEEDS: usize = 128;
+
+/// Half the width of the histogram in units of `sqrt(kT/m)` at the middle of the bin.
+pub const REACH: f64 = 6.4;
+
+/// A group of underdamped walkers.
+///
+/// Per state and bin: sums of `v^0 .. v^3` at both [`Moment`]s of a step, and a histogram of `v` in which the
+/// middle counts twice and the end once. Per fine cell: heat and work of all events, and the gain of stored
+/// energy between [`PhaseSpace::open`] and [`PhaseSpace::close`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSpace {
+    grid: Grid,
+    states: usize,
+    /// Mass and enthalpy of each state.
+    properties: Vec<(f64, f64)>,
+    moments: [Vec<[f64; 4]>; 2],
+    /// Bins of velocity per velocity.
+    scale: Vec<f64>,
+    speeds: Vec<u64>,
+    /// Heat and work per cell, side by side.
+    exchanged: Vec<[f64; 2]>,
+    gain: Vec<f64>,
+}
+
+impl PhaseSpace {
+    /// Empty tallies; a state without a mass counts with mass one.
+    pub fn new(model: &Model, grid: &Grid) -> Self {
+        let states = model.network.states();
+        let properties: Vec<(f64, f64)> = states.iter().map(|s| (s.mass.unwrap_or(1.0), s.energy)).collect();
+        let middle = |bin: usize| (bin as f64 + 0.5) * grid.bin_width();
+        let scale = |(mass, bin): (f64, usize)| {
+            0.5 * SPEEDS as f64 / (REACH * libm::sqrt(model.thermal_energy(middle(bin)) / mass))
+        };
+        let entries = properties.iter().flat_map(|(mass, _)| (0..grid.bins).map(|bin| (*mass, bin)));
+        let rows = states.len() * grid.bins;
+        PhaseSpace {
+            grid: *grid,
+            states: states.len(),
+            scale: entries.map(scale).collect(),
+            properties,
+            moments: [vec![[0.0; 4]; rows], vec![[0.0; 4]; rows]],
+            speeds: vec![0; rows * SPEEDS],
+            exchanged: vec![[0.0; 2]; grid.cells()],
+            gain: vec![0.0; grid.cells()],
+        }
+    }
+
+    /// Begins with these walkers: their energy was there before.
+    pub fn open(&mut self, walkers: &Walkers) {
+        self.store(walkers, -1.0);
+    }
+
+    /// Ends with these walkers. Scoring may go on after they have been opened again.
+    pub fn close(&mut self, walkers: &Walkers) {
+        self.store(walkers, 1.0);
+    }
+
+    fn store(&mut self, walkers: &Walkers, sign: f64) {
+        let entries = walkers.position.iter().zip(&walkers.state).zip(&walkers.velocity);
+        for ((position, state), v) in entries {
+            let (mass, enthalpy) = self.properties[usize::from(*state)];
+            self.gain[position.cell(self.grid.cells())] += sign * (0.5 * mass * v * v + enthalpy);
+        }
+    }
+
+    /// The grid.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Number of states.
+    pub fn states(&self) -> usize {
+        self.states
+    }
+
+    /// Mass of a state.
+    pub fn mass(&self, state: usize) -> f64 {
+        self.properties[state].0
+    }
+
+    /// Enthalpy of a state.
+    pub fn enthalpy(&self, state: usize) -> f64 {
+        self.properties[state].1
+    }
+
+    /// Sums of `v^0 .. v^3` over the walkers of a state seen in each bin.
+    pub fn moments(&self, moment: Moment, state: usize) -> &[[f64; 4]] {
+        let rows = &self.moments[usize::from(moment == Moment::End)];
+        &rows[state * self.grid.bins..(state + 1) * self.grid.bins]
+    }
+
+    /// Histogram of the velocity in a state and bin of x.
+    pub fn speeds(&self, state: usize, bin: usize) -> &[u64] {
+        let row = (state * self.grid.bins + bin) * SPEEDS;
+        &self.speeds[row..row + SPEEDS]
+    }
+
+    /// Width of the bins of that histogram, a velocity.
+    pub fn speed_width(&self, state: usize, bin: usize) -> f64 {
+        1.0 / self.scale[state * self.grid.bins + bin]
+    }
+
+    /// Heat absorbed from the bath (in kicks and transitions) and work done (by forces in kicks, by drives in
+    /// transitions) in each cell.
+    pub fn exchanged(&self) -> &[[f64; 2]] {
+        &self.exchanged
+    }
+
+    /// Kinetic energy and enthalpy that walkers closed in each cell have more than those opened there.
+    pub fn gain(&self) -> &[f64] {
+        &self.gain
+    }
+}
+
+impl Tally for PhaseSpace {
+    #[inline]
+    fn transitions(&mut self, t: &Transitions<'_>) {
+        for (&cell, (&heat, &work)) in t.cell.iter().zip(t.heat.iter().zip(t.work)) {
+            let [q, w] = &mut self.exchanged[cell as usize];
+            *q += heat;
+            *w += work;
+        }
+    }
+
+    #[inline]
+    fn kicks(&mut self, kicks: &Kicks<'_>) {
+        for (&cell, (&heat, &work)) in kicks.cell.iter().zip(kicks.heat.iter().zip(kicks.work)) {
+            let [q, w] = &mut self.exchanged[cell as usize];
+            *q += heat;
+            *w += work;
+        }
+    }
+
+    #[inline]
+    fn sightings(&mut self, seen: &Sightings<'_>) {
+        let end = seen.moment == Moment::End;
+        let (rows, weight) = (&mut self.moments[usize::from(end)], if end { 1 } else { 2 });
+        let entries = seen.position.iter().zip(seen.velocity).zip(seen.state);
+        for ((position, &v), &state) in entries {
+            let row = usize::from(state) * self.grid.bins + position.cell(self.grid.bins);
+            let sums = &mut rows[row];
+            let square = v * v;
+            for (sum, power) in sums.iter_mut().zip([1.0, v, square, square * v]) {
+                *sum += power;
+            }
+            // The conversion saturates at 0.
+            let speed = (v * self.scale[row] + 0.5 * SPEEDS as f64) as usize;
+            self.speeds[row * SPEEDS + speed.min(SPEEDS - 1)] += weight;
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! Underdamped particles: what BAOAB steps must obey exactly, and what they must sample.
+//!
+//! Exact: free flight between walls and round a ring against folding by hand, energy without friction, the first law
+//! kick by kick and through every face. Sampled, from groups, against closed forms: Maxwell's law and no currents at
+//! uniform temperature, the variances of BAOAB's own law in a harmonic well, and in a gradient the flat pressure,
+//! the heat current with its known bias, slow and fast currents. A statement about samples holds within [`SIGMAS`]
+//! standard errors of 64 groups (Student's t with 63 degrees of freedom: alpha 3e-10); there are about 100. The heat
+//! current is seen to 1 %, the temperature and the pressure to 0.1 %.
+
+mod common;
+
+use common::{field, note};
+use soret::estimator::velocities::{Samples, Seen, Velocities, heat_current_carried};
+use soret::event::{Kicks, Moment, Moves, Position, Sightings, Tally, Visits, Walkers};
+use soret::grid::Grid;
+use soret::kernel::start::{Start, start};
+use soret::kernel::{Baoab, Kernel, KernelError, Span};
+use soret::model::{Boundary, Edge, Model, Motility, Network, State};
+use soret::phase_space::{PhaseSpace, REACH, SPEEDS};
+use soret::rng::{Purpose, Stream, standard_normal, stream};
+use soret::stats::Sample;
+
+const SIGMAS: f64 = 7.5;
+const GROUPS: usize = 64;
+
+/// `(mass, friction, enthalpy)` of each state; all states are joined to the first over a barrier of 1.
+fn model(temperature: &str, states: &[(f64, &str, f64)]) -> Model {
+    let state = |(k, (mass, friction, energy)): (usize, &(f64, &str, f64))| State {
+        motility: Motility::Friction(field(friction)),
+        mass: Some(*mass),
+        ..State::new(format!("s{k}"), *energy, 1.0)
+    };
+    let edges = (1..states.len()).map(|k| Edge::new([0, k], 5.0, 1.0)).collect();
+    let network = Network::new(states.iter().enumerate().map(state).collect(), edges).expect("a network");
+    Model { network, ..common::model(temperature, &[(0.0, 1.0)], &[]) }
+}
+
+fn baoab(model: &Model, grid: &Grid, dt: f64) -> Baoab {
+    Baoab::new(model, grid, dt).expect("masses, frictions and bounds")
+}
+
+fn walkers_of(kernel: &impl Kernel, model: &Model, grid: &Grid, n: usize, group: u64) -> Walkers {
+    let mut random = stream(11, Purpose::Start, group);
+    start(kernel, model, grid, &Start::LocalEquilibrium, false, n, &mut random)
+}
+
+/// 64 groups of 64 walkers, so many steps without and then with scoring, on both threads.
+fn sample(kernel: &impl Kernel, model: &Model, grid: &Grid, burn_in: u64, steps: u64) -> Vec<PhaseSpace> {
+    let group = |g: usize| {
+        let mut walkers = walkers_of(kernel, model, grid, 64, g as u64);
+        let mut random = stream(11, Purpose::Advance, g as u64);
+        kernel.advance(&mut walkers, Span::Legs(burn_in), &mut random, &mut ()).expect("bounds that hold");
+        let mut tally = PhaseSpace::new(model, grid);
+        tally.open(&walkers);
+        kernel.advance(&mut walkers, Span::Legs(steps), &mut random, &mut tally).expect("bounds that hold");
+        tally.close(&walkers);
+        tally
+    };
+    std::thread::scope(|scope| {
+        let half = |of: std::ops::Range<usize>| scope.spawn(move || of.map(group).collect::<Vec<_>>());
+        let halves = [half(0..GROUPS / 2), half(GROUPS / 2..GROUPS)];
+        halves.into_iter().flat_map(|h| h.join().expect("a thread that ends")).collect()
+    })
+}
+
+/// Mean and standard error of `sum_k weight(k) sample_k`.
+fn contrast(samples: &Samples, weight: impl Fn(usize) -> f64) -> (f64, f64) {
+    let all: Vec<(f64, &Sample)> = samples
+        .iter()
+        .enumerate()
+        .filter(|(k, _)| weight(*k) != 0.0)
+        .map(|(k, s)| (weight(k), s.as_ref().expect("something was seen")))
+        .collect();
+    let pseudo = (0..all[0].1.pseudo.len()).map(|g| all.iter().map(|(w, s)| w * s.pseudo[g]).sum()).collect();
+    let sample = Sample { value: all.iter().map(|(w, s)| w * s.value).sum(), pseudo };
+    (sample.value, sample.std_error())
+}
+
+/// The mean over bins or faces `range`, less `expected`, in standard errors.
+fn deviate(samples: &Samples, range: std::ops::Range<usize>, expected: f64) -> f64 {
+    let share = 1.0 / range.len() as f64;
+    let (value, error) = contrast(samples, |k| if range.contains(&k) { share } else { 0.0 });
+    (value - expected) / error
+}
+
+/// The largest of the first four cosine modes of a profile, in standard errors.
+fn unevenness(samples: &Samples) -> f64 {
+    let bins = samples.len() as f64;
+    let mode = |n: usize| {
+        let wave = |k: usize| (std::f64::consts::PI * n as f64 * (k as f64 + 0.5) / bins).cos();
+        let (value, error) = contrast(samples, wave);
+        (value / error).abs()
+    };
+    (1..=4).map(mode).fold(0.0, f64::max)
+}
+
+#[test]
+fn free_flight_is_folded_by_hand() {
+    // Without friction a walker keeps its energy to the last bit and bounces, or goes round.
+    for ring in [false, true] {
+        let mut model = model("1 + x", &[(2.0, "0", 0.0)]);
+        if ring {
+            model.domain.walls = Boundary::Periodic;
+        }
+        let grid = Grid::new(1.0, 10);
+        for (dt, steps) in [(1e-3, 20_000u64), (0.7, 100), (9.3, 7)] {
+            let kernel = baoab(&model, &grid, dt);
+            let mut walkers = Walkers::new(
+                (0..100).map(|k| Position::from_fraction((f64::from(k) + 0.5) / 100.0)).collect(),
+                vec![0; 100],
+            );
+            walkers.velocity = (0..100).map(|k| 0.37 * f64::from(k - 50) + 0.01).collect();
+            let before = walkers.clone();
+            let mut random = stream(1, Purpose::Advance, 0);
+            kernel.advance(&mut walkers, Span::Legs(steps), &mut random, &mut ()).unwrap();
+            for i in 0..100 {
+                let (x, v) = (before.position[i].fraction(), before.velocity[i]);
+                let free = x + v * dt * steps as f64;
+                let turned = free.rem_euclid(2.0) > 1.0;
+                let (place, speed) = match (ring, turned) {
+                    (true, _) => (free.rem_euclid(1.0), v),
+                    (false, true) => (2.0 - free.rem_euclid(2.0), -v),
+                    (false, false) => (free.rem_euclid(2.0), v),
+                };
+                assert_eq!(walkers.velocity[i], speed, "walker {i}, dt {dt}");
+                assert!((walkers.position[i].fraction() - place).abs() < 1e-8, "walker {i}, dt {dt}");
+                if ring {
+                    assert_eq!(walkers.laps[i], free.floor() as i32);
+                }
+            }
+        }
+    }
+}
+
+/// Counts what every single move carries through every cell face, and adds up all kicks.
+struct Ledger {
+    cells: usize,
+    mass: Vec<f64>,
+    enthalpy: Vec<f64>,
+    /// Kinetic energy and enthalpy carried through each face.
+    carried: Vec<f64>,
+    waiting: Option<(Vec<u16>, Vec<Position>, Vec<Position>)>,
+    after: Vec<f64>,
+    broken: usize,
+}
+
+impl Ledger {
+    fn carry(&mut self, state: &[u16], from: &[Position], to: &[Position], velocity: &[f64]) {
+        for i in 0..state.len() {
+            let s = usize::from(state[i]);
+            let energy = 0.5 * self.mass[s] * velocity[i] * velocity[i] + self.enthalpy[s];
+            let (a, b) = (from[i].cell(self.cells), to[i].cell(self.cells));
+            (a..b).for_each(|face| self.carried[face + 1] += energy);
+            (b..a).for_each(|face| self.carried[face + 1] -= energy);
+        }
+    }
+}
+
+impl Tally for Ledger {
+    fn moves(&mut self, moves: &Moves<'_>) {
+        // The first half of a step waits for the kick that tells its velocity; the second has been told.
+        if matches!(moves.visits, Visits::None) {
+            self.waiting = Some((moves.state.to_vec(), moves.from.to_vec(), moves.to.to_vec()));
+        } else {
+            let after = std::mem::take(&mut self.after);
+            self.carry(moves.state, moves.from, moves.to, &after);
+        }
+    }
+    fn kicks(&mut self, kicks: &Kicks<'_>) {
+        if let Some((state, from, to)) = self.waiting.take() {
+            self.carry(&state, &from, &to, kicks.before);
+        }
+        self.after = kicks.after.to_vec();
+        for i in 0..kicks.state.len() {
+            let half = 0.5 * self.mass[usize::from(kicks.state[i])];
+            let gained = half * (kicks.after[i] * kicks.after[i] - kicks.before[i] * kicks.before[i]);
+            let told = kicks.heat[i] + kicks.work[i];
+            self.broken += usize::from((gained - told).abs() > 1e-12 * (1.0 + gained.abs()));
+        }
+    }
+}
+
+#[test]
+fn the_first_law_closes_face_by_face() {
+    // Two masses, enthalpies, frictions that vary, a potential and many transitions.
+    let mut model = model("1 + 0.8*x", &[(1.0, "3 + 2*x", 0.0), (2.5, "2", 0.7)]);
+    model.potential = Some(field("sin(3*x)"));
+    let grid = Grid::new(1.0, 10);
+    let kernel = baoab(&model, &grid, 0.02);
+    let mut walkers = walkers_of(&kernel, &model, &grid, 100, 0);
+    let mut phase = PhaseSpace::new(&model, &grid);
+    phase.open(&walkers);
+    let mut ledger = Ledger {
+        cells: grid.cells(),
+        mass: vec![1.0, 2.5],
+        enthalpy: vec![0.0, 0.7],
+        carried: vec![0.0; grid.cells() + 1],
+        waiting: None,
+        after: Vec::new(),
+        broken: 0,
+    };
+    let mut random = stream(3, Purpose::Advance, 0);
+    kernel.advance(&mut walkers, Span::Duration(20.0), &mut random, &mut (&mut phase, &mut ledger)).unwrap();
+    phase.close(&walkers);
+    assert_eq!(ledger.broken, 0);
+    let mut sum = 0.0;
+    let mut wrong = 0.0f64;
+    for (c, ([heat, work], gain)) in phase.exchanged().iter().zip(phase.gain()).enumerate() {
+        sum += heat + work - gain;
+        assert!(
+            (sum - ledger.carried[c + 1]).abs() < 1e-8,
+            "face {}: {sum} {}",
+            c + 1,
+            ledger.carried[c + 1]
+        );
+        wrong = wrong.max((sum + gain - ledger.carried[c + 1]).abs());
+    }
+    assert!(sum.abs() < 1e-8, "nothing leaves");
+    assert!(wrong > 0.1, "negative control: what is stored counts");
+    let total: f64 = phase.exchanged().iter().map(|[heat, _]| heat.abs()).sum();
+    assert!(total > 1000.0, "much was exchanged: {total}");
+}
+
+#[test]
+fn what_cannot_be_underdamped_is_refused() {
+    let grid = Grid::new(1.0, 10);
+    let overdamped = common::model("1", &[(0.0, 1.0)], &[]);
+    assert!(matches!(Baoab::new(&overdamped, &grid, 0.1), Err(KernelError::Overdamped { .. })));
+    let negative = model("1", &[(1.0, "x - 0.5", 0.0)]);
+    assert!(matches!(Baoab::new(&negative, &grid, 0.1), Err(KernelError::Unbounded { .. })));
+    assert!(Baoab::new(&model("1", &[(1.0, "1", 0.0)]), &grid, f64::NAN).is_err());
+    assert!(Network::new(vec![State { mass: Some(0.0), ..State::new("a", 0.0, 1.0) }], vec![]).is_err());
+}
+
+#[test]
+fn uniform_temperature_gives_maxwell_and_no_currents() {
+    // Masses and frictions differ between the states, and the step is far too long: Maxwell's law is exact all the
+    // same. A heat current of 1 % of the thermal one would be seen.
+    let model = model("1.3", &[(1.0, "4*(1 + x)", 0.0), (3.0, "2", 0.5)]);
+    let grid = Grid::new(1.0, 10);
+    let groups = sample(&baoab(&model, &grid, 0.2), &model, &grid, 300, 3000);
+    for moment in [Moment::Middle, Moment::End] {
+        let run = Velocities { groups: &groups, seen: Seen::At(moment) };
+        for state in 0..2 {
+            let z = deviate(&run.kinetic_temperature(state), 0..10, 1.3);
+            note(format!("Maxwell, state {state}, {moment:?}: z = {z:.1}"));
+            assert!(z.abs() < SIGMAS, "{z}");
+            assert!(deviate(&run.current(state), 0..10, 0.0).abs() < SIGMAS);
+        }
+        assert!(deviate(&run.heat_current(), 0..10, 0.0).abs() < SIGMAS);
+        assert!(unevenness(&run.pressure()) < SIGMAS);
+    }
+    let carried = heat_current_carried(&groups, 64.0 * 3000.0 * 0.2);
+    assert!(deviate(&carried, 1..10, 0.0).abs() < SIGMAS);
+    // The occupancies at constant rates are Boltzmann's.
+    let run = Velocities { groups: &groups, seen: Seen::Balanced };
+    let weight = (-0.5f64 / 1.3).exp();
+    let z = deviate(&run.density(1), 0..10, weight / (1.0 + weight));
+    assert!(z.abs() < SIGMAS, "{z}");
+    assert!(
+        deviate(&run.density(1), 0..10, 1.03 * weight / (1.0 + weight)).abs() > SIGMAS,
+        "negative control"
+    );
+    // A histogram bin holds what Maxwell's law says: beyond two thermal velocities.
+    let all: u64 = groups.iter().map(|g| g.speeds(0, 5).iter().sum::<u64>()).sum();
+    let edge = SPEEDS / 2 + (2.0 / REACH * SPEEDS as f64 / 2.0) as usize;
+    let beyond: u64 = groups.iter().map(|g| g.speeds(0, 5)[edge..].iter().sum::<u64>()).sum();
+    assert!((beyond as f64 / all as f64 - 0.022_75).abs() < 0.001, "{}", beyond as f64 / all as f64);
+}
+
+/// Sums of `(x - 1/2)^2` and `v^2` at both moments.
+#[derive(Default)]
+struct Squares {
+    sums: [[f64; 2]; 2],
+    seen: f64,
+}
+
+impl Tally for Squares {
+    fn sightings(&mut self, s: &Sightings<'_>) {
+        let sums = &mut self.sums[usize::from(s.moment == Moment::End)];
+        for (position, v) in s.position.iter().zip(s.velocity) {
+            let x = position.fraction() - 0.5;
+            sums[0] += x * x;
+            sums[1] += v * v;
+        }
+        self.seen += 0.5 * s.state.len() as f64;
+    }
+}
+
+#[test]
+fn a_harmonic_well_has_the_variances_of_the_scheme() {
+    // omega dt = 0.8, walls ten standard deviations away. The Hamiltonian part of a step is velocity Verlet seen from
+    // its end, position Verlet seen from the middle; what they conserve gives <x^2> = T/k and
+    // m<v^2> = T (1 - (omega dt)^2/4) at the end, and T/k (1 - (omega dt)^2/4) and T in the middle.
+    let (k, t, dt) = (400.0, 1.0, 0.04);
+    let mut model = model("1", &[(1.0, "15", 0.0)]);
+    model.potential = Some(field("200*(x - 0.5)^2"));
+    let grid = Grid::new(1.0, 10);
+    let kernel = baoab(&model, &grid, dt);
+    let groups: Vec<Squares> = (0..GROUPS as u64)
+        .map(|g| {
+            let mut walkers = walkers_of(&kernel, &model, &grid, 64, g);
+            let mut random = stream(5, Purpose::Advance, g);
+            kernel.advance(&mut walkers, Span::Legs(200), &mut random, &mut ()).unwrap();
+            let mut tally = Squares::default();
+            kernel.advance(&mut walkers, Span::Legs(1500), &mut random, &mut tally).unwrap();
+            tally
+        })
+        .collect();
+    let narrowed = 1.0 - k * dt * dt / 4.0;
+    for (moment, which, expected, wrong) in [
+        (1, 0, t / k, t / k * narrowed),
+        (1, 1, t * narrowed, t),
+        (0, 0, t / k * narrowed, t / k),
+        (0, 1, t, t * narrowed),
+    ] {
+        let values: Vec<f64> = groups.iter().map(|g| g.sums[moment][which] / g.seen).collect();
+        let value = values.iter().sum::<f64>() / GROUPS as f64;
+        let error = Sample { value, pseudo: values }.std_error();
+        note(format!("well, moment {moment}, {which}: {:.5} ± {:.5}", value / expected, error / expected));
+        assert!((value - expected).abs() < SIGMAS * error);
+        assert!((value - wrong).abs() > 3.0 * SIGMAS * error, "negative control");
+    }
+}
+
+/// A single state in a gradient, in a box of about 30 mean free paths.
+fn gradient() -> Model {
+    model("1 + 2*x", &[(1.0, "30", 0.0)])
+}
+
+/// Steps of 64 groups of 64 walkers in a gradient.
+const STEPS: u64 = 24_000;
+
+/// What Eqs 22 and C30 say of the gradient, in the limit of a short mean free path.
+mod limit {
+    /// `N = int dx/T`.
+    pub fn norm() -> f64 {
+        3f64.ln() / 2.0
+    }
+    /// `J_E = -T'/(2 gamma N)`.
+    pub fn heat_current() -> f64 {
+        -2.0 / (2.0 * 30.0 * norm())
+    }
+    /// `J_slow(x, sqrt(3T/m)) = 0.154180 P T'/gamma`, with `P T = 1/N`, times `T`.
+    pub fn slow_current_times_t() -> f64 {
+        0.154_180 * 2.0 / (30.0 * norm())
+    }
+}
+
+/// `sum_k weight_k samples_k` of two quantities, as the ratio of the first to the second with its standard error.
+fn ratio_of(a: &Samples, b: &Samples, range: &[std::ops::Range<usize>; 2]) -> (f64, f64) {
+    let mean = |samples: &Samples, range: &std::ops::Range<usize>| {
+        let all: Vec<&Sample> = samples[range.clone()].iter().map(|s| s.as_ref().expect("seen")).collect();
+        let share = 1.0 / all.len() as f64;
+        let value = share * all.iter().map(|s| s.value).sum::<f64>();
+        let pseudo = (0..GROUPS).map(|g| share * all.iter().map(|s| s.pseudo[g]).sum::<f64>());
+        (value, pseudo.collect::<Vec<f64>>())
+    };
+    let ((x, xs), (y, ys)) = (mean(a, &range[0]), mean(b, &range[1]));
+    let pseudo = xs.iter().zip(&ys).map(|(p, q)| (p - x / y * q) / y).collect();
+    (x / y, Sample { value: x / y, pseudo }.std_error())
+}
+
+#[test]
+fn heat_flows_with_the_bias_that_is_stated() {
+    // gamma dt/m = 0.2 and 0.4, z = 0.3 and 0.6. In the interior, a quarter of the box from each wall.
+    let (model, grid) = (gradient(), Grid::new(1.0, 20));
+    for damping in [0.2, 0.4] {
+        let (dt, z) = (damping / 30.0, 1.5 * damping);
+        let kernel = baoab(&model, &grid, dt);
+        let groups = sample(&kernel, &model, &grid, (12.0 / dt) as u64, STEPS);
+        let run = |seen| Velocities { groups: &groups, seen };
+        let [middle, end] = [Moment::Middle, Moment::End].map(|m| run(Seen::At(m)).heat_current());
+        let balanced = run(Seen::Balanced);
+        let carried = heat_current_carried(&groups, 64.0 * STEPS as f64 * dt);
+        let (bins, faces) = (5..15, 5..16);
+        // Exact at any step: nothing flows, the pressure is flat up to the walls.
+        for bin in 0..20 {
+            assert!(deviate(&balanced.current(0), bin..bin + 1, 0.0).abs() < SIGMAS);
+        }
+        let flat = unevenness(&balanced.pressure());
+        let falling = unevenness(&balanced.density(0));
+        note(format!("gradient, {damping}: pressure {flat:.1}, density {falling:.0}"));
+        assert!(flat < SIGMAS && falling > 10.0 * SIGMAS);
+        // The bias.
+        let same = |r: std::ops::Range<usize>| [r.clone(), r];
+        let (spread, error) = ratio_of(&end, &middle, &same(bins.clone()));
+        note(format!("end over middle {spread:.4} ± {error:.4}, cosh z {:.4}", z.cosh()));
+        assert!((spread - z.cosh()).abs() < SIGMAS * error);
+        assert!(damping < 0.4 || (spread - 1.0).abs() > SIGMAS * error, "negative control");
+        let (closed, error) = ratio_of(&carried, &end, &[faces.clone(), bins.clone()]);
+        note(format!("carried over end {closed:.4} ± {error:.4}"));
+        assert!((closed - 1.0).abs() < SIGMAS * error);
+        for (name, samples, range, factor) in [
+            ("carried", &carried, faces.clone(), z / z.tanh()),
+            ("end", &end, bins.clone(), z / z.tanh()),
+            ("middle", &middle, bins.clone(), z / z.sinh()),
+            ("balanced", &balanced.heat_current(), bins.clone(), (2.0 * z / z.sinh() + z / z.tanh()) / 3.0),
+        ] {
+            let share = 1.0 / range.len() as f64;
+            let (value, error) = contrast(samples, |k| if range.contains(&k) { share } else { 0.0 });
+            let (value, error) = (value / limit::heat_current(), error / limit::heat_current().abs());
+            note(format!("{name}: {value:.4} ± {error:.4}, {factor:.4}"));
+            // The formula itself holds within 2 % in this box.
+            assert!((value - factor).abs() < SIGMAS * error + 0.02, "{name}");
+        }
+    }
+}
+
+#[test]
+fn slow_and_fast_currents_are_those_of_the_paper() {
+    let (model, grid, dt) = (gradient(), Grid::new(1.0, 10), 0.3 / 30.0);
+    let groups = sample(&baoab(&model, &grid, dt), &model, &grid, (12.0 / dt) as u64, STEPS);
+    let run = Velocities { groups: &groups, seen: Seen::Balanced };
+    let temperature = |bin: usize| 1.0 + 2.0 * (bin as f64 + 0.5) / 10.0;
+    // The edge of the histogram nearest to sqrt(3 T/m).
+    let edge = (3f64.sqrt() / REACH * 0.5 * SPEEDS as f64).round() as usize - 1;
+    let (mut slow, mut fast, mut crossover) = (Vec::new(), Vec::new(), Vec::new());
+    for bin in 3..7 {
+        let t = temperature(bin);
+        let scaled = |s: &Option<Sample>, by: f64| {
+            let s = s.as_ref().expect("seen");
+            Some(Sample { value: s.value * by, pseudo: s.pseudo.iter().map(|p| p * by).collect() })
+        };
+        let slow_at = &run.slow_current(0, bin)[edge];
+        slow.push(scaled(slow_at, t / limit::slow_current_times_t()));
+        fast.push(scaled(&run.fast_current(0, bin)[edge], t / limit::slow_current_times_t()));
+        crossover.push(scaled(&run.crossover(0, bin), 1.0 / (3.0 * t).sqrt()));
+    }
+    for (name, samples, expected, tolerance) in
+        [("slow", &slow, 1.0, 0.03), ("fast", &fast, -1.0, 0.03), ("v*", &crossover, 1.0, 0.02)]
+    {
+        let (value, error) = contrast(samples, |_| 0.25);
+        note(format!("{name}: {value:.4} ± {error:.4}"));
+        assert!((value - expected).abs() < SIGMAS * error + tolerance, "{name}");
+        assert!(value.abs() > 3.0 * SIGMAS * error, "{name}: seen");
+    }
+}
+
+/// Mistakes that are easily made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mistake {
+    None,
+    /// `1 - c` in place of `1 - c^2`.
+    Variance,
+    /// A wall folds the place and forgets the velocity.
+    Wall,
+    /// The temperature is that of the place before the flight.
+    OldTemperature,
+}
+
+/// The same step written by hand in floating point, one walker after the other, for one state without a force.
+struct ByHand {
+    model: Model,
+    dt: f64,
+    mistake: Mistake,
+}
+
+impl ByHand {
+    fn fly(&self, x: &mut f64, v: &mut f64) {
+        *x += 0.5 * self.dt * *v;
+        while !(0.0..=1.0).contains(x) {
+            *x = if *x < 0.0 { -*x } else { 2.0 - *x };
+            if self.mistake != Mistake::Wall {
+                *v = -*v;
+            }
+        }
+    }
+}
+
+impl Kernel for ByHand {
+    fn states(&self) -> usize {
+        1
+    }
+    fn dwell(&self, _state: usize, _cell: usize) -> f64 {
+        self.dt
+    }
+    fn advance<T: Tally>(
+        &self,
+        walkers: &mut Walkers,
+        span: Span,
+        stream: &mut Stream,
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
+        // gamma/m = 30, temperature a + b x.
+        let decay = (-30.0 * self.dt / 2.0).exp();
+        let forgotten = 1.0 - if self.mistake == Mistake::Variance { decay } else { decay * decay };
+        let [a, b] = [self.model.thermal_energy(0.0), self.model.thermal_energy(1.0)];
+        for i in 0..walkers.len() {
+            let (mut x, mut v) = (walkers.position[i].fraction(), walkers.velocity[i]);
+            let see = |moment: Moment, x: f64, v: f64, tally: &mut T| {
+                let position = [Position::from_fraction(x)];
+                tally.sightings(&Sightings { moment, state: &[0], position: &position, velocity: &[v] });
+            };
+            for _ in 0..span.amount() as u64 {
+                let old = x;
+                self.fly(&mut x, &mut v);
+                let place = if self.mistake == Mistake::OldTemperature { old } else { x };
+                let noise = (forgotten * (a + (b - a) * place)).sqrt();
+                v = decay * v + noise * standard_normal(stream.word());
+                see(Moment::Middle, x, v, tally);
+                v = decay * v + noise * standard_normal(stream.word());
+                self.fly(&mut x, &mut v);
+                see(Moment::End, x, v, tally);
+            }
+            (walkers.position[i], walkers.velocity[i]) = (Position::from_fraction(x), v);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn mistakes_are_seen() {
+    let (dt, grid) = (0.4 / 30.0, Grid::new(1.0, 20));
+    let by_hand = |model: &Model, mistake, steps: u64| {
+        let kernel = ByHand { model: model.clone(), dt, mistake };
+        sample(&kernel, model, &grid, (12.0 / dt) as u64, steps)
+    };
+    let uniform = model("1", &[(1.0, "30", 0.0)]);
+    for mistake in [Mistake::None, Mistake::Variance, Mistake::Wall] {
+        let groups = by_hand(&uniform, mistake, 1000);
+        let run = Velocities { groups: &groups, seen: Seen::At(Moment::End) };
+        let hot = deviate(&run.kinetic_temperature(0), 5..15, 1.0).abs();
+        let flows = deviate(&run.current(0), 0..1, 0.0).abs();
+        note(format!("{mistake:?}: temperature {hot:.1}, current at the wall {flows:.1}"));
+        assert_eq!(hot > SIGMAS, mistake == Mistake::Variance, "{hot}");
+        assert_eq!(flows > SIGMAS, mistake == Mistake::Wall, "{flows}");
+    }
+    // The kernel in the same test: `heat_flows_with_the_bias_that_is_stated`.
+    for mistake in [Mistake::None, Mistake::OldTemperature] {
+        let groups = by_hand(&gradient(), mistake, STEPS / 2);
+        let run = Velocities { groups: &groups, seen: Seen::Balanced };
+        let (value, error) = contrast(&run.heat_current(), |k| if (5..15).contains(&k) { 0.1 } else { 0.0 });
+        let (value, error) = (value / limit::heat_current(), error / limit::heat_current().abs());
+        note(format!("{mistake:?}: heat current {value:.4} ± {error:.4}"));
+        assert_eq!(
+            (value - 1.0).abs() > SIGMAS * error + 0.02,
+            mistake == Mistake::OldTemperature,
+            "{value}"
+        );
+    }
+}
