@@ -7,7 +7,7 @@
 
 use crate::estimator::Measured;
 use crate::grid::Grid;
-use crate::observable::{Observable, Support};
+use crate::observable::{Instant, Observable, Support};
 use crate::stats::{Sample, deviate_from_p, hotelling, t_deviate};
 
 /// Probability that a correct simulation is reported to disagree.
@@ -109,7 +109,13 @@ pub fn compare(
 
 fn positive(observable: Observable) -> bool {
     use Observable::*;
-    matches!(observable, Density | StateDensity(_) | Population(_) | TransitionRate(_))
+    match observable {
+        Density | StateDensity(_) | Population(_) | TransitionRate(_) => true,
+        At(_, what) => {
+            matches!(what, Instant::Density | Instant::StateDensity(_) | Instant::Population(_))
+        }
+        _ => false,
+    }
 }
 
 fn deviate(measured: &Measured, k: usize, theory: f64) -> Option<f64> {

@@ -12,8 +12,8 @@ use crate::observable::Observable;
 /// current `J_c`, its Fano factor `Var(N)/<N>`, and the uncertainty product
 /// `sigma t Var(N)/(2 <N>^2) >= 1` (Barato & Seifert, Phys. Rev. Lett. 114, 158101 (2015)).
 ///
-/// **Not for** segments on which the entropy varies by much more than 1: the mean of `exp(-ds_tot)` then rests
-/// on trajectories that never come. Its spread is reported beside it.
+/// The mean of `exp(-ds_tot)` is given only where the entropy varies by at most 1 over a segment: beyond, it rests on
+/// trajectories that never come, and looks too small. The spread is reported beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Trajectories;
 
@@ -31,6 +31,9 @@ pub fn chords(context: &Context) -> Vec<usize> {
     }
     chords
 }
+
+/// Largest standard deviation of the entropy of a segment at which its exponential has a mean that can be seen.
+const WIDEST: f64 = 1.0;
 
 /// Sums before those of the edges.
 const HEAD: usize = 6;
@@ -81,12 +84,13 @@ impl Estimator for Trajectories {
             mean(square).map(|s| (s - average * average).max(0.0))
         };
         let edges: Vec<&[f64]> = sums[HEAD..].chunks(5).collect();
+        let spread = variance(total, sums[4]).map(libm::sqrt);
         let mut result: Vec<Option<f64>> = vec![
             ratio(total, time),
             ratio(sums[2], time),
             ratio(sums[3], time),
-            mean(sums[5]),
-            variance(total, sums[4]).map(libm::sqrt),
+            mean(sums[5]).filter(|_| spread.is_some_and(|s| s <= WIDEST)),
+            spread,
         ];
         for edge in &edges {
             for (count, square) in [(edge[0], edge[2]), (edge[1], edge[3])] {
@@ -108,6 +112,9 @@ impl Estimator for Trajectories {
 
     fn why_undefined(&self, _context: &Context, observable: Observable) -> String {
         match observable {
+            Observable::FluctuationTheorem => {
+                "the entropy varies by more than 1 over a segment: rare trajectories decide; take shorter segments"
+            }
             Observable::Fano(_) => "no passage was seen",
             Observable::CycleFano(_) | Observable::UncertaintyProduct(_) => {
                 "the cycle went round equally often both ways"
