@@ -1,6 +1,6 @@
 //! The report: what a run writes and prints, from a made-up summary with noise of known size.
 
-use soret::observable::{Observable, Support};
+use soret::observable::{Instant, Observable, Support};
 use soret::report::folder::{self, Target};
 use soret::report::manifest::{Circumstances, Identity, Manifest, Stopwatch, sha256};
 use soret::report::summary::{
@@ -8,8 +8,8 @@ use soret::report::summary::{
     TheorySummary, Warning,
 };
 use soret::report::{
-    CHECKS_FILE, CURRENTS_FILE, MANIFEST_FILE, Output, PROFILES_FILE, ReportError, SUMMARY_FILE, csv, json,
-    outputs, plot, terminal,
+    CHECKS_FILE, CURRENTS_FILE, MANIFEST_FILE, Output, PROFILES_FILE, ReportError, SUMMARY_FILE, TIMES_FILE,
+    csv, json, outputs, plot, terminal,
 };
 use soret::stats::{Estimate, Outcome};
 use soret::verification::{Evidence, Expected, Question, judge};
@@ -491,6 +491,70 @@ fn what_is_not_finite_is_refused_everywhere() {
             }
         }
     }
+}
+
+/// A run with eight observation times: a density in bins, its mean, populations and modes at each.
+fn fake_times(states: usize, kind: Kind) -> Summary {
+    let mut summary = fake(states, kind);
+    let find =
+        |o: Observable| summary.quantities.iter().find(|q| q.observable == o).expect("there is one").clone();
+    let (density, number) = (find(Observable::Density), find(Observable::Soret));
+    let mut quantities = Vec::new();
+    for k in 0..8 {
+        let mut push = |what: Instant, of: Option<&str>, like: &Quantity| {
+            let observable = Observable::At(k, what);
+            quantities.push(Quantity {
+                observable,
+                name: observable.name().into(),
+                of: of.map(Into::into),
+                time: Some(0.1 * 2f64.powi(k as i32)),
+                ..like.clone()
+            });
+        };
+        push(Instant::Density, None, &density);
+        for (i, name) in summary.states.iter().enumerate() {
+            push(Instant::StateDensity(i), Some(name), &density);
+            push(Instant::Population(i), Some(name), &number);
+            push(Instant::Mode(i, 1), Some(&format!("{name}, n = 1")), &number);
+        }
+        push(Instant::MeanPosition, None, &number);
+    }
+    summary.quantities = quantities;
+    summary
+}
+
+#[test]
+fn times_have_a_table_a_figure_and_a_page() {
+    for (states, panels) in [(1, 4), (2, 6), (30, 6)] {
+        let summary = fake_times(states, Kind::Compared);
+        assert_eq!(summary.times_among(3), [0.1, 0.8, 12.8]);
+        let page = terminal::page(&summary, 80, false);
+        assert!(page.lines().count() <= terminal::LINES && page.lines().all(|l| width(l) <= 80), "{page}");
+        for word in ["mean x", "largest |z|", "\n  12.8  ", "P_tot t=0.1"] {
+            assert!(page.contains(word), "{word}\n{page}");
+        }
+
+        // Quantity by quantity, each in the order of the times.
+        let text = csv::times(&summary).expect("finite");
+        let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|l| l.split(',').collect()).collect();
+        assert_eq!(rows.len(), 8 * (2 * states + 1));
+        for block in text.lines().filter(|l| l.contains("mean_position_at")).zip(0..) {
+            let (line, k): (&str, i32) = block;
+            assert_eq!(line.split(',').nth(3).and_then(|t| t.parse().ok()), Some(0.1 * 2f64.powi(k)));
+        }
+        assert!(rows[..8].iter().all(|row| row[5] == rows[0][5]));
+        assert!(rows.iter().all(|row| row[0].is_empty()));
+
+        let files = outputs(&summary).expect("finite");
+        assert!(files.iter().any(|file| file.name == TIMES_FILE));
+        let figure = plot::profiles(&summary).expect("finite");
+        for (k, letter) in ('a'..='f').enumerate() {
+            assert_eq!(figure.svg.contains(&format!("({letter}) ")), k < panels, "{letter}");
+        }
+        assert!(!figure.svg.contains("not measured") && figure.svg.contains("t = 12.8"));
+    }
+    let averages = fake(2, Kind::Compared);
+    assert!(outputs(&averages).expect("finite").iter().all(|file| file.name != TIMES_FILE));
 }
 
 // ------------------------------------------------------------------------------------------- plots

@@ -102,7 +102,7 @@ fn a_sweep_tells_where_soret_changes_its_sign() {
         &["run", "tiny.json", "--set", "parameters.fast=0.05", "--seed", &seed, "--out", "one"],
         0,
     );
-    assert_eq!(bytes(place.path(), "one/summary.json"), bytes(&folder, &format!("{}/summary.json", row[14])));
+    assert_eq!(bytes(place.path(), "one/summary.json"), bytes(&folder, &format!("{}/summary.json", row[15])));
 }
 
 #[test]

@@ -312,7 +312,7 @@ impl Page {
         let mut curves: Vec<(String, Vec<f64>)> = Vec::new();
         let mut add = |name: String, quantity: &Quantity, of: fn(&Row) -> Option<f64>| {
             let series: Vec<f64> = quantity.rows.iter().filter_map(of).collect();
-            if !series.is_empty() && series.len() == quantity.rows.len() {
+            if series.len() == quantity.rows.len() && series.iter().any(|y| *y != 0.0) {
                 curves.push((name, series));
             }
         };
@@ -483,12 +483,9 @@ fn label(quantity: &Quantity) -> String {
     }
 }
 
-/// A bin that no particle, or one group only, was seen in has a value without an error.
+/// Bins in which too few particles were seen for an estimate are drawn as empty.
 fn counted(row: &Row) -> Option<f64> {
-    match row.estimate {
-        Outcome::Estimate(estimate) => Some(estimate.value),
-        Outcome::Null { value, .. } => value,
-    }
+    Some(value(row).unwrap_or(0.0))
 }
 
 fn value(row: &Row) -> Option<f64> {
