@@ -249,10 +249,10 @@ impl Baoab {
         frozen: &Frozen,
         block: &mut Block<'_>,
         (cell, bath, waiting): (&[u32; BLOCK], &mut Bath, &mut [f64; BLOCK]),
+        taken: &mut Taken,
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        let mut taken = Taken::new();
         for i in 0..block.state.len() {
             if waiting[i] == f64::INFINITY {
                 continue;
@@ -260,7 +260,7 @@ impl Baoab {
             let place = (block.first + i as u32, block.position[i], cell[i]);
             let from = self.motion[usize::from(block.state[i])].mass;
             let wait = (waiting[i], 0.5 * self.dt);
-            waiting[i] = frozen.pass(wait, &mut block.state[i], place, stream, &mut taken, tally)?;
+            waiting[i] = frozen.pass(wait, &mut block.state[i], place, stream, taken, tally)?;
             let to = self.motion[usize::from(block.state[i])].mass;
             block.velocity[i] *= libm::sqrt(from / to);
             self.look_up(i, block.state[i], block.position[i], bath);
@@ -280,6 +280,7 @@ impl Baoab {
         let mut words = [0u64; 3 * BLOCK];
         let mut normals = [0.0; 2 * BLOCK];
         let mut waiting = [0.0; BLOCK];
+        let mut taken = Taken::new();
         let mut columns = Columns {
             from: [Position::default(); BLOCK],
             before: NOTHING,
@@ -313,12 +314,12 @@ impl Baoab {
                         *waiting = if ends { time } else { f64::INFINITY };
                     }
                     let place = (&columns.cell, &mut bath, &mut waiting);
-                    self.react(frozen, &mut block, place, stream, tally)?;
+                    self.react(frozen, &mut block, place, &mut taken, stream, tally)?;
                 }
                 Self::see(&block, Moment::Middle, tally);
                 if let Some(frozen) = self.frozen.as_ref().filter(|_| REACTS) {
                     let place = (&columns.cell, &mut bath, &mut waiting);
-                    self.react(frozen, &mut block, place, stream, tally)?;
+                    self.react(frozen, &mut block, place, &mut taken, stream, tally)?;
                 }
                 self.exchange(&mut block, &mut columns, (&bath, &normals[n..2 * n]), tally);
                 self.fly(&mut block, &mut columns, Visits::All, tally);
