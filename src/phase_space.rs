@@ -1,6 +1,6 @@
 //! What is scored where velocities matter: moments and histograms of the velocity, heat and stored energy.
 
-use crate::event::{Kicks, Moment, Sightings, Tally, Transitions, Walkers};
+use crate::event::{Kicks, Sightings, Tally, Transitions, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
 use serde::{Deserialize, Serialize};
@@ -25,18 +25,20 @@ fn scale(model: &Model, grid: &Grid, state: usize, bin: usize) -> f64 {
 
 /// A group of underdamped walkers.
 ///
-/// Per state and bin: sums of `v^0 .. v^3` at both [`Moment`]s of a step, and a histogram of `v` in which the
-/// middle counts twice and the end once. Per fine cell: heat and work of all events, and the gain of stored
-/// energy between [`PhaseSpace::open`] and [`PhaseSpace::close`].
+/// Per state and bin: sums of `v^0 .. v^3` at the end of every step, and a histogram of `v`. Per fine cell: heat and
+/// work of all events, and the gain of stored energy between [`PhaseSpace::open`] and [`PhaseSpace::close`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSpace {
     grid: Grid,
     states: usize,
     /// Mass and enthalpy of each state.
     properties: Vec<(f64, f64)>,
-    moments: [Vec<[f64; 4]>; 2],
+    moments: Vec<[f64; 4]>,
     /// Bins of velocity per velocity.
     scale: Vec<f64>,
+    // As in `Profile`: hot counters of 32 bits, added to the others before they can overflow.
+    hot_speeds: Vec<u32>,
+    room: u32,
     speeds: Vec<u64>,
     /// Heat and work per cell, side by side.
     exchanged: Vec<[f64; 2]>,
@@ -55,7 +57,9 @@ impl PhaseSpace {
             states: states.len(),
             scale: entries.map(|(state, bin)| scale(model, grid, state, bin)).collect(),
             properties,
-            moments: [vec![[0.0; 4]; rows], vec![[0.0; 4]; rows]],
+            moments: vec![[0.0; 4]; rows],
+            hot_speeds: vec![0; rows * SPEEDS],
+            room: u32::MAX,
             speeds: vec![0; rows * SPEEDS],
             exchanged: vec![[0.0; 2]; grid.cells()],
             gain: vec![0.0; grid.cells()],
@@ -70,6 +74,14 @@ impl PhaseSpace {
     /// Ends with these walkers. Scoring may go on after they have been opened again.
     pub fn close(&mut self, walkers: &Walkers) {
         self.store(walkers, 1.0);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        for (total, hot) in self.speeds.iter_mut().zip(&mut self.hot_speeds) {
+            *total += u64::from(std::mem::take(hot));
+        }
+        self.room = u32::MAX;
     }
 
     fn store(&mut self, walkers: &Walkers, sign: f64) {
@@ -101,12 +113,11 @@ impl PhaseSpace {
     }
 
     /// Sums of `v^0 .. v^3` over the walkers of a state seen in each bin.
-    pub fn moments(&self, moment: Moment, state: usize) -> &[[f64; 4]] {
-        let rows = &self.moments[usize::from(moment == Moment::End)];
-        &rows[state * self.grid.bins..(state + 1) * self.grid.bins]
+    pub fn moments(&self, state: usize) -> &[[f64; 4]] {
+        &self.moments[state * self.grid.bins..(state + 1) * self.grid.bins]
     }
 
-    /// Histogram of the velocity in a state and bin of x.
+    /// Histogram of the velocity in a state and bin of x, up to the last [`PhaseSpace::close`].
     pub fn speeds(&self, state: usize, bin: usize) -> &[u64] {
         let row = (state * self.grid.bins + bin) * SPEEDS;
         &self.speeds[row..row + SPEEDS]
@@ -141,28 +152,65 @@ impl Tally for PhaseSpace {
 
     #[inline]
     fn kicks(&mut self, kicks: &Kicks<'_>) {
-        for (&cell, (&heat, &work)) in kicks.cell.iter().zip(kicks.heat.iter().zip(kicks.work)) {
-            let [q, w] = &mut self.exchanged[cell as usize];
-            *q += heat;
-            *w += work;
+        for (&cell, &heat) in kicks.cell.iter().zip(kicks.heat) {
+            self.exchanged[cell as usize][0] += heat;
+        }
+        for (&cell, &work) in kicks.cell.iter().zip(kicks.work) {
+            self.exchanged[cell as usize][1] += work;
         }
     }
 
     #[inline]
     fn sightings(&mut self, seen: &Sightings<'_>) {
-        let end = seen.moment == Moment::End;
-        let (rows, weight) = (&mut self.moments[usize::from(end)], if end { 1 } else { 2 });
+        // No counter can grow by more than the number of walkers; a block is far below 2^32.
+        let n = seen.state.len() as u32;
+        if self.room < n {
+            self.flush();
+        }
+        self.room -= n;
         let entries = seen.position.iter().zip(seen.velocity).zip(seen.state);
         for ((position, &v), &state) in entries {
             let row = usize::from(state) * self.grid.bins + position.cell(self.grid.bins);
-            let sums = &mut rows[row];
+            let sums = &mut self.moments[row];
             let square = v * v;
             for (sum, power) in sums.iter_mut().zip([1.0, v, square, square * v]) {
                 *sum += power;
             }
-            // The conversion saturates at 0.
-            let speed = (v * self.scale[row] + 0.5 * SPEEDS as f64) as usize;
-            self.speeds[row * SPEEDS + speed.min(SPEEDS - 1)] += weight;
+            self.hot_speeds[row * SPEEDS + speed(v * self.scale[row])] += 1;
+        }
+    }
+}
+
+/// The bin of a velocity in units of their width.
+#[inline]
+fn speed(v: f64) -> usize {
+    // Added to this, a number is rounded to a whole one in the lower bits: to the nearest, and the bins are around
+    // the halves.
+    const WHOLE: f64 = (1u64 << 52) as f64;
+    const LAST: f64 = (SPEEDS - 1) as f64;
+    (((v + 0.5 * LAST).clamp(0.0, LAST) + WHOLE).to_bits() & (SPEEDS as u64 - 1)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds_fall_into_their_bins() {
+        for (v, bin) in [
+            (0.1, 64),
+            (-0.1, 63),
+            (0.99, 64),
+            (1.01, 65),
+            (-1.01, 62),
+            (62.9, 126),
+            (63.1, 127),
+            (1e9, 127),
+            (-63.1, 0),
+            (-62.9, 1),
+            (-1e9, 0),
+        ] {
+            assert_eq!(speed(v), bin, "{v}");
         }
     }
 }
