@@ -11,8 +11,8 @@ use common::{field, note};
 use soret::event::{Kicks, Sightings, Tally};
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Baoab, Kernel, Span};
-use soret::model::{Model, Motility, Network, State};
+use soret::kernel::{Baoab, Kernel, KernelError, Span};
+use soret::model::{Boundary, Domain, Model, Motility, Network, State};
 use soret::rng::{Purpose, stream};
 use soret::stats::Sample;
 use soret::theory::kramers::{self, Options};
@@ -237,6 +237,7 @@ fn errors_fall_with_the_square_of_the_step() {
 /// Sums of what makes [`Seen`].
 struct Modes {
     dt: f64,
+    length: f64,
     sums: [f64; 4],
     seen: f64,
 }
@@ -244,7 +245,7 @@ struct Modes {
 impl Tally for Modes {
     fn sightings(&mut self, s: &Sightings<'_>) {
         for (position, v) in s.position.iter().zip(s.velocity) {
-            let (sin, cos) = (PI * position.fraction()).sin_cos();
+            let (sin, cos) = (PI * self.length * position.fraction()).sin_cos();
             for (sum, value) in self.sums.iter_mut().zip([cos, v * v, v * v * v * sin]) {
                 *sum += value;
             }
@@ -253,10 +254,12 @@ impl Tally for Modes {
     }
     fn kicks(&mut self, kicks: &Kicks<'_>) {
         for (position, heat) in kicks.position.iter().zip(kicks.heat) {
-            self.sums[3] += 2.0 / PI * heat * (PI * position.fraction()).cos() / self.dt;
+            self.sums[3] += 2.0 / PI * heat * (PI * self.length * position.fraction()).cos() / self.dt;
         }
     }
 }
+
+type Make = fn(&Model, &Grid, f64) -> Result<Baoab, KernelError>;
 
 /// 64 groups of 64 walkers.
 fn sampled(kernel: &Baoab, model: &Model, grid: &Grid) -> Vec<[f64; 4]> {
@@ -265,7 +268,7 @@ fn sampled(kernel: &Baoab, model: &Model, grid: &Grid) -> Vec<[f64; 4]> {
         let mut walkers = start(kernel, model, grid, &Start::LocalEquilibrium, false, 64, &mut random);
         let mut random = stream(21, Purpose::Advance, g);
         kernel.advance(&mut walkers, Span::Duration(15.0), &mut random, &mut ()).expect("bounds");
-        let mut tally = Modes { dt: kernel.dt(), sums: [0.0; 4], seen: 0.0 };
+        let mut tally = Modes { dt: kernel.dt(), length: model.domain.length, sums: [0.0; 4], seen: 0.0 };
         kernel.advance(&mut walkers, Span::Legs(10_000), &mut random, &mut tally).expect("bounds");
         tally.sums.map(|sum| sum / tally.seen)
     };
@@ -279,9 +282,14 @@ fn sampled(kernel: &Baoab, model: &Model, grid: &Grid) -> Vec<[f64; 4]> {
 #[test]
 fn the_kernel_samples_the_law_of_its_chain() {
     // gamma dt/m = 0.5: no bias is left in this comparison. Within 7.5 standard errors of 64 groups (alpha 3e-10 each).
-    let (model, grid, dt) = (model(), Grid::new(1.0, 10), 0.5 / FRICTION);
+    // The circle is also a ring of length 2.
+    let (mut ring, dt) = (model(), 0.5 / FRICTION);
+    ring.domain = Domain { length: 2.0, walls: Boundary::Periodic };
     let laws = [Scheme::Exact, Scheme::Flux].map(|scheme| chain(scheme, dt).columns());
-    for (which, make) in [Baoab::new, Baoab::with_exact_flux].into_iter().enumerate() {
+    let makes: [(usize, Make, Model); 3] =
+        [(0, Baoab::new, model()), (1, Baoab::with_exact_flux, model()), (1, Baoab::with_exact_flux, ring)];
+    for (which, make, model) in makes {
+        let grid = Grid::new(model.domain.length, 10);
         let kernel = make(&model, &grid, dt).expect("masses, frictions and bounds");
         let groups = sampled(&kernel, &model, &grid);
         for k in 0..4 {
