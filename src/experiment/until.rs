@@ -102,7 +102,7 @@ pub(super) fn read<'a>(at: &Cursor<'a>) -> Option<UntilPart<'a>> {
 }
 
 /// Everything with a single value that a run with these states measures as an average over the run. The
-/// fraction of a single state is one, and without a force its currents are zero.
+/// fraction of a single state is one, and without a force its currents are zero; kinetic energy flows all the same.
 fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observable> {
     use Observable::*;
     let mut list = vec![Soret, SoretWall, MeanTemperature];
@@ -110,14 +110,20 @@ fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observab
     if states.len() > 1 {
         list.extend(each.clone().map(Population));
     }
-    if states.len() > 1 || potential || states.iter().any(|s| s.potential.is_some() || s.drift.is_some()) {
+    let underdamped = states.iter().all(|s| s.mass.is_some());
+    let flows =
+        states.len() > 1 || potential || states.iter().any(|s| s.potential.is_some() || s.drift.is_some());
+    if flows {
         list.extend(each.map(MeanCurrent));
+    }
+    if flows || underdamped {
         list.extend([MeanHeatCurrent, EntropyProduction]);
     }
     if domain.walls == Boundary::Periodic {
         list.extend([MeanVelocity, EffectiveDiffusion]);
     }
-    if states.iter().all(|s| matches!(s.motility, Motility::Friction(_))) {
+    // Of underdamped particles it is a part of the entropy production.
+    if !underdamped && states.iter().all(|s| matches!(s.motility, Motility::Friction(_))) {
         list.push(KineticEntropyProduction);
     }
     list
@@ -208,7 +214,7 @@ mod tests {
                 timed: false,
                 times: Vec::new(),
             };
-            let mut measured: Vec<String> = estimator::standard()
+            let mut measured: Vec<String> = estimator::of(&experiment.model)
                 .iter()
                 .flat_map(|e| e.observables(&context))
                 .filter(|o| o.support() == Support::Whole)

@@ -94,9 +94,13 @@ impl<'a> Interview<'a> {
         }
     }
 
-    /// Every question, in the order of the report.
+    /// Every question, in the order of the report. Equations along x alone are those of overdamped particles.
     pub fn all(&self) -> Vec<Question> {
         let states = 0..self.context.states();
+        if self.context.model.is_underdamped() {
+            let channels = self.context.model.network.channels();
+            return channels.map(|c| self.transition_rate(c)).chain([self.heat_booked()]).collect();
+        }
         let mut list = vec![self.steady(self.flat_sum())];
         list.extend(states.map(|s| self.constitutive_law(s)));
         list.extend(self.context.model.network.channels().map(|c| self.transition_rate(c)));
