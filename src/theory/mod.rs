@@ -35,6 +35,7 @@
 //!         vec![State::new("excited", 1.0, 1e-2), State::new("ground", 0.0, 1e-3)],
 //!         vec![Edge::new([0, 1], 1.0, 1.5)],
 //!     )?,
+//!     coordinates: None,
 //! };
 //! let solution = stationary::solve(&model, &Options::default())?;
 //! let density = solution.reference(Observable::Density, &Grid::new(1.0, 4));
