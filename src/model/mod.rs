@@ -4,6 +4,7 @@
 //! [`Network`] of internal states joined by [`Edge`]s, passive, driven or one-way. Kernels and theory both read it and
 //! share nothing else, which is what makes their agreement evidence.
 
+mod confinement;
 mod coordinate;
 mod domain;
 mod field;
@@ -14,6 +15,7 @@ mod network;
 mod surface;
 mod units;
 
+pub use confinement::{Reach, THRESHOLD, Well};
 pub use coordinate::{Axis, CoordinateError, Coordinates, OwnSurfaces, Range, Response};
 pub use domain::{Boundary, Domain};
 pub use field::{Field, Function, InTemperature, Interpolation, KnotError, Steps, Table, Uniform};
