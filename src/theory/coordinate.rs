@@ -406,7 +406,7 @@ struct Law {
     transforms: [Vec<Vec<f64>>; 2],
     /// Per element in x: `f` at its nodes, `[a][state * nodes + j]`.
     values: Vec<Vec<Vec<f64>>>,
-    /// Per element in x, the Legendre series of what follows by integration over q, see [`Sums`].
+    /// Per element in x, the Legendre series of what follows by integration over q, see [`SINGLE`].
     sums: Vec<Vec<Vec<f64>>>,
 }
 
@@ -484,11 +484,11 @@ impl Law {
         scales
     }
 
-    /// A heat flux so small that it is none: 1e-7 of diffusivity, energy and density over the length.
+    /// A heat flux so small that it is none: 1e-5 of diffusivity, energy and density over the length.
     fn negligible(&self, model: &Model) -> f64 {
         let middle = 0.5 * model.domain.length;
         let flat = self.sum(self.heat() + 2, middle).abs();
-        1e-7 * flat * model.thermal_energy(middle) / model.domain.length
+        1e-5 * flat * model.thermal_energy(middle) / model.domain.length
     }
 
     /// Elements in x where the Legendre coefficients of density or heat flux have not decayed.
