@@ -96,6 +96,7 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
         boltzmann: 1.0,
         potential: None,
         network: Network::new(states, edges).expect("a sound network"),
+        coordinates: None,
     }
 }
 

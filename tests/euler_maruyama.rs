@@ -215,6 +215,7 @@ fn walls_have_order_one_half_where_diffusivities_vary() {
         boltzmann: 1.0,
         potential: None,
         network: Network::new(vec![only], vec![]).expect("a state"),
+        coordinates: None,
     };
     let law = solve(&model);
     let relative = |dt: f64, bins: usize, steps_done: f64, seed: u64| -> [Bias; 3] {

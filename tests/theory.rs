@@ -63,6 +63,7 @@ fn build(temperature: Arc<dyn Field>, states: Vec<State>, edges: Vec<Edge>) -> M
         boltzmann: 1.0,
         potential: None,
         network: Network::new(states, edges).expect("a valid network"),
+        coordinates: None,
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) fn build(
             boltzmann: file.units?.boltzmann(),
             potential: potential?,
             network: network?,
+            coordinates: None,
         })
     };
     let model = model();

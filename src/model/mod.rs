@@ -4,18 +4,24 @@
 //! [`Network`] of internal states joined by [`Edge`]s, passive, driven or one-way. Kernels and theory both read it and
 //! share nothing else, which is what makes their agreement evidence.
 
+mod confinement;
+mod coordinate;
 mod domain;
 mod field;
 mod force;
 mod mixing;
 mod motility;
 mod network;
+mod surface;
 mod units;
 
+pub use confinement::{Reach, THRESHOLD, Well};
+pub use coordinate::{Axis, CoordinateError, Coordinates, OwnSurfaces, Range, Response};
 pub use domain::{Boundary, Domain};
 pub use field::{Field, Function, InTemperature, Interpolation, KnotError, Steps, Table, Uniform};
 pub use motility::Motility;
 pub use network::{Channel, Edge, Exchange, Network, NetworkError, RateLaw, State};
+pub use surface::{Landscape, Surface};
 pub use units::{EnergyUnit, Units};
 
 use crate::expression::Interval;
@@ -35,6 +41,8 @@ pub struct Model {
     pub potential: Option<Arc<dyn Field>>,
     /// Internal states and the edges between them.
     pub network: Network,
+    /// Continuous internal coordinates, if there are any.
+    pub coordinates: Option<Coordinates>,
 }
 
 impl Model {
@@ -54,6 +62,7 @@ impl Model {
             boltzmann: 1.0,
             potential: None,
             network: Network::new(states, edges)?,
+            coordinates: None,
         })
     }
 

@@ -36,6 +36,7 @@ pub fn model(temperature: &str, states: &[(f64, f64)], edges: &[(usize, usize, f
         boltzmann: 1.0,
         potential: None,
         network: network.expect("a valid network"),
+        coordinates: None,
     }
 }
 
