@@ -10,6 +10,8 @@ use crate::model::{InTemperature, Model};
 use crate::observable::Observable;
 use crate::report::summary::TheorySummary;
 use crate::sampling;
+use crate::theory::kramers::{self, Kramers};
+use crate::theory::overdamped::Overdamped;
 use crate::theory::relaxation::{self, Initial, Occupancy, Positions, Relaxation};
 use crate::theory::{self, FastLimit, Stationary};
 use crate::trajectory::PathWeights;
@@ -23,6 +25,9 @@ pub enum Continuum {
     Stationary(Box<Stationary>, Option<Box<FastLimit>>),
     /// Of a run with observation times.
     Relaxing(Box<Relaxation>),
+    /// Of underdamped particles: the stationary law in phase space, and its closed forms for a short mean free path
+    /// where they exist.
+    Inertial(Box<Kramers>, Option<Box<Overdamped>>),
 }
 
 impl Continuum {
@@ -34,6 +39,11 @@ impl Continuum {
         let numeric = |error: theory::TheoryError| Error::Numeric(error.to_string());
         let model = &experiment.model;
         let times = sampling::times(experiment);
+        if let Some(masses) = masses(experiment) {
+            let law = kramers::solve(model, &masses, &kramers::Options::default()).map_err(numeric)?;
+            let closed = Overdamped::new(model, masses[0]).ok().map(Box::new);
+            return Ok(Continuum::Inertial(Box::new(law), closed));
+        }
         if times.is_empty() {
             let law = theory::stationary::solve(model, &theory::Options::default()).map_err(numeric)?;
             return Ok(Continuum::Stationary(Box::new(law), FastLimit::new(model).ok().map(Box::new)));
@@ -49,6 +59,7 @@ impl Continuum {
         match self {
             Continuum::Stationary(law, _) => law.reference(observable, grid),
             Continuum::Relaxing(law) => law.reference(observable, grid),
+            Continuum::Inertial(law, _) => law.reference(observable, grid),
         }
     }
 
@@ -63,6 +74,7 @@ impl Continuum {
         match self {
             Continuum::Stationary(law, _) => law.error_estimate(),
             Continuum::Relaxing(law) => law.error_estimate(),
+            Continuum::Inertial(law, _) => law.error_estimate(),
         }
     }
 
@@ -71,6 +83,7 @@ impl Continuum {
         match self {
             Continuum::Stationary(law, _) => law.is_converged(),
             Continuum::Relaxing(law) => law.is_converged(),
+            Continuum::Inertial(law, _) => law.is_converged(),
         }
     }
 
@@ -79,7 +92,7 @@ impl Continuum {
     pub fn path_weights(&self, grid: &Grid) -> Option<PathWeights> {
         match self {
             Continuum::Stationary(law, _) => PathWeights::new(law.model(), grid, &|x| law.density_at(x)),
-            Continuum::Relaxing(_) => None,
+            Continuum::Relaxing(_) | Continuum::Inertial(..) => None,
         }
     }
 
@@ -88,6 +101,7 @@ impl Continuum {
         let equation = match self {
             Continuum::Stationary(..) => "stationary law, -d_x J_i + sum_j (k_ij P_j - k_ji P_i) = 0",
             Continuum::Relaxing(_) => "relaxation, d_t P_i = -d_x J_i + sum_j (k_ij P_j - k_ji P_i)",
+            Continuum::Inertial(..) => "Kramers, v d_x P + (F/m) d_v P = (gamma/m) d_v(v P + (kT/m) d_v P)",
         };
         let layer = |x: f64| self.fast()?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
         let length = self.model().domain.length;
@@ -104,7 +118,7 @@ impl Continuum {
     fn fast(&self) -> Option<&FastLimit> {
         match self {
             Continuum::Stationary(_, fast) => fast.as_deref(),
-            Continuum::Relaxing(_) => None,
+            Continuum::Relaxing(_) | Continuum::Inertial(..) => None,
         }
     }
 
@@ -112,6 +126,7 @@ impl Continuum {
         match self {
             Continuum::Stationary(law, _) => law.model(),
             Continuum::Relaxing(law) => law.model(),
+            Continuum::Inertial(law, _) => law.model(),
         }
     }
 
@@ -119,8 +134,14 @@ impl Continuum {
         match self {
             Continuum::Stationary(law, _) => law.vertices(),
             Continuum::Relaxing(law) => law.vertices(),
+            Continuum::Inertial(law, _) => law.vertices(),
         }
     }
+}
+
+/// The masses of the states, of underdamped particles.
+fn masses(experiment: &Experiment) -> Option<Vec<f64>> {
+    experiment.model.network.states().iter().map(|s| s.mass).collect()
 }
 
 /// The start of an experiment in the terms of the theory.

@@ -11,6 +11,7 @@ use crate::grid::Grid;
 use crate::kernel::start::{Start, start};
 use crate::kernel::{BLOCK, Caution, Kernel, KernelError, LegLaw, Span};
 use crate::model::{Boundary, Model};
+use crate::phase_space::PhaseSpace;
 use crate::rng::{Purpose, Stream, stream};
 use crate::snapshot::Snapshot;
 use crate::trajectory::{PathSums, PathWeights, Paths};
@@ -80,8 +81,8 @@ pub struct Group {
     pub walkers: Walkers,
     /// Its stream.
     pub stream: Stream,
-    /// Its walkers when scoring began, kept where the way that they have gone matters: on rings, and where
-    /// forces do work.
+    /// Its walkers when scoring began, kept where the way that they have gone or their energy matters: on rings, where
+    /// forces do work, and where they have a velocity.
     pub origin: Option<Walkers>,
     /// What it has scored since the end of the burn-in.
     pub profile: Profile,
@@ -91,6 +92,8 @@ pub struct Group {
     pub snapshots: Vec<Snapshot>,
     /// What its trajectories have produced, where that is asked for.
     pub paths: Option<PathSums>,
+    /// Its velocities, where particles have one.
+    pub phase: Option<PhaseSpace>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -169,7 +172,8 @@ impl<K: Kernel + Send> Runner<K> {
     }
 
     fn keeps_origin(&self) -> bool {
-        self.model.has_forces() || self.model.domain.walls == Boundary::Periodic
+        let ring = self.model.domain.walls == Boundary::Periodic;
+        ring || self.model.has_forces() || self.model.is_underdamped()
     }
 
     /// Untimed legs, one block of walkers after the other. So does a kernel with all of them: the words of
@@ -237,6 +241,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             profile: self.profile(),
             snapshots: Vec::new(),
             paths: None,
+            phase: self.model.is_underdamped().then(|| PhaseSpace::new(&self.model, &self.grid)),
             clock: 0.0,
         }
     }
@@ -245,6 +250,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         group.profile = self.profile();
         group.snapshots.clear();
         group.paths = None;
+        group.phase = group.phase.as_ref().map(|_| PhaseSpace::new(&self.model, &self.grid));
         group.clock = 0.0;
         self.open(group);
     }
@@ -273,7 +279,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
     }
 
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
-        let Group { walkers, stream, profile, paths, clock, .. } = group;
+        let Group { walkers, stream, profile, paths, phase, clock, .. } = group;
         match (&self.trajectories, span) {
             (Some(segments), Span::Duration(duration)) => {
                 let pieces = libm::round(duration / segments.duration).max(1.0);
@@ -290,7 +296,10 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
                 }
             }
             _ => {
-                self.kernel.advance(walkers, span, stream, profile)?;
+                match phase {
+                    Some(phase) => self.kernel.advance(walkers, span, stream, &mut (&mut *profile, phase))?,
+                    None => self.kernel.advance(walkers, span, stream, profile)?,
+                }
                 *clock += self.kernel.elapsed(span).unwrap_or(0.0) * walkers.len() as f64;
             }
         }

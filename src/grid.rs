@@ -16,6 +16,9 @@ pub struct Grid {
     pub bins: usize,
     /// Number of fine cells in each bin.
     pub cells_per_bin: usize,
+    /// Number of reported cells of a second coordinate (a velocity) in each bin, an even number; 0 where there is
+    /// none.
+    pub across: usize,
 }
 
 impl Grid {
@@ -31,7 +34,12 @@ impl Grid {
     /// before a grid is made from it.
     pub fn new(length: f64, bins: usize) -> Self {
         assert!(bins > 0 && length > 0.0 && length.is_finite());
-        Grid { length, bins, cells_per_bin: Self::MIN_CELLS.div_ceil(bins) }
+        Grid { length, bins, cells_per_bin: Self::MIN_CELLS.div_ceil(bins), across: 0 }
+    }
+
+    /// The same with so many cells of a second coordinate.
+    pub fn with_across(self, across: usize) -> Self {
+        Grid { across, ..self }
     }
 
     /// Number of fine cells, `bins * cells_per_bin`.

@@ -77,6 +77,34 @@ pub enum Observable {
     /// On a ring, `D_eff = Var(displacement)/(2 t)` in the long run, the displacement counted round the ring
     /// without end. length^2/time.
     EffectiveDiffusion,
+    /// Of underdamped particles, the kinetic temperature `m_i <v^2>_i/k_B` of a state, averaged over each bin with the
+    /// weight `P_i`. Temperature.
+    KineticTemperature(usize),
+    /// Flux of momentum `sum_i m_i P_i <v^2>_i`, averaged over each bin; flat for one state without a force.
+    /// energy/length.
+    MomentumFlux,
+    /// `J_E` in phase space, `sum_i P_i (m_i <v^3>_i/2 + (H_i + U + U_i) <v>_i)`, averaged over each bin. energy/time.
+    PhaseHeatCurrent,
+    /// The same without internal and potential energies: `sum_i P_i m_i <v^3>_i/2`. energy/time.
+    KineticHeatCurrent,
+    /// `J_E` through each interior face as it was carried by moves: what was absorbed on the side of smaller x less
+    /// what is stored there, all energies included. energy/time.
+    CarriedHeatCurrent,
+    /// Current of slow particles of a state, `J_slow(x, V) = int_{-V}^{V} v P_i dv` (C29), averaged over each bin, at
+    /// the outer edges `V` of half of the cells of velocity. 1/time.
+    SlowCurrent(usize),
+    /// Current of fast particles `J_i - J_slow(x, V)` at the same speeds. 1/time.
+    FastCurrent(usize),
+    /// `J_slow(x, V)` at `V = sqrt(3 kT/m_i)`, where it is largest in the overdamped limit; averaged over each bin.
+    /// 1/time.
+    PeakSlowCurrent(usize),
+    /// The speed `v*(x)` at which `J_slow(x, V)` of a state is largest, in each bin. length/time.
+    CrossoverSpeed(usize),
+    /// Deviation from Maxwell's law (C10): `<u^3 - 3u>_i/6` in each bin, `u = v sqrt(m_i/kT)`. Dimensionless.
+    MaxwellDeviation(usize),
+    /// Density `P_i(x, v)` of a state in phase space, averaged over each bin and cell of velocity.
+    /// 1/(length velocity).
+    PhaseDensity(usize),
 }
 
 /// What is seen of the particles at one moment `t`.
@@ -114,6 +142,10 @@ pub enum Support {
     /// One number per interior face, `bins - 1` of them; the face `k` lies at `k * length / bins`,
     /// `k` in `1..bins`.
     Faces,
+    /// One number per bin and cell of a second coordinate, bin by bin.
+    Plane,
+    /// One number per bin and speed, bin by bin: the upper half of the cells of velocity.
+    Speeds,
 }
 
 impl Observable {
@@ -121,12 +153,24 @@ impl Observable {
     pub fn support(self) -> Support {
         use Observable::*;
         match self {
-            Density | StateDensity(_) | WindowCurrent(_) | HeatAbsorbed | TransitionRate(_) | LocalSoret => {
-                Support::Bins
-            }
+            Density
+            | StateDensity(_)
+            | WindowCurrent(_)
+            | HeatAbsorbed
+            | TransitionRate(_)
+            | LocalSoret
+            | KineticTemperature(_)
+            | MomentumFlux
+            | PhaseHeatCurrent
+            | KineticHeatCurrent
+            | PeakSlowCurrent(_)
+            | CrossoverSpeed(_)
+            | MaxwellDeviation(_) => Support::Bins,
+            PhaseDensity(_) => Support::Plane,
+            SlowCurrent(_) | FastCurrent(_) => Support::Speeds,
             At(_, Instant::Density | Instant::StateDensity(_)) => Support::Bins,
             At(..) => Support::Whole,
-            Current(_) | HeatCurrent => Support::Faces,
+            Current(_) | HeatCurrent | CarriedHeatCurrent => Support::Faces,
             Population(_)
             | MeanCurrent(_)
             | MeanHeatCurrent
@@ -190,6 +234,17 @@ impl Observable {
             KineticEntropyProduction => "kinetic_entropy_production",
             MeanVelocity => "mean_velocity",
             EffectiveDiffusion => "effective_diffusion",
+            KineticTemperature(_) => "kinetic_temperature",
+            MomentumFlux => "momentum_flux",
+            PhaseHeatCurrent => "heat_current",
+            KineticHeatCurrent => "kinetic_heat_current",
+            CarriedHeatCurrent => "heat_current_carried",
+            SlowCurrent(_) => "slow_current",
+            FastCurrent(_) => "fast_current",
+            PeakSlowCurrent(_) => "peak_slow_current",
+            CrossoverSpeed(_) => "crossover_speed",
+            MaxwellDeviation(_) => "maxwell_deviation",
+            PhaseDensity(_) => "phase_density",
         }
     }
 }
@@ -201,15 +256,19 @@ impl Support {
             Support::Whole => 1,
             Support::Bins => grid.bins,
             Support::Faces => grid.bins - 1,
+            Support::Plane => grid.bins * grid.across,
+            Support::Speeds => grid.bins * (grid.across / 2),
         }
     }
 
-    /// Ends of entry `k`; a face has both ends at its place.
+    /// Ends of entry `k` along x; a face has both ends at its place.
     pub fn ends(self, grid: &crate::grid::Grid, k: usize) -> Option<(f64, f64)> {
         match self {
             Support::Whole => None,
             Support::Bins => Some((grid.face(k), grid.face(k + 1))),
             Support::Faces => Some((grid.face(k + 1), grid.face(k + 1))),
+            Support::Plane => Support::Bins.ends(grid, k / grid.across),
+            Support::Speeds => Support::Bins.ends(grid, k / (grid.across / 2)),
         }
     }
 }
@@ -240,6 +299,13 @@ impl Observable {
                 Instant::MeanPosition | Instant::Displacement => "length",
                 Instant::SquareDisplacement => "length^2",
             },
+            KineticTemperature(_) => "temperature",
+            MomentumFlux => "energy/length",
+            PhaseHeatCurrent | KineticHeatCurrent | CarriedHeatCurrent => "energy/time",
+            SlowCurrent(_) | FastCurrent(_) | PeakSlowCurrent(_) => "1/time",
+            CrossoverSpeed(_) => "length/time",
+            MaxwellDeviation(_) => "1",
+            PhaseDensity(_) => "1/(length velocity)",
             MeanVelocity => "length/time",
             EffectiveDiffusion => "length^2/time",
         }

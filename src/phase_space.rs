@@ -11,6 +11,18 @@ pub const SPEEDS: usize = 128;
 /// Half the width of the histogram in units of `sqrt(kT/m)` at the middle of the bin.
 pub const REACH: f64 = 6.4;
 
+/// Edge number `k`, of [`SPEEDS`]` + 1`, of the cells of velocity of a state in a bin.
+pub fn edge(model: &Model, grid: &Grid, state: usize, bin: usize, k: usize) -> f64 {
+    (k as f64 - 0.5 * SPEEDS as f64) / scale(model, grid, state, bin)
+}
+
+/// Cells of velocity per velocity.
+fn scale(model: &Model, grid: &Grid, state: usize, bin: usize) -> f64 {
+    let mass = model.network.states()[state].mass.unwrap_or(1.0);
+    let middle = (bin as f64 + 0.5) * grid.bin_width();
+    0.5 * SPEEDS as f64 / (REACH * libm::sqrt(model.thermal_energy(middle) / mass))
+}
+
 /// A group of underdamped walkers.
 ///
 /// Per state and bin: sums of `v^0 .. v^3` at both [`Moment`]s of a step, and a histogram of `v` in which the
@@ -36,16 +48,12 @@ impl PhaseSpace {
     pub fn new(model: &Model, grid: &Grid) -> Self {
         let states = model.network.states();
         let properties: Vec<(f64, f64)> = states.iter().map(|s| (s.mass.unwrap_or(1.0), s.energy)).collect();
-        let middle = |bin: usize| (bin as f64 + 0.5) * grid.bin_width();
-        let scale = |(mass, bin): (f64, usize)| {
-            0.5 * SPEEDS as f64 / (REACH * libm::sqrt(model.thermal_energy(middle(bin)) / mass))
-        };
-        let entries = properties.iter().flat_map(|(mass, _)| (0..grid.bins).map(|bin| (*mass, bin)));
+        let entries = (0..states.len()).flat_map(|state| (0..grid.bins).map(move |bin| (state, bin)));
         let rows = states.len() * grid.bins;
         PhaseSpace {
             grid: *grid,
             states: states.len(),
-            scale: entries.map(scale).collect(),
+            scale: entries.map(|(state, bin)| scale(model, grid, state, bin)).collect(),
             properties,
             moments: [vec![[0.0; 4]; rows], vec![[0.0; 4]; rows]],
             speeds: vec![0; rows * SPEEDS],

@@ -4,8 +4,7 @@
 use crate::ensemble::Control;
 use crate::error::Error;
 use crate::event::{Position, Profile};
-use crate::experiment::{Experiment, Method, Warning, registry};
-use crate::grid::Grid;
+use crate::experiment::{Experiment, Warning, registry};
 use crate::kernel::Span;
 use crate::sampling::{BURN_IN, Observer, Progress};
 use crate::simulation;
@@ -62,7 +61,7 @@ pub struct SoretForecast {
 /// # Errors
 /// As [`registry::runner`].
 pub fn warnings(experiment: &Experiment) -> Result<Vec<Warning>, Error> {
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let cautions = registry::runner(experiment, &grid, None)?.cautions();
     Ok(experiment.warnings().iter().cloned().chain(cautions.into_iter().map(Warning::from)).collect())
 }
@@ -139,10 +138,10 @@ pub(crate) fn averaging(t: f64) -> f64 {
 
 /// Legs or steps of one particle per time: the largest mean over the states, like the burn-in.
 pub(crate) fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
-    if let Method::EulerMaruyama { dt } = experiment.method {
+    if let Some(dt) = experiment.method.dt() {
         return Ok(1.0 / dt);
     }
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let dwell = registry::runner(experiment, &grid, None)?.dwell();
     let at = |bin: usize| -> f64 {
         let cell = grid.cells_per_bin * bin;
@@ -154,7 +153,7 @@ pub(crate) fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
 
 /// Columns of the walkers, tallies and opening counts of every group.
 fn memory_bytes(experiment: &Experiment) -> u64 {
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let cells = grid.cells() as u64;
     let states = experiment.model.network.states().len() as u64;
     let channels = 2 * experiment.model.network.edges().len() as u64;

@@ -3,8 +3,7 @@
 use crate::ensemble::{Control, Ensemble, Group, Plan, Segments};
 use crate::error::Error;
 use crate::estimator::{self, Context, Measured};
-use crate::experiment::{Experiment, Method, registry};
-use crate::grid::Grid;
+use crate::experiment::{Experiment, registry};
 use crate::kernel::{Caution, Span};
 use crate::observable::Observable;
 use crate::stats::Outcome;
@@ -93,7 +92,7 @@ pub fn sample_weighed(
     weights: Option<PathWeights>,
     observer: &(dyn Observer + Sync),
 ) -> Result<Sampled, Error> {
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let segments = experiment
         .measure
         .trajectories
@@ -184,7 +183,7 @@ pub(crate) fn estimators(context: &Context, watched: bool) -> Vec<Box<dyn estima
 /// The observation times as they can be kept: a stepped method looks after whole steps.
 pub(crate) fn times(experiment: &Experiment) -> Vec<f64> {
     let mut times = experiment.measure.times.clone();
-    if let Method::EulerMaruyama { dt } = experiment.method {
+    if let Some(dt) = experiment.method.dt() {
         times.iter_mut().for_each(|t| *t = libm::round(*t / dt).max(1.0) * dt);
         times.dedup();
     }

@@ -25,7 +25,7 @@ use crate::verification;
 /// [`Error::Numeric`] if a kernel finds its bounds violated or the theory has no solution.
 pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<Summary, Error> {
     let continuum = Continuum::solve(experiment)?;
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let weights = experiment.measure.trajectories.and_then(|_| continuum.path_weights(&grid));
     let sampled = sample_weighed(experiment, weights, observer)?;
     let comparison = compare(sampled.measure(), &grid, ALPHA, &|o| continuum.reference(o, &grid));
@@ -37,7 +37,7 @@ pub fn run(experiment: &Experiment, observer: &(dyn Observer + Sync)) -> Result<
 /// # Errors
 /// [`Error::Numeric`] if the theory has no solution.
 pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let continuum = Continuum::solve(experiment)?;
     let quantities = observables(experiment)
         .into_iter()
@@ -47,7 +47,7 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
             let limit = continuum.fast_limit(observable, &grid);
             let row = |(k, (theory, fast_limit))| {
                 let estimate = Outcome::null("theory only");
-                Row { theory, fast_limit, ..row(observable, &grid, k, estimate) }
+                Row { theory, fast_limit, ..row(experiment, observable, &grid, k, estimate) }
             };
             quantity(experiment, observable, theory.into_iter().zip(limit).enumerate().map(row).collect())
         })
@@ -74,7 +74,7 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
     // The estimators know; what they answer depends on the model and the times only.
     let context = Context {
         model: experiment.model.clone(),
-        grid: Grid::new(experiment.model.domain.length, experiment.measure.bins),
+        grid: experiment.grid(),
         dwell: Vec::new(),
         leg_law: Vec::new(),
         timed: false,
@@ -132,7 +132,7 @@ fn summarise(
                 theory: c.theory[k],
                 fast_limit,
                 z: c.z[k],
-                ..row(observable, &context.grid, k, c.measured.outcome(k))
+                ..row(experiment, observable, &context.grid, k, c.measured.outcome(k))
             };
             quantity(experiment, observable, limit.into_iter().enumerate().map(row).collect())
         })
@@ -301,11 +301,12 @@ fn until_summary(experiment: &Experiment, sampled: &Sampled) -> Option<UntilSumm
 }
 
 /// A row with nothing beside the estimate.
-fn row(observable: Observable, grid: &Grid, k: usize, estimate: Outcome) -> Row {
+fn row(experiment: &Experiment, observable: Observable, grid: &Grid, k: usize, estimate: Outcome) -> Row {
     let ends = observable.support().ends(grid, k);
     Row {
         x_lo: ends.map(|e| e.0),
         x_hi: ends.map(|e| e.1),
+        across: experiment.across(observable, grid, k),
         estimate,
         theory: None,
         fast_limit: None,

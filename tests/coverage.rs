@@ -29,7 +29,7 @@ const LARGE: usize = 16_000;
 
 /// 10 bins of 10 cells: with statistical errors of a few per cent the finer cells of real runs would only
 /// cost time.
-const GRID: Grid = Grid { length: 1.0, bins: 10, cells_per_bin: 10 };
+const GRID: Grid = Grid { length: 1.0, bins: 10, cells_per_bin: 10, across: 0 };
 
 /// Seed of the first run, if not said otherwise.
 const SEED: u64 = 1_000_000;

@@ -148,6 +148,7 @@ fn group<K: Kernel>(
             origin: Some(origin),
             snapshots: Vec::new(),
             paths: None,
+            phase: None,
         },
         crossings,
     )

@@ -24,7 +24,7 @@ pub mod noise;
 mod runs;
 
 use crate::error::Error;
-use crate::experiment::{Experiment, FORMAT_VERSION, Method};
+use crate::experiment::{Experiment, FORMAT_VERSION};
 use crate::kernel::Span;
 use crate::sampling::Observer;
 use crate::theory::{self, Stationary};
@@ -303,7 +303,7 @@ pub fn study(
 
 /// The axes asked for, or all that the file has.
 fn axes(experiment: &Experiment, options: &Options) -> Result<Vec<Axis>, Error> {
-    let stepped = matches!(experiment.method, Method::EulerMaruyama { .. });
+    let stepped = experiment.method.dt().is_some();
     if options.axes.contains(&Axis::Dt) && !stepped {
         let why =
             "the method exact has no time step, so there is no bias to follow; --in particles or --in legs";
@@ -335,10 +335,7 @@ fn settings(experiment: &Experiment, lab: &Laboratory<'_>) -> Settings {
         particles: run.particles,
         clock: if matches!(run.span, Span::Legs(_)) { "legs" } else { "duration" }.into(),
         span: run.span.amount(),
-        dt: match experiment.method {
-            Method::EulerMaruyama { dt } => Some(dt),
-            Method::Exact {} => None,
-        },
+        dt: experiment.method.dt(),
         bins: experiment.measure.bins,
         seed: run.seed,
         relaxation: lab.relaxation,

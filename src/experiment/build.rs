@@ -145,7 +145,7 @@ fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>, domain: Option<Dom
             motility: motility?,
             potential: potential?,
             drift: drift?,
-            mass: None,
+            mass: part.mass.as_ref()?.as_ref().map(|(mass, _)| *mass),
         })
     };
     let states: Vec<Option<State>> = parts.iter().map(state).collect();

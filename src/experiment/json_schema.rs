@@ -20,6 +20,7 @@ pub fn json_schema() -> Value {
         arms["oneOf"] = names.iter().map(|name| json!({ "required": [name] })).collect();
         arms
     };
+    let step = || options(json!({ "dt": { "type": "number", "exclusiveMinimum": 0 } }), &["dt"]);
     let mut root = object(
         json!({
             "format_version": described(json!({ "const": FORMAT_VERSION }), "Version of this layout."),
@@ -59,6 +60,7 @@ pub fn json_schema() -> Value {
             "diffusivity": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
             "friction": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
             "drift": { "$ref": "#/$defs/drift" },
+            "mass": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
             "transitions": described(
                 json!({
                     "type": "array", "maxItems": limits::MOST_TRANSITIONS,
@@ -66,14 +68,24 @@ pub fn json_schema() -> Value {
                 }),
                 "Edges between the states; several may join the same two."
             ),
-            "motion": { "oneOf": [{ "const": "overdamped" }, choice(json!({ "overdamped": options(json!({}), &[]) }))] },
+            "motion": {
+                "oneOf": [
+                    { "enum": ["overdamped", "underdamped"] },
+                    choice(json!({
+                        "overdamped": options(json!({}), &[]),
+                        "underdamped": options(json!({}), &[])
+                    }))
+                ]
+            },
             "method": {
                 "oneOf": [
                     { "enum": ["auto", "exact"] },
                     choice(json!({
                         "auto": options(json!({}), &[]),
                         "exact": options(json!({}), &[]),
-                        "euler_maruyama": options(json!({ "dt": { "type": "number", "exclusiveMinimum": 0 } }), &["dt"])
+                        "euler_maruyama": step(),
+                        "baoab": step(),
+                        "baoab_flux": step()
                     }))
                 ]
             },
@@ -126,7 +138,8 @@ fn definitions() -> Value {
                 json!({ "$ref": "#/$defs/positive" }), "Kinetic: J = -(1/gamma) d_x(kT P). In x and T."
             ),
             "potential": { "$ref": "#/$defs/potential" },
-            "drift": { "$ref": "#/$defs/drift" }
+            "drift": { "$ref": "#/$defs/drift" },
+            "mass": described(json!({ "$ref": "#/$defs/positive" }), "Of underdamped particles.")
         }),
         &["name"],
         "An internal state.",

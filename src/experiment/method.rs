@@ -35,7 +35,7 @@ pub(super) fn choose(
 ) -> Option<(Method, Option<Warning>)> {
     let timed = matches!(run.plan.span, Span::Duration(_));
     match part.given {
-        Some(method @ Method::EulerMaruyama { dt }) => {
+        Some(method @ (Method::EulerMaruyama { dt } | Method::Baoab { dt } | Method::BaoabFlux { dt })) => {
             steps_fit(dt, run, times);
             Some((method, None))
         }

@@ -34,10 +34,12 @@ pub use until::Until;
 pub use warning::Warning;
 
 use crate::error::Error;
+use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
 use crate::model::{Field, Model, RateLaw, Units};
-use crate::observable::{Instant, Observable};
+use crate::observable::{Instant, Observable, Support};
+use crate::phase_space::{self, SPEEDS};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -102,6 +104,8 @@ pub struct Transition {
 pub enum Motion {
     /// Without inertia: a diffusion.
     Overdamped,
+    /// With inertia: states have a mass and a friction, particles a velocity.
+    Underdamped,
 }
 
 /// How particles are advanced.
@@ -115,6 +119,16 @@ pub enum Method {
         /// The time step, positive.
         dt: f64,
     },
+    /// Underdamped particles: force, flight, bath, flight, force, with the bath where the particle is.
+    Baoab {
+        /// The time step, positive.
+        dt: f64,
+    },
+    /// The same with a bath that makes the currents of a bulk in a gradient exact.
+    BaoabFlux {
+        /// The time step, positive.
+        dt: f64,
+    },
 }
 
 impl Method {
@@ -123,6 +137,26 @@ impl Method {
         match self {
             Method::Exact {} => "exact",
             Method::EulerMaruyama { .. } => "euler_maruyama",
+            Method::Baoab { .. } => "baoab",
+            Method::BaoabFlux { .. } => "baoab_flux",
+        }
+    }
+
+    /// Its time step, if it has one.
+    pub fn dt(&self) -> Option<f64> {
+        match self {
+            Method::Exact {} => None,
+            Method::EulerMaruyama { dt } | Method::Baoab { dt } | Method::BaoabFlux { dt } => Some(*dt),
+        }
+    }
+
+    /// The same method with another time step, if it has one.
+    pub fn with_dt(self, dt: f64) -> Self {
+        match self {
+            Method::Exact {} => self,
+            Method::EulerMaruyama { .. } => Method::EulerMaruyama { dt },
+            Method::Baoab { .. } => Method::Baoab { dt },
+            Method::BaoabFlux { .. } => Method::BaoabFlux { dt },
         }
     }
 }
@@ -336,6 +370,9 @@ impl Experiment {
                     let (key, field) = s.motility.parts();
                     let mut state =
                         json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy, key: law(field.as_ref()) });
+                    if let Some(mass) = s.mass {
+                        state["mass"] = mass.into();
+                    }
                     for (key, field) in [("potential", &s.potential), ("drift", &s.drift)] {
                         if let Some(field) = field {
                             state[key] = law(field.as_ref());
@@ -381,15 +418,52 @@ impl Experiment {
         Value::Object(map)
     }
 
+    /// The grid on which everything is reported.
+    pub fn grid(&self) -> Grid {
+        let grid = Grid::new(self.model.domain.length, self.measure.bins);
+        if self.motion == Motion::Underdamped { grid.with_across(SPEEDS) } else { grid }
+    }
+
+    /// Ends of entry `k` of an observable along a second coordinate, where it has one: a cell of velocity, or twice
+    /// the speed.
+    pub fn across(&self, observable: Observable, grid: &Grid, k: usize) -> Option<[f64; 2]> {
+        use Observable::*;
+        let state = match observable {
+            PhaseDensity(s) | SlowCurrent(s) | FastCurrent(s) => s,
+            _ => return None,
+        };
+        let edge = |bin: usize, cell: usize| phase_space::edge(&self.model, grid, state, bin, cell);
+        match observable.support() {
+            Support::Plane => {
+                let (bin, cell) = (k / SPEEDS, k % SPEEDS);
+                Some([edge(bin, cell), edge(bin, cell + 1)])
+            }
+            Support::Speeds => {
+                let (bin, cell) = (k / (SPEEDS / 2), k % (SPEEDS / 2));
+                Some([edge(bin, SPEEDS / 2 + cell + 1); 2])
+            }
+            _ => None,
+        }
+    }
+
     /// The state or directed transition that an observable belongs to, by name.
     pub fn label(&self, observable: Observable) -> Option<String> {
         use Observable::*;
         let network = &self.model.network;
         let state = |s: usize| network.states()[s].name.clone();
         match observable {
-            StateDensity(s) | Population(s) | Current(s) | WindowCurrent(s) | MeanCurrent(s) => {
-                Some(state(s))
-            }
+            StateDensity(s)
+            | Population(s)
+            | Current(s)
+            | WindowCurrent(s)
+            | MeanCurrent(s)
+            | KineticTemperature(s)
+            | SlowCurrent(s)
+            | FastCurrent(s)
+            | PeakSlowCurrent(s)
+            | CrossoverSpeed(s)
+            | MaxwellDeviation(s)
+            | PhaseDensity(s) => Some(state(s)),
             At(_, what) => match what {
                 Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
                 Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),

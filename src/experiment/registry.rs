@@ -4,7 +4,7 @@ use super::{Experiment, Method};
 use crate::ensemble::{GroupRunner, Runner, Segments};
 use crate::error::Error;
 use crate::grid::Grid;
-use crate::kernel::{EulerMaruyama, Exact, KernelError};
+use crate::kernel::{Baoab, EulerMaruyama, Exact, KernelError};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
 ///
@@ -22,7 +22,11 @@ pub fn runner(
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
         Method::EulerMaruyama { dt } => {
-            let kernel = EulerMaruyama::new(&model, grid, dt).map_err(|e| Error::Numeric(e.to_string()))?;
+            let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
+            Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
+        }
+        Method::Baoab { dt } | Method::BaoabFlux { dt } => {
+            let kernel = Baoab::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
     }

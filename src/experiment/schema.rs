@@ -92,6 +92,8 @@ pub(super) struct StatePart<'a> {
     pub potential: Option<Option<FieldPart<'a>>>,
     /// Its drift velocity, where it has one.
     pub drift: Option<Option<LawPart<'a>>>,
+    /// Its mass with its place, where one is given.
+    pub mass: Option<Option<(f64, Cursor<'a>)>>,
     /// The name, or the entry where it has none.
     pub at: Cursor<'a>,
 }
@@ -337,12 +339,14 @@ fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<Stat
             motility: alone.read(parameters),
             potential: Some(None),
             drift: drift(file, parameters),
+            mass: mass(file, parameters),
             at,
         }]);
     };
     let alone = Motilities::of(file);
-    let drift = file.optional("drift");
-    let owned = [("diffusivity", alone.diffusivity), ("friction", alone.friction), ("drift", drift)];
+    let (drift, mass) = (file.optional("drift"), file.optional("mass"));
+    let motility = [("diffusivity", alone.diffusivity), ("friction", alone.friction)];
+    let owned = motility.into_iter().chain([("drift", drift), ("mass", mass)]);
     for (name, place) in owned {
         if let Some(place) = place {
             place.push(
@@ -373,6 +377,7 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
             motility: None,
             potential: None,
             drift: None,
+            mass: None,
             at: at.clone(),
         };
     };
@@ -388,6 +393,7 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
     }
     let potential = object.or("potential", None, |c| potential(c, parameters).map(Some));
     let drift = drift(&mut object, parameters);
+    let mass = mass(&mut object, parameters);
     object.finish();
     StatePart {
         name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
@@ -396,6 +402,7 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
         motility: motilities.read(parameters),
         potential,
         drift,
+        mass,
         at: name.unwrap_or_else(|| at.clone()),
     }
 }
@@ -403,6 +410,11 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
 /// The drift velocity of a state, of any sign.
 fn drift<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<Option<LawPart<'a>>> {
     object.or("drift", None, |c| law(c, parameters, Must::FINITE).map(Some))
+}
+
+/// The mass of a state.
+fn mass<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<Option<(f64, Cursor<'a>)>> {
+    object.or("mass", None, |c| Some(Some((c.scalar(parameters, Must::POSITIVE)?, c))))
 }
 
 /// A potential: a number, or an expression in `x`. That it is continuous is proven in `build`.
@@ -575,10 +587,16 @@ fn between<'a>(at: &Cursor<'a>) -> Option<[(String, Cursor<'a>); 2]> {
 }
 
 fn motion(at: &Cursor<'_>) -> Option<Motion> {
-    at.choice(&[("overdamped", &|options| {
-        options.finish();
-        Some(Motion::Overdamped)
-    })])
+    at.choice(&[
+        ("overdamped", &|options| {
+            options.finish();
+            Some(Motion::Overdamped)
+        }),
+        ("underdamped", &|options| {
+            options.finish();
+            Some(Motion::Underdamped)
+        }),
+    ])
 }
 
 /// The method that is named; none where the choice is left to the program.
@@ -596,6 +614,16 @@ fn method(at: &Cursor<'_>) -> Option<Option<Method>> {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
             Some(Some(Method::EulerMaruyama { dt: dt? }))
+        }),
+        ("baoab", &|mut options| {
+            let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
+            options.finish();
+            Some(Some(Method::Baoab { dt: dt? }))
+        }),
+        ("baoab_flux", &|mut options| {
+            let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
+            options.finish();
+            Some(Some(Method::BaoabFlux { dt: dt? }))
         }),
     ])
 }

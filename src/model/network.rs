@@ -267,6 +267,11 @@ pub struct Exchange {
 }
 
 impl Model {
+    /// Whether all states have a mass: particles then have a velocity.
+    pub fn is_underdamped(&self) -> bool {
+        self.network.states.iter().all(|s| s.mass.is_some())
+    }
+
     /// Rate constant of a channel at `x`, 1/time (Eq 8; see [`RateLaw`]).
     pub fn rate(&self, channel: Channel, x: f64) -> f64 {
         match &self.network.edges[channel.edge].law {

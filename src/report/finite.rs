@@ -96,9 +96,12 @@ fn check_quantity(quantity: &Quantity) -> Result<(), ReportError> {
                 _ => format!("{label}, row {index}: {field}"),
             }
         };
-        let Row { x_lo, x_hi, estimate, theory, fast_limit, z } = row;
+        let Row { x_lo, x_hi, across, estimate, theory, fast_limit, z } = row;
         optional(*x_lo, || place("x_lo"))?;
         optional(*x_hi, || place("x_hi"))?;
+        for end in across.iter().flatten() {
+            number(*end, || place("across"))?;
+        }
         match estimate {
             Outcome::Estimate(Estimate { value, std_error, low, high }) => {
                 number(*value, || place("value"))?;

@@ -159,6 +159,10 @@ pub struct Row {
     pub x_lo: Option<f64>,
     /// Right end of the bin.
     pub x_hi: Option<f64>,
+    /// Ends of the cell of the second coordinate (a velocity), where there is one; a current of slow particles has
+    /// its speed at both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub across: Option<[f64; 2]>,
     /// Value, standard error, 95 % interval; or null with a reason.
     pub estimate: Outcome,
     /// The same functional of the continuum solution.

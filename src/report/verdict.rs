@@ -97,6 +97,17 @@ fn words(observable: Observable) -> &'static str {
         KineticEntropyProduction => "kinetic entropy production",
         MeanVelocity => "mean velocity",
         EffectiveDiffusion => "effective diffusion",
+        KineticTemperature(_) => "kinetic temperature",
+        MomentumFlux => "momentum flux",
+        PhaseHeatCurrent => "heat flux",
+        KineticHeatCurrent => "kinetic heat flux",
+        CarriedHeatCurrent => "heat flux carried",
+        SlowCurrent(_) => "slow current",
+        FastCurrent(_) => "fast current",
+        PeakSlowCurrent(_) => "peak of the slow current",
+        CrossoverSpeed(_) => "crossover speed",
+        MaxwellDeviation(_) => "deviation from Maxwell's law",
+        PhaseDensity(_) => "phase-space density",
     }
 }
 

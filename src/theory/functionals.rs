@@ -6,7 +6,7 @@ use super::one_sided;
 use super::stationary::Stationary;
 use crate::grid::Grid;
 use crate::model::{Boundary, Exchange, Model, RateLaw};
-use crate::observable::{Observable, Support};
+use crate::observable::Observable;
 
 /// Points of the Gauss rule on every piece of an element.
 pub(super) const POINTS: usize = 16;
@@ -275,20 +275,25 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
         | Observable::Fano(_)
         | Observable::CycleFano(_)
         | Observable::UncertaintyProduct(_) => return None,
+        // Velocities: see `Kramers::reference`.
+        Observable::KineticTemperature(_)
+        | Observable::MomentumFlux
+        | Observable::PhaseHeatCurrent
+        | Observable::KineticHeatCurrent
+        | Observable::CarriedHeatCurrent
+        | Observable::SlowCurrent(_)
+        | Observable::FastCurrent(_)
+        | Observable::PeakSlowCurrent(_)
+        | Observable::CrossoverSpeed(_)
+        | Observable::MaxwellDeviation(_)
+        | Observable::PhaseDensity(_) => return None,
         Observable::EntropyProduction => whole(law.entropy_production()),
         // Not functionals of the law alone: see `Stationary::reference`.
         Observable::KineticEntropyProduction | Observable::MeanVelocity | Observable::EffectiveDiffusion => {
             whole(None)
         }
     };
-    debug_assert_eq!(
-        values.len(),
-        match observable.support() {
-            Support::Whole => 1,
-            Support::Bins => grid.bins,
-            Support::Faces => grid.bins - 1,
-        }
-    );
+    debug_assert_eq!(values.len(), observable.support().entries(grid));
     Some(values.into_iter().map(|v| v.filter(|v| v.is_finite())).collect())
 }
 

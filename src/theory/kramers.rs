@@ -80,6 +80,7 @@ use super::stationary::{bisect, graded, thinnest_layer};
 use super::{TheoryError, breakpoints, motilities, temperature};
 use crate::grid::Grid;
 use crate::model::{Boundary, Channel, Model, Motility};
+use crate::observable::Observable;
 
 /// How accurate a solution must be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -561,6 +562,20 @@ impl Kramers {
         let both = points.iter().zip(&pairs);
         let excess: f64 = both.map(|((x, _), (t, w))| length * w * t * self.total_density_at(*x)).sum();
         soret_of_excess(mean, excess, &pairs)
+    }
+
+    /// The same functionals of the law as an estimator measures, one value per entry; `None` for an observable that it
+    /// does not know.
+    pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        let bins = |value: &dyn Fn(f64) -> f64| self.bin_averages(grid, value);
+        let values = match observable {
+            Observable::Density => bins(&|x| self.total_density_at(x))?,
+            Observable::StateDensity(i) => bins(&|x| self.density_at(x)[i])?,
+            Observable::MomentumFlux => bins(&|x| self.momentum_flux_at(x).iter().sum())?,
+            Observable::PhaseHeatCurrent => bins(&|x| self.heat_current_at(x))?,
+            _ => return None,
+        };
+        Some(values.into_iter().map(|v| Some(v).filter(|v| v.is_finite())).collect())
     }
 
     /// Averages over the bins of a grid of any function of position, such as a density of this law; `None`
