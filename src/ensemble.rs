@@ -187,10 +187,14 @@ impl<K: Kernel + Send> Runner<K> {
         let Group { walkers, stream, .. } = group;
         let all = walkers.len() as f64;
         let mut velocities = walkers.velocity.chunks_mut(BLOCK);
+        let axes = walkers.coordinate.len() / walkers.position.len().max(1);
+        let mut coordinates = walkers.coordinate.chunks_mut((axes * BLOCK).max(1));
         for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
             let velocity = velocities.next().unwrap_or_default();
+            let coordinate = coordinates.next().unwrap_or_default();
             let mut block = Walkers::new(position.to_vec(), state.to_vec());
             block.velocity = velocity.to_vec();
+            block.coordinate = coordinate.to_vec();
             let mut left = legs;
             while left > 0 {
                 let piece = left.min(LEGS_BETWEEN_LOOKS);
@@ -203,6 +207,7 @@ impl<K: Kernel + Send> Runner<K> {
             position.copy_from_slice(&block.position);
             state.copy_from_slice(&block.state);
             velocity.copy_from_slice(&block.velocity);
+            coordinate.copy_from_slice(&block.coordinate);
         }
         Ok(())
     }

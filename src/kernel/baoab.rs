@@ -208,6 +208,8 @@ impl Baoab {
             to: block.position,
             cell: &cell[..n],
             laps: if ring { &turns[..n] } else { &[] },
+            coordinate: &[],
+            heat: &[],
         });
     }
 
@@ -335,7 +337,7 @@ impl Baoab {
     #[inline(always)]
     fn see<T: Tally>(block: &Block<'_>, moment: Moment, tally: &mut T) {
         let Block { state, position, velocity, .. } = block;
-        tally.sightings(&Sightings { moment, state, position, velocity });
+        tally.sightings(&Sightings { moment, state, position, velocity, coordinate: &[], energy: &[] });
     }
 }
 
