@@ -8,6 +8,7 @@
 
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
+use crate::internal_space::InternalSpace;
 use crate::kernel::start::{Start, start};
 use crate::kernel::{BLOCK, Caution, Kernel, KernelError, LegLaw, Span};
 use crate::model::{Boundary, Model};
@@ -94,6 +95,8 @@ pub struct Group {
     pub paths: Option<PathSums>,
     /// Its velocities, where particles have one.
     pub phase: Option<PhaseSpace>,
+    /// Its internal coordinates, where particles have any: the plane of x and the first of them.
+    pub internal: Option<InternalSpace>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -160,6 +163,11 @@ impl<K: Kernel + Send> Runner<K> {
 
     fn profile(&self) -> Profile {
         Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid)
+    }
+
+    fn internal(&self) -> Option<InternalSpace> {
+        let ends = self.kernel.coordinate_ends().first()?;
+        Some(InternalSpace::new(&self.model, &self.grid, 0, *ends))
     }
 
     /// Scoring begins where the walkers are.
@@ -247,6 +255,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             snapshots: Vec::new(),
             paths: None,
             phase: self.model.is_underdamped().then(|| PhaseSpace::new(&self.model, &self.grid)),
+            internal: self.internal(),
             clock: 0.0,
         }
     }
@@ -256,6 +265,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         group.snapshots.clear();
         group.paths = None;
         group.phase = group.phase.as_ref().map(|_| PhaseSpace::new(&self.model, &self.grid));
+        group.internal = self.internal();
         group.clock = 0.0;
         self.open(group);
     }
@@ -284,7 +294,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
     }
 
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
-        let Group { walkers, stream, profile, paths, phase, clock, .. } = group;
+        let Group { walkers, stream, profile, paths, phase, internal, clock, .. } = group;
         match (&self.trajectories, span) {
             (Some(segments), Span::Duration(duration)) => {
                 let pieces = libm::round(duration / segments.duration).max(1.0);
@@ -301,9 +311,17 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
                 }
             }
             _ => {
-                match phase {
-                    Some(phase) => self.kernel.advance(walkers, span, stream, &mut (&mut *profile, phase))?,
-                    None => self.kernel.advance(walkers, span, stream, profile)?,
+                match (phase, internal) {
+                    (_, Some(internal)) => {
+                        internal.open(&self.model, walkers);
+                        let mut tally = (&mut *profile, &mut *internal);
+                        self.kernel.advance(walkers, span, stream, &mut tally)?;
+                        internal.close(&self.model, walkers);
+                    }
+                    (Some(phase), None) => {
+                        self.kernel.advance(walkers, span, stream, &mut (&mut *profile, phase))?;
+                    }
+                    (None, None) => self.kernel.advance(walkers, span, stream, profile)?,
                 }
                 *clock += self.kernel.elapsed(span).unwrap_or(0.0) * walkers.len() as f64;
             }

@@ -6,6 +6,7 @@
 //!
 //! A new estimator is one file here, one line in [`standard`], and its exact check.
 
+pub mod coordinates;
 mod currents;
 mod density;
 mod heat;

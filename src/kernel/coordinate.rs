@@ -10,8 +10,9 @@
 //! 6. **R** for another `dt/2`.
 //!
 //! **Moves.** Where `D_i` does not depend on x and no force acts along x, a move is Gaussian, folded at the walls: exact
-//! for any step. Where a force `-d_x E` acts and `D_i` does not depend on x, a move is a step of the same [`Scheme`]
-//! as shifts are, on the unfolded circle, where walls are mirrors. Where `D_i` depends on x it is an Euler-Maruyama step
+//! for any step. Where a force `-d_x E` acts and `D_i` does not depend on x, a move is made like a shift: judged by the
+//! law `exp(-int d_x E/kT dx)` at frozen `q` ([`Scheme::Midpoint`] and [`Scheme::Mala`]), or a step of Heun or Euler; always
+//! on the unfolded circle, where walls are mirrors. Where `D_i` depends on x it is an Euler-Maruyama step
 //! (Ito), folded: of order 1 in the bulk, and order 1/2 for the density at a wall.
 //!
 //! **Errors.** Two exact flows in this symmetric order have an error of order 2. With relaxation rates `k` of
@@ -20,8 +21,8 @@
 //!
 //! **Heat.** A shift absorbs `E(x, q') - E(x, q)`, a move along a force `E(x', q) - E(x, q)`; no work is done by either.
 //!
-//! Besag, J. R. Stat. Soc. B 56, 591 (1994); Roberts & Tweedie, Bernoulli 2, 341 (1996); Strang, SIAM J. Numer. Anal. 5, 506
-//! (1968).
+//! Fathi & Stoltz, Numer. Math. 136, 545 (2017); Roberts & Tweedie, Bernoulli 2, 341 (1996); Strang, SIAM J. Numer.
+//! Anal. 5, 506 (1968).
 
 use super::boltzmann::Boltzmann;
 use super::curve::Curve;
@@ -38,8 +39,13 @@ use std::f64::consts::PI;
 /// How coordinates advance at a frozen place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// A Langevin proposal, accepted or rejected: Boltzmann's law `exp(-E/kT(x))` at frozen x is kept exactly for
-    /// any step. Elapsed time is kept to first order.
+    /// Half a free displacement leads from `q` to `z`, `m = R(z)` solves `m + mu U'(m) dt/2 = z`, and `q' = 2m - q` is
+    /// accepted or rejected: the implicit midpoint rule, judged. As `q` is reached from `q'` through the same `z`,
+    /// Boltzmann's law `exp(-E/kT(x))` at frozen x is kept exactly for any step and any `R`. Elapsed time is kept to
+    /// order 3/2, in practice as well as by an exact shift.
+    Midpoint,
+    /// A Langevin proposal, with the force where it begins, accepted or rejected: Boltzmann's law is kept exactly, elapsed time to
+    /// order 1.
     Mala,
     /// Heun's step, a predictor and a corrector: order 2 for laws and for times.
     Heun,
@@ -88,6 +94,8 @@ struct Room {
     outer: Option<Curve>,
     /// `U(q) + U_i(q)` and its slope, where it is a function of one coordinate alone.
     energy: Option<Relief>,
+    /// `R(z)` of [`Scheme::Midpoint`], where it is a function of one coordinate alone.
+    middle: Option<Relief>,
     /// `D_i(q)`, the same.
     diffusivity: Option<Relief>,
     /// The diffusivity depends on x.
@@ -149,7 +157,7 @@ impl Continuous {
         }
         let ends = model.coordinate_reach()?.ends;
         let states = model.network.states().len();
-        let rooms: Vec<Room> = (0..states).map(|s| Room::new(model, coordinates, s, &ends)).collect();
+        let rooms: Vec<Room> = (0..states).map(|s| Room::new(model, coordinates, s, &ends, dt)).collect();
         let own = coordinates.states.iter().any(|own| own.potential.is_some());
         let channels: Vec<Vec<Channel>> =
             (0..states).map(|s| model.network.channels().filter(|c| c.from == s).collect()).collect();
@@ -343,39 +351,43 @@ impl Continuous {
             if ring { position.turned_by(y / length) } else { (position.moved(y / length), 0) }
         };
         let mirrored = |p: Position, h: f64| if ring { h } else { p.reflected(h) };
-        let here = tilt(position);
         let noise = libm::sqrt(2.0 * diffusivity * time) * normal;
         let reach = diffusivity * time;
-        let euler = noise - reach * here;
-        let (mut to, mut turns) = displaced(euler);
         let room = &self.states[s];
-        if room.forced && !room.varies {
-            match self.scheme {
-                Scheme::EulerMaruyama => {}
-                Scheme::Heun => {
-                    let there = mirrored(to, tilt(to));
-                    (to, turns) = displaced(noise - 0.5 * reach * (here + there));
-                }
-                Scheme::Mala => {
-                    let there = mirrored(to, tilt(to));
-                    let x = |p: Position| p.fraction() * length;
-                    // int d_x E/kT dx from begin to end, by Simpson's rule.
-                    let (middle, way) = if ring {
-                        (displaced(0.5 * euler).0, euler)
-                    } else {
-                        let both = 0.5 * (position.fraction() + to.fraction());
-                        (Position::from_fraction(both), x(to) - x(position))
-                    };
-                    let climb = way * (here + 4.0 * tilt(middle) + tilt(to)) / 6.0;
-                    let cost =
-                        climb - 0.5 * euler * (here + there) + 0.25 * reach * (there * there - here * here);
-                    let accepted = exponential(word) > cost;
-                    if !accepted {
-                        return Ok((position, 0, 0.0));
-                    }
-                }
+        let judged = matches!(self.scheme, Scheme::Midpoint | Scheme::Mala);
+        let (to, turns) = if !room.forced {
+            displaced(noise)
+        } else if judged && !room.varies {
+            // The midpoint rule, as for shifts.
+            let (half, _) = displaced(0.5 * noise);
+            let first = -0.5 * reach * mirrored(half, tilt(half));
+            let (there, _) = displaced(0.5 * noise + first);
+            let bend = (1.0 + 0.5 * reach * mirrored(there, tilt(there)) / first).clamp(-0.5, 1e6);
+            let push = if first == 0.0 { 0.0 } else { first / (1.0 + bend) };
+            let way = noise + 2.0 * push;
+            let (to, turns) = displaced(way);
+            // int d_x E/kT dx from begin to end, by Simpson's rule.
+            let (middle, span) = if ring {
+                (displaced(0.5 * way).0, way)
+            } else {
+                let both = 0.5 * (position.fraction() + to.fraction());
+                (Position::from_fraction(both), (to.fraction() - position.fraction()) * length)
+            };
+            let climb = span * (tilt(position) + 4.0 * tilt(middle) + tilt(to)) / 6.0;
+            let accepted = exponential(word) > climb + 2.0 * way * push / reach;
+            if !accepted {
+                return Ok((position, 0, 0.0));
             }
-        }
+            (to, turns)
+        } else {
+            let here = tilt(position);
+            let (euler, turns) = displaced(noise - reach * here);
+            if self.scheme == Scheme::Heun && !room.varies {
+                displaced(noise - 0.5 * reach * (here + mirrored(euler, tilt(euler))))
+            } else {
+                (euler, turns)
+            }
+        };
         let energy = |p: Position| self.model.energy_within(s, p.fraction() * length, q);
         let heat = if room.forced { energy(to) - energy(position) } else { 0.0 };
         Ok((to, turns, heat))
@@ -403,6 +415,12 @@ impl Continuous {
             if !self.lasting {
                 inner[i] = self.inner(state, position, q, slope);
             }
+            if self.scheme == Scheme::Midpoint {
+                let place = (state, position, kt);
+                heat[i] = self.midpoint(place, q, inner[i], &normals[i * axes..(i + 1) * axes], words[i]);
+                inner[i] += heat[i];
+                continue;
+            }
             let (mut to, mut there) = ([0.0; MOST_AXES], [0.0; MOST_AXES]);
             let (mut sign, mut way) = ([1.0; MOST_AXES], [0.0; MOST_AXES]);
             for a in 0..axes {
@@ -413,7 +431,7 @@ impl Continuous {
             }
             let mut energy = self.inner(state, position, &to[..axes], &mut there[..axes]);
             match self.scheme {
-                Scheme::EulerMaruyama => {}
+                Scheme::EulerMaruyama | Scheme::Midpoint => {}
                 Scheme::Heun => {
                     for a in 0..axes {
                         let mobility = self.mobility(a, kt);
@@ -437,7 +455,7 @@ impl Continuous {
                     }
                 }
             }
-            if self.scheme != Scheme::Mala {
+            if matches!(self.scheme, Scheme::Heun | Scheme::EulerMaruyama) {
                 self.check(position, &to[..axes])?;
             }
             heat[i] = energy - inner[i];
@@ -455,6 +473,70 @@ impl Continuous {
             heat: &heat[..n],
         });
         Ok(())
+    }
+
+    /// A shift by [`Scheme::Midpoint`]: the heat.
+    #[inline(always)]
+    fn midpoint(
+        &self,
+        (state, position, kt): (u16, Position, f64),
+        q: &mut [f64],
+        energy: f64,
+        normals: &[f64],
+        word: u64,
+    ) -> f64 {
+        let axes = q.len();
+        let (mut z, mut inside, mut sign, mut to) =
+            ([0.0; MOST_AXES], [0.0; MOST_AXES], [1.0; MOST_AXES], [0.0; MOST_AXES]);
+        for a in 0..axes {
+            z[a] = q[a] + libm::sqrt(0.5 * self.mobility(a, kt) * kt * self.dt) * normals[a];
+            (inside[a], sign[a]) = folded(self.ranges[a], z[a]);
+        }
+        let pushed = self.pushed(state, position, kt, &inside[..axes]);
+        let mut gain = 0.0;
+        for a in 0..axes {
+            // On the unfolded line, where walls are mirrors.
+            let push = sign[a] * pushed[a];
+            let way = 2.0 * (z[a] + push - q[a]);
+            gain -= 2.0 * way * push / (self.mobility(a, kt) * self.dt);
+            (to[a], _) = folded(self.ranges[a], q[a] + way);
+        }
+        let after = self.inner(state, position, &to[..axes], &mut [0.0; MOST_AXES][..axes]);
+        // Not so where the energy is not a number.
+        let accepted = exponential(word) * kt > after - energy - gain;
+        if !accepted {
+            return 0.0;
+        }
+        q.copy_from_slice(&to[..axes]);
+        after - energy
+    }
+
+    /// `R(z) - z`, minus the force of the middle for half a step: from a table, or by one step of the secant method.
+    #[inline(always)]
+    fn pushed(&self, state: u16, position: Position, kt: f64, z: &[f64]) -> [f64; MOST_AXES] {
+        let mut pushed = [0.0; MOST_AXES];
+        if let Some(middle) = &self.states[usize::from(state)].middle {
+            let value = middle.look_up(z[0]).0;
+            if !value.is_nan() {
+                pushed[0] = value - z[0];
+                return pushed;
+            }
+        }
+        let axes = z.len();
+        let (mut first, mut second, mut place) = ([0.0; MOST_AXES], [0.0; MOST_AXES], [0.0; MOST_AXES]);
+        self.inner(state, position, z, &mut first[..axes]);
+        for a in 0..axes {
+            pushed[a] = -0.5 * self.mobility(a, kt) * self.dt * first[a];
+            place[a] = folded(self.ranges[a], z[a] + pushed[a]).0;
+        }
+        self.inner(state, position, &place[..axes], &mut second[..axes]);
+        for a in 0..axes {
+            // dt mu U''/2, as the two slopes tell; any value is allowed, and a sensible one is good.
+            let bend = (1.0 - second[a] / first[a]).clamp(-0.5, 1e6);
+            let corrected = pushed[a] / (1.0 + bend);
+            pushed[a] = if corrected.is_finite() { corrected } else { pushed[a] };
+        }
+        pushed
     }
 
     /// Steps that are not judged can be thrown out of a steep potential.
@@ -707,7 +789,7 @@ fn folded(range: Range, q: f64) -> (f64, f64) {
 }
 
 impl Room {
-    fn new(model: &Model, coordinates: &Coordinates, state: usize, ends: &[[f64; 2]]) -> Self {
+    fn new(model: &Model, coordinates: &Coordinates, state: usize, ends: &[[f64; 2]], dt: f64) -> Self {
         let length = model.domain.length;
         let whole = crate::expression::Interval::new(0.0, length);
         let outer = model.potentials(state).next().is_some().then(|| {
@@ -716,7 +798,7 @@ impl Room {
         });
         let surface = coordinates.diffusivity(state);
         let inner_force = coordinates.potentials(state).any(|u| u.depends_on_x());
-        let (mut energy, mut diffusivity) = (None, None);
+        let (mut energy, mut middle, mut diffusivity) = (None, None, None);
         if let [[low, high]] = *ends {
             let line = crate::expression::Interval::new(low, high);
             if !inner_force {
@@ -727,7 +809,11 @@ impl Room {
                 let kinks: Vec<f64> =
                     coordinates.potentials(state).flat_map(|u| u.kinks_q(0, line)).collect();
                 let coldest = model.thermal_energy_bounds(whole).lo.max(0.0);
-                energy = Some(Relief::new(&at, [low, high], &kinks, ENERGY_TOLERANCE * coldest));
+                let relief = Relief::new(&at, [low, high], &kinks, ENERGY_TOLERANCE * coldest);
+                if let Response::Mobility(mobility) = coordinates.axes[0].response {
+                    middle = Some(middle_of(&relief, 0.5 * mobility * dt, [low, high]));
+                }
+                energy = Some(relief);
             }
             if !surface.depends_on_x() {
                 let at = |q: f64| (surface.value(0.0, &[q]), surface.slope_q(0.0, &[q], 0));
@@ -744,27 +830,45 @@ impl Room {
             varies: surface.depends_on_x(),
             outer,
             energy,
+            middle,
             diffusivity,
         }
     }
 }
 
+/// The table of `R(z)`, `m + h U'(m) = z`. What it holds need not be accurate, see [`Scheme::Midpoint`].
+fn middle_of(energy: &Relief, h: f64, [low, high]: [f64; 2]) -> Relief {
+    let root = |z: f64| {
+        // The left side grows with m unless the step is far too long.
+        let (mut below, mut above) = (low, high);
+        for _ in 0..50 {
+            let m = 0.5 * (below + above);
+            if m + h * energy.look_up(m).1 < z { below = m } else { above = m }
+        }
+        0.5 * (below + above)
+    };
+    let step = 1e-6 * (high - low);
+    Relief::new(
+        &|z| (root(z), (root(z + step) - root(z - step)) / (2.0 * step)),
+        [low, high],
+        &[],
+        1e-6 * (high - low),
+    )
+}
+
 /// Curvature of the potential times mobility and step, at the bottom of the steepest well, of an automatic step.
 const STIFFNESS: f64 = 0.1;
 
-/// Relaxation rate of the energy times that of a mode of x, over the square of the step, of an automatic step.
-const COUPLING: f64 = 0.12;
+/// `k a dt^2` of an automatic step.
+const COUPLING: f64 = 0.015;
 
 /// Largest rate of transitions times an automatic step.
 const TRANSITIONS: f64 = 0.1;
 
-/// Mode of x that an automatic step resolves.
-const MODE: f64 = 2.0;
-
 /// A step that keeps the bias of the heat current to about 1 %; 0 where the model has no usable coordinates.
 ///
-/// With the curvature `U''` of the steepest well, `k = mu U''`, `a = <D> (2 pi/L)^2` and rates of transitions `r` it is
-/// the largest with `k dt <= 0.1`, `2 k a dt^2 <= 0.12` and `r dt <= 0.1`.
+/// With the curvature `U''` of the steepest well, `k = mu U''`, `a = <D> (pi/L)^2` and rates of transitions `r` it is
+/// the largest with `k dt <= 0.1`, `k a dt^2 <= 0.015` and `r dt <= 0.1`.
 pub fn automatic_step(model: &Model) -> f64 {
     let (Some(coordinates), Ok(reach)) = (&model.coordinates, model.coordinate_reach()) else {
         return 0.0;
@@ -792,8 +896,8 @@ pub fn automatic_step(model: &Model) -> f64 {
             }
         }
     }
-    let mode = mobile * (MODE * PI / model.domain.length) * (MODE * PI / model.domain.length);
-    let limits = [STIFFNESS / stiffness, libm::sqrt(COUPLING / (2.0 * stiffness * mode)), TRANSITIONS / rate];
+    let mode = mobile * (PI / model.domain.length) * (PI / model.domain.length);
+    let limits = [STIFFNESS / stiffness, libm::sqrt(COUPLING / (stiffness * mode)), TRANSITIONS / rate];
     let step = limits.into_iter().filter(|dt| *dt > 0.0).fold(f64::INFINITY, f64::min);
     if step.is_finite() { step } else { 0.0 }
 }
