@@ -10,6 +10,8 @@ use crate::model::{InTemperature, Model};
 use crate::observable::Observable;
 use crate::report::summary::TheorySummary;
 use crate::sampling;
+use crate::theory::CoordinateLimit;
+use crate::theory::coordinate::{self, CoordinateLaw};
 use crate::theory::kramers::{self, Kramers};
 use crate::theory::overdamped::Overdamped;
 use crate::theory::relaxation::{self, Initial, Occupancy, Positions, Relaxation};
@@ -28,6 +30,18 @@ pub enum Continuum {
     /// Of underdamped particles: the stationary law in phase space, and its closed forms for a short mean free path
     /// where they exist.
     Inertial(Box<Kramers>, Option<Box<Overdamped>>),
+    /// Of particles with internal coordinates.
+    Internal(Box<Internal>),
+}
+
+/// What is known of particles with internal coordinates.
+#[derive(Clone, Debug)]
+pub struct Internal {
+    model: Model,
+    /// The stationary law, of a single coordinate.
+    law: Option<CoordinateLaw>,
+    /// Its limit for fast coordinates, where there is one.
+    limit: Option<CoordinateLimit>,
 }
 
 impl Continuum {
@@ -43,6 +57,12 @@ impl Continuum {
             let law = kramers::solve(model, &masses, &kramers::Options::default()).map_err(numeric)?;
             let closed = Overdamped::new(model, masses[0]).ok().map(Box::new);
             return Ok(Continuum::Inertial(Box::new(law), closed));
+        }
+        if let Some(coordinates) = &model.coordinates {
+            let solve = || coordinate::solve(model, &coordinate::Options::default()).map_err(numeric);
+            let law = if coordinates.axes.len() == 1 { Some(solve()?) } else { None };
+            let limit = CoordinateLimit::new(model).ok();
+            return Ok(Continuum::Internal(Box::new(Internal { model: model.clone(), law, limit })));
         }
         if times.is_empty() {
             let law = theory::stationary::solve(model, &theory::Options::default()).map_err(numeric)?;
@@ -60,6 +80,7 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.reference(observable, grid),
             Continuum::Relaxing(law) => law.reference(observable, grid),
             Continuum::Inertial(law, _) => law.reference(observable, grid),
+            Continuum::Internal(known) => known.law.as_ref()?.reference(observable, grid),
         }
     }
 
@@ -79,6 +100,7 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.error_estimate(),
             Continuum::Relaxing(law) => law.error_estimate(),
             Continuum::Inertial(law, _) => law.error_estimate(),
+            Continuum::Internal(known) => known.law.as_ref().map_or(0.0, CoordinateLaw::error_estimate),
         }
     }
 
@@ -88,6 +110,7 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.is_converged(),
             Continuum::Relaxing(law) => law.is_converged(),
             Continuum::Inertial(law, _) => law.is_converged(),
+            Continuum::Internal(known) => known.law.as_ref().is_none_or(CoordinateLaw::is_converged),
         }
     }
 
@@ -96,7 +119,7 @@ impl Continuum {
     pub fn path_weights(&self, grid: &Grid) -> Option<PathWeights> {
         match self {
             Continuum::Stationary(law, _) => PathWeights::new(law.model(), grid, &|x| law.density_at(x)),
-            Continuum::Relaxing(_) | Continuum::Inertial(..) => None,
+            Continuum::Relaxing(_) | Continuum::Inertial(..) | Continuum::Internal(_) => None,
         }
     }
 
@@ -105,6 +128,12 @@ impl Continuum {
         let equation = match self {
             Continuum::Stationary(..) => "stationary law, -d_x J_i + sum_j (k_ij P_j - k_ji P_i) = 0",
             Continuum::Relaxing(_) => "relaxation, d_t P_i = -d_x J_i + sum_j (k_ij P_j - k_ji P_i)",
+            Continuum::Internal(known) if known.law.is_some() => {
+                "Fokker-Planck in (x, q), -d_x J_x - d_q J_q + sum_j (k_ij P_j - k_ji P_i) = 0"
+            }
+            Continuum::Internal(_) => {
+                "the limit of fast coordinates; no full solution exists for several coordinates"
+            }
             Continuum::Inertial(..) => "Kramers, v d_x P + (F/m) d_v P = (gamma/m) d_v(v P + (kT/m) d_v P)",
         };
         let layer = |x: f64| self.fast()?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
@@ -125,7 +154,7 @@ impl Continuum {
     fn fast(&self) -> Option<&FastLimit> {
         match self {
             Continuum::Stationary(_, fast) => fast.as_deref(),
-            Continuum::Relaxing(_) | Continuum::Inertial(..) => None,
+            Continuum::Relaxing(_) | Continuum::Inertial(..) | Continuum::Internal(_) => None,
         }
     }
 
@@ -134,6 +163,7 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.model(),
             Continuum::Relaxing(law) => law.model(),
             Continuum::Inertial(law, _) => law.model(),
+            Continuum::Internal(known) => &known.model,
         }
     }
 
@@ -142,6 +172,7 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.vertices(),
             Continuum::Relaxing(law) => law.vertices(),
             Continuum::Inertial(law, _) => law.vertices(),
+            Continuum::Internal(known) => known.law.as_ref().map_or(&[], CoordinateLaw::vertices),
         }
     }
 }

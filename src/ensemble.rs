@@ -8,6 +8,7 @@
 
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
+use crate::internal_space::InternalSpace;
 use crate::kernel::start::{Start, start};
 use crate::kernel::{BLOCK, Caution, Kernel, KernelError, LegLaw, Span};
 use crate::model::{Boundary, Model};
@@ -94,6 +95,8 @@ pub struct Group {
     pub paths: Option<PathSums>,
     /// Its velocities, where particles have one.
     pub phase: Option<PhaseSpace>,
+    /// Its internal coordinates, where particles have any: the plane of x and the first of them.
+    pub internal: Option<InternalSpace>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -162,6 +165,11 @@ impl<K: Kernel + Send> Runner<K> {
         Profile::new(self.kernel.states(), 2 * self.model.network.edges().len(), &self.grid)
     }
 
+    fn internal(&self) -> Option<InternalSpace> {
+        let ends = self.kernel.coordinate_ends().first()?;
+        Some(InternalSpace::new(&self.model, &self.grid, 0, *ends))
+    }
+
     /// Scoring begins where the walkers are.
     fn open(&self, group: &mut Group) {
         group.opening = self.occupancy(&group.walkers);
@@ -187,10 +195,14 @@ impl<K: Kernel + Send> Runner<K> {
         let Group { walkers, stream, .. } = group;
         let all = walkers.len() as f64;
         let mut velocities = walkers.velocity.chunks_mut(BLOCK);
+        let axes = walkers.coordinate.len() / walkers.position.len().max(1);
+        let mut coordinates = walkers.coordinate.chunks_mut((axes * BLOCK).max(1));
         for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
             let velocity = velocities.next().unwrap_or_default();
+            let coordinate = coordinates.next().unwrap_or_default();
             let mut block = Walkers::new(position.to_vec(), state.to_vec());
             block.velocity = velocity.to_vec();
+            block.coordinate = coordinate.to_vec();
             let mut left = legs;
             while left > 0 {
                 let piece = left.min(LEGS_BETWEEN_LOOKS);
@@ -203,6 +215,7 @@ impl<K: Kernel + Send> Runner<K> {
             position.copy_from_slice(&block.position);
             state.copy_from_slice(&block.state);
             velocity.copy_from_slice(&block.velocity);
+            coordinate.copy_from_slice(&block.coordinate);
         }
         Ok(())
     }
@@ -242,6 +255,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             snapshots: Vec::new(),
             paths: None,
             phase: self.model.is_underdamped().then(|| PhaseSpace::new(&self.model, &self.grid)),
+            internal: self.internal(),
             clock: 0.0,
         }
     }
@@ -251,6 +265,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
         group.snapshots.clear();
         group.paths = None;
         group.phase = group.phase.as_ref().map(|_| PhaseSpace::new(&self.model, &self.grid));
+        group.internal = self.internal();
         group.clock = 0.0;
         self.open(group);
     }
@@ -279,7 +294,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
     }
 
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
-        let Group { walkers, stream, profile, paths, phase, clock, .. } = group;
+        let Group { walkers, stream, profile, paths, phase, internal, clock, .. } = group;
         match (&self.trajectories, span) {
             (Some(segments), Span::Duration(duration)) => {
                 let pieces = libm::round(duration / segments.duration).max(1.0);
@@ -296,9 +311,17 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
                 }
             }
             _ => {
-                match phase {
-                    Some(phase) => self.kernel.advance(walkers, span, stream, &mut (&mut *profile, phase))?,
-                    None => self.kernel.advance(walkers, span, stream, profile)?,
+                match (phase, internal) {
+                    (_, Some(internal)) => {
+                        internal.open(&self.model, walkers);
+                        let mut tally = (&mut *profile, &mut *internal);
+                        self.kernel.advance(walkers, span, stream, &mut tally)?;
+                        internal.close(&self.model, walkers);
+                    }
+                    (Some(phase), None) => {
+                        self.kernel.advance(walkers, span, stream, &mut (&mut *profile, phase))?;
+                    }
+                    (None, None) => self.kernel.advance(walkers, span, stream, profile)?,
                 }
                 *clock += self.kernel.elapsed(span).unwrap_or(0.0) * walkers.len() as f64;
             }

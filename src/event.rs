@@ -2,7 +2,8 @@
 //!
 //! Every system alternates a **move** (a displacement in x at fixed internal state) with a
 //! **transition** (an internal change at fixed x, along an edge); underdamped particles also have
-//! **kicks** (a change of velocity by bath or force). These are the only events that leave a kernel.
+//! **kicks** (a change of velocity by bath or force), particles with continuous internal coordinates
+//! **shifts** (a change of these at fixed x and state). These are the only events that leave a kernel.
 //! Each carries the heat and work that it exchanges, set by the kernel; everything measured is a
 //! [`Tally`] of events.
 //!
@@ -125,6 +126,8 @@ pub struct Walkers {
     pub laps: Vec<i32>,
     /// Its velocity towards larger x; empty for overdamped walkers.
     pub velocity: Vec<f64>,
+    /// Its continuous internal coordinates, walker by walker; empty for walkers without.
+    pub coordinate: Vec<f64>,
 }
 
 impl Walkers {
@@ -135,7 +138,7 @@ impl Walkers {
     pub fn new(position: Vec<Position>, state: Vec<u16>) -> Self {
         assert_eq!(position.len(), state.len(), "one state for each position");
         let laps = vec![0; position.len()];
-        Walkers { position, state, laps, velocity: Vec::new() }
+        Walkers { position, state, laps, velocity: Vec::new(), coordinate: Vec::new() }
     }
 
     /// Number of walkers; it may differ from group to group.
@@ -165,6 +168,11 @@ pub struct Moves<'a> {
     pub cell: &'a [u32],
     /// On a ring, net passages upwards through `x = 0` on the way; empty between walls.
     pub laps: &'a [i32],
+    /// Internal coordinates during the move, entry by entry; empty without.
+    pub coordinate: &'a [f64],
+    /// Heat absorbed from the bath on the way, where it does not follow from passages: where a force along x
+    /// depends on internal coordinates. Empty otherwise.
+    pub heat: &'a [f64],
 }
 
 /// Which of the moves of a block are scored as visits.
@@ -214,15 +222,39 @@ pub struct Kicks<'a> {
     pub work: &'a [f64],
 }
 
-/// Walkers as they are at the end of a step, one per entry. No event: nothing changes.
+/// Shifts, one per entry: changes of continuous internal coordinates at fixed x and state.
+#[derive(Clone, Copy, Debug)]
+pub struct Shifts<'a> {
+    /// State during the shift.
+    pub state: &'a [u16],
+    /// Where.
+    pub position: &'a [Position],
+    /// Fine cell of `position` on the grid of the run.
+    pub cell: &'a [u32],
+    /// Number of coordinates.
+    pub axes: usize,
+    /// Coordinates before, entry by entry.
+    pub before: &'a [f64],
+    /// Coordinates after; on a circle a shift goes the shorter way.
+    pub after: &'a [f64],
+    /// Heat absorbed from the bath.
+    pub heat: &'a [f64],
+}
+
+/// Walkers as they are seen once a step, one per entry: underdamped ones at its end, those with internal coordinates in the
+/// middle of their move. No event: nothing changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sightings<'a> {
     /// State.
     pub state: &'a [u16],
     /// Where.
     pub position: &'a [Position],
-    /// Velocity.
+    /// Velocity; empty for overdamped walkers.
     pub velocity: &'a [f64],
+    /// Internal coordinates, entry by entry; empty without.
+    pub coordinate: &'a [f64],
+    /// Energy of the state with these coordinates at this place; empty without coordinates.
+    pub energy: &'a [f64],
 }
 
 /// Something that keeps sums over events. Every method has an empty body by default: a tally looks at
@@ -239,7 +271,10 @@ pub trait Tally {
     /// Scores a block of kicks.
     #[inline]
     fn kicks(&mut self, _kicks: &Kicks<'_>) {}
-    /// Scores a block of walkers with their velocities.
+    /// Scores a block of shifts.
+    #[inline]
+    fn shifts(&mut self, _shifts: &Shifts<'_>) {}
+    /// Scores a block of walkers with their velocities or internal coordinates.
     #[inline]
     fn sightings(&mut self, _sightings: &Sightings<'_>) {}
 }
@@ -258,6 +293,10 @@ impl<T: Tally> Tally for &mut T {
     #[inline]
     fn kicks(&mut self, kicks: &Kicks<'_>) {
         T::kicks(self, kicks);
+    }
+    #[inline]
+    fn shifts(&mut self, shifts: &Shifts<'_>) {
+        T::shifts(self, shifts);
     }
     #[inline]
     fn sightings(&mut self, sightings: &Sightings<'_>) {
@@ -280,6 +319,11 @@ impl<A: Tally, B: Tally> Tally for (A, B) {
     fn kicks(&mut self, kicks: &Kicks<'_>) {
         self.0.kicks(kicks);
         self.1.kicks(kicks);
+    }
+    #[inline]
+    fn shifts(&mut self, shifts: &Shifts<'_>) {
+        self.0.shifts(shifts);
+        self.1.shifts(shifts);
     }
     #[inline]
     fn sightings(&mut self, sightings: &Sightings<'_>) {

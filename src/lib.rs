@@ -67,6 +67,7 @@
 //! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, [`kernel::EulerMaruyama`] and [`kernel::Baoab`] steps |
 //! | [`snapshot`] | a group at one moment: where its walkers are, how far they have come |
 //! | [`phase_space`] | what is scored where velocities matter |
+//! | [`internal_space`] | what is scored where continuous internal coordinates matter |
 //! | [`trajectory`] | entropy and counts along single trajectories |
 //! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
 //! | [`theory`] | the deterministic reference, which never sees a random number |
@@ -88,6 +89,7 @@ pub mod event;
 pub mod experiment;
 pub mod expression;
 pub mod grid;
+pub mod internal_space;
 pub mod kernel;
 pub mod model;
 pub mod observable;

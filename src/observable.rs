@@ -105,6 +105,20 @@ pub enum Observable {
     /// Density `P_i(x, v)` of a state in phase space, averaged over each bin and cell of velocity.
     /// 1/(length velocity).
     PhaseDensity(usize),
+    /// Density `P(x, q)` in the plane of x and an internal coordinate q, summed over states and over other
+    /// coordinates, averaged over each bin and cell of q. 1/(length coordinate).
+    PlaneDensity,
+    /// Its current along x, `J_x(x, q)`, through each interior face, averaged over each cell of q.
+    /// 1/(time coordinate).
+    PlaneCurrentAlong,
+    /// Its current along q, `J_q(x, q)`, through each edge between cells of q, averaged over each bin.
+    /// 1/(time length).
+    PlaneCurrentAcross,
+    /// Mean energy of the particles in each bin. Energy.
+    MeanEnergy,
+    /// Fraction of particles in a well of the potential of an internal coordinate, counted from the smallest
+    /// coordinate. Dimensionless.
+    WellPopulation(usize),
 }
 
 /// What is seen of the particles at one moment `t`.
@@ -146,6 +160,10 @@ pub enum Support {
     Plane,
     /// One number per bin and speed, bin by bin: the upper half of the cells of velocity.
     Speeds,
+    /// One number per interior face and cell of a second coordinate, face by face.
+    PlaneFaces,
+    /// One number per bin and edge between cells of a second coordinate, bin by bin.
+    PlaneEdges,
 }
 
 impl Observable {
@@ -166,12 +184,16 @@ impl Observable {
             | PeakSlowCurrent(_)
             | CrossoverSpeed(_)
             | MaxwellDeviation(_) => Support::Bins,
-            PhaseDensity(_) => Support::Plane,
+            MeanEnergy => Support::Bins,
+            PhaseDensity(_) | PlaneDensity => Support::Plane,
+            PlaneCurrentAlong => Support::PlaneFaces,
+            PlaneCurrentAcross => Support::PlaneEdges,
             SlowCurrent(_) | FastCurrent(_) => Support::Speeds,
             At(_, Instant::Density | Instant::StateDensity(_)) => Support::Bins,
             At(..) => Support::Whole,
             Current(_) | HeatCurrent | CarriedHeatCurrent => Support::Faces,
             Population(_)
+            | WellPopulation(_)
             | MeanCurrent(_)
             | MeanHeatCurrent
             | Soret
@@ -245,6 +267,11 @@ impl Observable {
             CrossoverSpeed(_) => "crossover_speed",
             MaxwellDeviation(_) => "maxwell_deviation",
             PhaseDensity(_) => "phase_density",
+            PlaneDensity => "plane_density",
+            PlaneCurrentAlong => "plane_current_x",
+            PlaneCurrentAcross => "plane_current_q",
+            MeanEnergy => "mean_energy",
+            WellPopulation(_) => "well_population",
         }
     }
 }
@@ -258,6 +285,8 @@ impl Support {
             Support::Faces => grid.bins - 1,
             Support::Plane => grid.bins * grid.across,
             Support::Speeds => grid.bins * (grid.across / 2),
+            Support::PlaneFaces => (grid.bins - 1) * grid.across,
+            Support::PlaneEdges => grid.bins * grid.across.saturating_sub(1),
         }
     }
 
@@ -269,6 +298,8 @@ impl Support {
             Support::Faces => Some((grid.face(k + 1), grid.face(k + 1))),
             Support::Plane => Support::Bins.ends(grid, k / grid.across),
             Support::Speeds => Support::Bins.ends(grid, k / (grid.across / 2)),
+            Support::PlaneFaces => Support::Faces.ends(grid, k / grid.across),
+            Support::PlaneEdges => Support::Bins.ends(grid, k / (grid.across - 1)),
         }
     }
 }
@@ -306,6 +337,11 @@ impl Observable {
             CrossoverSpeed(_) => "length/time",
             MaxwellDeviation(_) => "1",
             PhaseDensity(_) => "1/(length velocity)",
+            PlaneDensity => "1/(length coordinate)",
+            PlaneCurrentAlong => "1/(time coordinate)",
+            PlaneCurrentAcross => "1/(time length)",
+            MeanEnergy => "energy",
+            WellPopulation(_) => "1",
             MeanVelocity => "length/time",
             EffectiveDiffusion => "length^2/time",
         }

@@ -214,6 +214,7 @@ fn walls_have_order_one_half_where_diffusivities_vary() {
         temperature: field("1 + 0.8*x"),
         boltzmann: 1.0,
         potential: None,
+        coordinates: None,
         network: Network::new(vec![only], vec![]).expect("a state"),
         coordinates: None,
     };
@@ -365,6 +366,7 @@ fn bulk(walls: Boundary, diffusivities: [&str; 2]) -> Model {
         temperature: field("1 + 0.5*cos(2*pi*x)"),
         boltzmann: 1.0,
         potential: None,
+        coordinates: None,
         network: Network::new(states, edges).expect("two states"),
     }
 }

@@ -149,6 +149,7 @@ fn group<K: Kernel>(
             snapshots: Vec::new(),
             paths: None,
             phase: None,
+            internal: None,
         },
         crossings,
     )

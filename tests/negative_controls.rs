@@ -102,6 +102,8 @@ impl Plain {
             to: &[*position],
             cell: &cell,
             laps: &[],
+            coordinate: &[],
+            heat: &[],
         });
         if cut {
             return 0.0;

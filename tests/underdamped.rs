@@ -552,7 +552,14 @@ impl Kernel for ByHand {
             let (mut x, mut v) = (walkers.position[i].fraction(), walkers.velocity[i]);
             let see = |x: f64, v: f64, tally: &mut T| {
                 let position = [Position::from_fraction(x)];
-                tally.sightings(&Sightings { state: &[0], position: &position, velocity: &[v] });
+                let velocity = &[v];
+                tally.sightings(&Sightings {
+                    state: &[0],
+                    position: &position,
+                    velocity,
+                    coordinate: &[],
+                    energy: &[],
+                });
             };
             for _ in 0..span.amount() as u64 {
                 let old = x;

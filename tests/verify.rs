@@ -152,6 +152,8 @@ impl Plain {
             to: &to,
             cell: &cells,
             laps: &[],
+            coordinate: &[],
+            heat: &[],
         });
         let seen = if self.mistake == Mistake::RateAtWrongEnd { x } else { position.fraction() * length };
         let mut u = open_unit(stream.word()) * self.candidates[s];

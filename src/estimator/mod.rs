@@ -7,6 +7,7 @@
 //! A new estimator is one file here, one line in [`standard`], and its exact check.
 
 mod bath;
+pub mod coordinates;
 mod currents;
 mod density;
 mod heat;

@@ -104,6 +104,7 @@ pub(super) fn build(
         parameters: file.parameters.list,
         temperature: file.temperature?.written,
         units: file.units?,
+        reach: None,
         warnings,
     })
 }

@@ -35,9 +35,10 @@ pub use warning::Warning;
 
 use crate::error::Error;
 use crate::grid::Grid;
+use crate::internal_space;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
-use crate::model::{Field, Model, RateLaw, Units};
+use crate::model::{Field, Model, RateLaw, Reach, Units};
 use crate::observable::{Instant, Observable, Support};
 use crate::phase_space::{self, SPEEDS};
 use serde::Serialize;
@@ -87,6 +88,8 @@ pub struct Experiment {
     pub temperature: Value,
     /// The units of temperature and energy.
     pub units: Units,
+    /// The box of the internal coordinates, where there are any.
+    pub reach: Option<Reach>,
     /// What a reader should know about the equations.
     pub warnings: Vec<Warning>,
 }
@@ -124,6 +127,21 @@ pub enum Method {
         /// The time step, positive.
         dt: f64,
     },
+    /// Internal coordinates by the implicit midpoint rule, accepted or rejected, between exact moves.
+    Midpoint {
+        /// The time step, positive.
+        dt: f64,
+    },
+    /// Internal coordinates by Langevin proposals, accepted or rejected, between exact moves.
+    Mala {
+        /// The time step, positive.
+        dt: f64,
+    },
+    /// Internal coordinates by Heun's step between exact moves.
+    Heun {
+        /// The time step, positive.
+        dt: f64,
+    },
     /// The same with a bath that makes the currents of a bulk in a gradient exact.
     BaoabFlux {
         /// The time step, positive.
@@ -137,6 +155,9 @@ impl Method {
         match self {
             Method::Exact {} => "exact",
             Method::EulerMaruyama { .. } => "euler_maruyama",
+            Method::Midpoint { .. } => "midpoint",
+            Method::Mala { .. } => "mala",
+            Method::Heun { .. } => "heun",
             Method::Baoab { .. } => "baoab",
             Method::BaoabFlux { .. } => "baoab_flux",
         }
@@ -146,7 +167,12 @@ impl Method {
     pub fn dt(&self) -> Option<f64> {
         match self {
             Method::Exact {} => None,
-            Method::EulerMaruyama { dt } | Method::Baoab { dt } | Method::BaoabFlux { dt } => Some(*dt),
+            Method::EulerMaruyama { dt }
+            | Method::Midpoint { dt }
+            | Method::Mala { dt }
+            | Method::Heun { dt }
+            | Method::Baoab { dt }
+            | Method::BaoabFlux { dt } => Some(*dt),
         }
     }
 
@@ -155,6 +181,9 @@ impl Method {
         match self {
             Method::Exact {} => self,
             Method::EulerMaruyama { .. } => Method::EulerMaruyama { dt },
+            Method::Midpoint { .. } => Method::Midpoint { dt },
+            Method::Mala { .. } => Method::Mala { dt },
+            Method::Heun { .. } => Method::Heun { dt },
             Method::Baoab { .. } => Method::Baoab { dt },
             Method::BaoabFlux { .. } => Method::BaoabFlux { dt },
         }
@@ -245,6 +274,7 @@ impl Experiment {
             parameters: Vec::new(),
             temperature: model.temperature.describe().into(),
             units: Units::default(),
+            reach: model.coordinate_reach().ok().filter(|_| model.coordinates.is_some()),
             warnings: Vec::new(),
             model,
         }
@@ -421,15 +451,27 @@ impl Experiment {
     /// The grid on which everything is reported.
     pub fn grid(&self) -> Grid {
         let grid = Grid::new(self.model.domain.length, self.measure.bins);
-        if self.motion == Motion::Underdamped { grid.with_across(SPEEDS) } else { grid }
+        match (self.motion, &self.reach) {
+            (Motion::Underdamped, _) => grid.with_across(SPEEDS),
+            (_, Some(_)) => grid.with_across(internal_space::CELLS),
+            (_, None) => grid,
+        }
     }
 
-    /// Ends of entry `k` of an observable along a second coordinate, where it has one: a cell of velocity, or twice
-    /// the speed.
+    /// Ends of entry `k` of an observable along a second coordinate, where it has one: a cell of velocity or of an
+    /// internal coordinate, or twice the speed or the edge.
     pub fn across(&self, observable: Observable, grid: &Grid, k: usize) -> Option<[f64; 2]> {
         use Observable::*;
         let state = match observable {
             PhaseDensity(s) | SlowCurrent(s) | FastCurrent(s) => s,
+            PlaneDensity | PlaneCurrentAlong | PlaneCurrentAcross => {
+                let [lo, hi] = *self.reach.as_ref()?.ends.first()?;
+                let edge = |k: usize| lo + (hi - lo) * k as f64 / grid.across as f64;
+                return Some(match observable.support() {
+                    Support::PlaneEdges => [edge(k % (grid.across - 1) + 1); 2],
+                    _ => [edge(k % grid.across), edge(k % grid.across + 1)],
+                });
+            }
             _ => return None,
         };
         let edge = |bin: usize, cell: usize| phase_space::edge(&self.model, grid, state, bin, cell);

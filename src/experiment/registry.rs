@@ -4,7 +4,7 @@ use super::{Experiment, Method};
 use crate::ensemble::{GroupRunner, Runner, Segments};
 use crate::error::Error;
 use crate::grid::Grid;
-use crate::kernel::{Baoab, EulerMaruyama, Exact, KernelError};
+use crate::kernel::{Baoab, Continuous, EulerMaruyama, Exact, KernelError, Scheme};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
 ///
@@ -16,11 +16,17 @@ pub fn runner(
     trajectories: Option<Segments>,
 ) -> Result<Box<dyn GroupRunner>, Error> {
     let model = experiment.model.clone();
+    let with_coordinates = model.coordinates.is_some();
+    let continuous = |dt: f64, scheme: Scheme| -> Result<Box<dyn GroupRunner>, Error> {
+        let kernel = Continuous::new(&experiment.model, grid, dt, scheme).map_err(numeric)?;
+        Ok(Box::new(Runner { kernel, model: experiment.model.clone(), grid: *grid, trajectories: None }))
+    };
     match experiment.method {
         Method::Exact {} => {
             let kernel = Exact::new(&model, grid).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
+        Method::EulerMaruyama { dt } if with_coordinates => continuous(dt, Scheme::EulerMaruyama),
         Method::EulerMaruyama { dt } => {
             let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
@@ -29,6 +35,9 @@ pub fn runner(
             let kernel = Baoab::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
+        Method::Midpoint { dt } => continuous(dt, Scheme::Midpoint),
+        Method::Mala { dt } => continuous(dt, Scheme::Mala),
+        Method::Heun { dt } => continuous(dt, Scheme::Heun),
     }
 }
 

@@ -330,6 +330,8 @@ impl Baoab {
                     to: block.position,
                     cell: &middle[..n],
                     laps: &turns[..laps],
+                    coordinate: &[],
+                    heat: &[],
                 });
                 if varies {
                     for i in 0..n {
@@ -369,6 +371,8 @@ impl Baoab {
                     to: block.position,
                     cell: &end[..n],
                     laps: &turns[..laps],
+                    coordinate: &[],
+                    heat: &[],
                 });
                 if FORCED {
                     along(block.position, block.velocity, &mut before);
@@ -391,6 +395,8 @@ impl Baoab {
                     state: block.state,
                     position: block.position,
                     velocity: &after[..n],
+                    coordinate: &[],
+                    energy: &[],
                 });
             }
             for (position, velocity) in block.position.iter_mut().zip(block.velocity.iter_mut()) {

@@ -207,6 +207,8 @@ impl Kernel for EulerMaruyama {
                     to: position,
                     cell: &cell[..n],
                     laps: if ring { &turns[..n] } else { &[] },
+                    coordinate: &[],
+                    heat: &[],
                 });
             }
         }

@@ -300,6 +300,8 @@ impl Exact {
             to: position,
             cell: &block.cell[..n],
             laps: if self.ring { &block.laps[..n] } else { &[] },
+            coordinate: &[],
+            heat: &[],
         });
         // Who changes state cannot be predicted: writing all and keeping some costs less than a branch.
         let mut changing = [0u8; BLOCK];
@@ -546,6 +548,8 @@ impl Exact {
                 to: &[to],
                 cell: &[to.cell(self.grid.cells()) as u32],
                 laps: &[laps][..usize::from(self.ring)],
+                coordinate: &[],
+                heat: &[],
             });
         }
         kept

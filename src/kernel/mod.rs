@@ -1,11 +1,14 @@
 //! How a group of walkers advances, one method a file.
 
 mod baoab;
+mod boltzmann;
 mod bounds;
+mod coordinate;
 mod curve;
 mod euler_maruyama;
 mod exact;
 mod frozen;
+mod relief;
 mod scale;
 pub mod start;
 mod taken;
@@ -13,10 +16,12 @@ mod tilt;
 
 pub use baoab::Baoab;
 pub use bounds::CandidateRates;
+pub use coordinate::{Continuous, MOST_AXES, Scheme, automatic_step};
 pub use euler_maruyama::EulerMaruyama;
 pub use exact::Exact;
 
 use crate::event::{Tally, Walkers};
+use crate::model::CoordinateError;
 use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +121,26 @@ pub enum KernelError {
         /// Where it would have to be below.
         limit: f64,
     },
+    /// Internal coordinates that a kernel cannot advance.
+    #[error(transparent)]
+    Coordinates(#[from] CoordinateError),
+    /// A step has thrown an internal coordinate out of its potential.
+    #[error(
+        "a step has thrown an internal coordinate to {value:e}, far outside of [{low:.3}, {high:.3}], at x = {x}: \
+         dt = {dt:e} is too long for so steep a potential; take less, or the scheme mala"
+    )]
+    Astray {
+        /// Where.
+        x: f64,
+        /// The coordinate.
+        value: f64,
+        /// Lower end of its box.
+        low: f64,
+        /// Upper end.
+        high: f64,
+        /// The step.
+        dt: f64,
+    },
     /// Elapsed times are not known where the clock varies.
     #[error(
         "exact legs know elapsed times only where diffusivities are constant; give the run \"legs\", or use \
@@ -213,6 +238,11 @@ pub trait Kernel: Sync {
     /// The law of a leg in `state`, if legs are exact; point densities can then be had without a bin.
     fn leg_law(&self, _state: usize) -> Option<LegLaw> {
         None
+    }
+
+    /// The box of each internal coordinate; empty where the kernel advances none.
+    fn coordinate_ends(&self) -> &[[f64; 2]] {
+        &[]
     }
 
     /// What a user should know about the bias of this method at these settings.

@@ -1,6 +1,7 @@
 //! Where walkers begin.
 
 use super::Kernel;
+use super::boltzmann::Boltzmann;
 use crate::event::{Position, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
@@ -86,7 +87,8 @@ impl Start {
 /// by their candidate rate, `1/dwell`.
 ///
 /// If all states have a mass, velocities follow Maxwell's law at the local temperature, one word each after
-/// all places.
+/// all places. If the kernel advances internal coordinates, they follow Boltzmann's law at the place and in the state of
+/// the walker, one word each (with several coordinates 16 words each) after all that.
 ///
 /// # Panics
 /// If the model does not have the state of the law.
@@ -100,13 +102,18 @@ pub fn start<K: Kernel>(
     stream: &mut Stream,
 ) -> Walkers {
     let states = model.network.states().len();
-    let positions = law.positions(model, grid);
+    let internal = Boltzmann::new(model, kernel.coordinate_ends());
+    let local = internal.as_ref().map(Boltzmann::local);
+    let positions = match &local {
+        Some(local) if *law == Start::LocalEquilibrium => local.profile(model, grid.cells()),
+        _ => law.positions(model, grid),
+    };
     let parts = positions.len() as f64;
     let place = |part: usize, within: f64| match law {
         Start::Point { x, .. } => x / grid.length,
         _ => (part as f64 + within) / parts,
     };
-    let free = *law == Start::LocalEquilibrium && !model.has_forces();
+    let free = *law == Start::LocalEquilibrium && !model.has_forces() && internal.is_none();
     let mut cumulative = Vec::with_capacity(positions.len() * states);
     let mut sum = 0.0;
     for (part, density) in positions.iter().enumerate() {
@@ -114,7 +121,11 @@ pub fn start<K: Kernel>(
         let cell = Position::from_fraction(middle).cell(grid.cells());
         let occupancy: Vec<f64> = match law.state() {
             Some(only) => (0..states).map(|s| if s == only { 1.0 } else { 0.0 }).collect(),
-            None => model.local_equilibrium(middle * grid.length),
+            None => {
+                let x = middle * grid.length;
+                let without = model.local_equilibrium(x);
+                local.as_ref().map_or(without.clone(), |local| local.occupancies(&without, x))
+            }
         };
         let mean =
             |x: f64| occupancy.iter().enumerate().map(|(s, p)| p * model.diffusivity(s, x)).sum::<f64>();
@@ -144,6 +155,12 @@ pub fn start<K: Kernel>(
             libm::sqrt(energy / masses[usize::from(*state)]) * standard_normal(stream.word())
         };
         walkers.velocity = walkers.position.iter().zip(&walkers.state).map(maxwell).collect();
+    }
+    if let Some(internal) = internal {
+        for (position, state) in walkers.position.iter().zip(&walkers.state) {
+            let x = position.fraction() * grid.length;
+            walkers.coordinate.extend(internal.draw(usize::from(*state), x, stream));
+        }
     }
     walkers
 }

@@ -110,6 +110,11 @@ fn words(observable: Observable) -> &'static str {
         CrossoverSpeed(_) => "crossover speed",
         MaxwellDeviation(_) => "deviation from Maxwell's law",
         PhaseDensity(_) => "phase-space density",
+        PlaneDensity => "density",
+        PlaneCurrentAlong => "current along x",
+        PlaneCurrentAcross => "current along q",
+        MeanEnergy => "mean energy",
+        WellPopulation(_) => "population of the well",
     }
 }
 

@@ -287,6 +287,12 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
         | Observable::CrossoverSpeed(_)
         | Observable::MaxwellDeviation(_)
         | Observable::PhaseDensity(_) => return None,
+        // Internal coordinates: see `CoordinateLaw::reference`.
+        Observable::PlaneDensity
+        | Observable::PlaneCurrentAlong
+        | Observable::PlaneCurrentAcross
+        | Observable::MeanEnergy
+        | Observable::WellPopulation(_) => return None,
         Observable::EntropyProduction => whole(law.entropy_production()),
         // Not functionals of the law alone: see `Stationary::reference`.
         Observable::KineticEntropyProduction | Observable::MeanVelocity | Observable::EffectiveDiffusion => {

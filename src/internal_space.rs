@@ -1,0 +1,230 @@
+//! What is scored where continuous internal coordinates matter: the plane of x and one coordinate, heat, stored energy.
+
+use crate::event::{Moves, Shifts, Sightings, Tally, Transitions, Walkers};
+use crate::grid::Grid;
+use crate::model::{Boundary, Model, Range};
+use serde::{Deserialize, Serialize};
+
+/// Cells of the coordinate, unless the grid says otherwise.
+pub const CELLS: usize = 64;
+
+/// A group of walkers with internal coordinates.
+///
+/// On the plane of bins of x and cells of one coordinate, summed over states and over the other coordinates: how
+/// often walkers were seen, how the occupancy changed by shifts, and how it changed in all between
+/// [`InternalSpace::open`] and [`InternalSpace::close`]. As walkers are not lost, the rest of the change is the work of moves, and
+/// both currents follow as integers: [`InternalSpace::shift_passages`], [`InternalSpace::move_passages`]. States change
+/// neither x nor the coordinate, so that their sum closes.
+///
+/// Per bin: sums of the energy and its square. Per fine cell: heat and work of all events, and the gain of stored energy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InternalSpace {
+    grid: Grid,
+    axes: usize,
+    axis: usize,
+    cells: usize,
+    ends: [f64; 2],
+    /// Cells per length of the coordinate.
+    density: f64,
+    circle: bool,
+    ring: bool,
+    seen: Vec<u64>,
+    /// Walkers that shifts have brought to a cell of the plane less those they took away.
+    shifted: Vec<i64>,
+    /// The same of all events, between the opening and the closing.
+    changed: Vec<i64>,
+    /// On a circle, net passages of shifts upwards through its seam, per bin.
+    seam: Vec<i64>,
+    /// On a ring, net passages of moves upwards through `x = 0`, per cell of the coordinate.
+    laps: Vec<i64>,
+    /// Sums of the energy and of its square over walkers seen, per bin.
+    energies: Vec<[f64; 2]>,
+    /// Heat and work per fine cell.
+    exchanged: Vec<[f64; 2]>,
+    gain: Vec<f64>,
+}
+
+impl InternalSpace {
+    /// Empty tallies for one coordinate, whose box is given ([`crate::kernel::Kernel::coordinate_ends`]): as many cells as the
+    /// grid has across, or [`CELLS`]. The outer ones hold what is beyond.
+    pub fn new(model: &Model, grid: &Grid, axis: usize, ends: [f64; 2]) -> Self {
+        let cells = if grid.across > 0 { grid.across } else { CELLS };
+        let axes = model.coordinates.as_ref().map_or(&[][..], |c| &c.axes);
+        let plane = grid.bins * cells;
+        InternalSpace {
+            grid: *grid,
+            axes: axes.len(),
+            axis,
+            cells,
+            ends,
+            density: cells as f64 / (ends[1] - ends[0]),
+            circle: axes.get(axis).is_some_and(|a| matches!(a.range, Range::Periodic(_))),
+            ring: model.domain.walls == Boundary::Periodic,
+            seen: vec![0; plane],
+            shifted: vec![0; plane],
+            changed: vec![0; plane],
+            seam: vec![0; grid.bins],
+            laps: vec![0; cells],
+            energies: vec![[0.0; 2]; grid.bins],
+            exchanged: vec![[0.0; 2]; grid.cells()],
+            gain: vec![0.0; grid.cells()],
+        }
+    }
+
+    /// Begins with these walkers: they and their energy were there before.
+    pub fn open(&mut self, model: &Model, walkers: &Walkers) {
+        self.store(model, walkers, -1);
+    }
+
+    /// Ends with these walkers. Scoring may go on after they have been opened again.
+    pub fn close(&mut self, model: &Model, walkers: &Walkers) {
+        self.store(model, walkers, 1);
+    }
+
+    fn store(&mut self, model: &Model, walkers: &Walkers, sign: i64) {
+        let entries =
+            walkers.position.iter().zip(&walkers.state).zip(walkers.coordinate.chunks(self.axes.max(1)));
+        for ((position, state), q) in entries {
+            let x = position.fraction() * self.grid.length;
+            let entry = position.cell(self.grid.bins) * self.cells + self.cell(q[self.axis]);
+            self.changed[entry] += sign;
+            self.gain[position.cell(self.grid.cells())] +=
+                sign as f64 * model.energy_within(usize::from(*state), x, q);
+        }
+    }
+
+    /// The cell of a value of the coordinate.
+    #[inline]
+    fn cell(&self, q: f64) -> usize {
+        // The conversion saturates at 0.
+        (((q - self.ends[0]) * self.density) as usize).min(self.cells - 1)
+    }
+
+    /// The grid.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Number of cells of the coordinate.
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// Edge number `k` of the cells of the coordinate, from 0 to [`InternalSpace::cells`].
+    pub fn edge(&self, k: usize) -> f64 {
+        self.ends[0] + (self.ends[1] - self.ends[0]) * k as f64 / self.cells as f64
+    }
+
+    /// Width of a cell of the coordinate.
+    pub fn cell_width(&self) -> f64 {
+        1.0 / self.density
+    }
+
+    /// How often walkers were seen, per cell of the coordinate in each bin, bin by bin.
+    pub fn seen(&self) -> &[u64] {
+        &self.seen
+    }
+
+    /// Net passages of shifts towards larger values through the edges of the cells of the coordinate in each bin, bin by bin,
+    /// `cells + 1` each. On a circle first and last are the seam.
+    pub fn shift_passages(&self) -> Vec<i64> {
+        let mut passages = Vec::with_capacity(self.grid.bins * (self.cells + 1));
+        for (bin, row) in self.shifted.chunks(self.cells).enumerate() {
+            let mut through = self.seam[bin];
+            passages.push(through);
+            for brought in row {
+                through -= brought;
+                passages.push(through);
+            }
+        }
+        passages
+    }
+
+    /// Net passages of moves towards larger x through the faces between bins in each cell of the coordinate, face by face
+    /// from 0 to the number of bins, `cells` each. They are complete once the tally is closed.
+    pub fn move_passages(&self) -> Vec<i64> {
+        let mut through = self.laps.clone();
+        let mut passages = through.clone();
+        for (changed, shifted) in self.changed.chunks(self.cells).zip(self.shifted.chunks(self.cells)) {
+            for ((through, changed), shifted) in through.iter_mut().zip(changed).zip(shifted) {
+                *through -= changed - shifted;
+            }
+            passages.extend_from_slice(&through);
+        }
+        passages
+    }
+
+    /// Sums of the energy and of its square over the walkers seen in each bin.
+    pub fn energies(&self) -> &[[f64; 2]] {
+        &self.energies
+    }
+
+    /// Heat absorbed from the bath (in shifts, transitions and moves) and work done (in transitions) in each fine cell. The
+    /// heat of a move is booked half where it began and half where it ended.
+    pub fn exchanged(&self) -> &[[f64; 2]] {
+        &self.exchanged
+    }
+
+    /// Energy that walkers closed in each fine cell have more than those opened there.
+    pub fn gain(&self) -> &[f64] {
+        &self.gain
+    }
+}
+
+impl Tally for InternalSpace {
+    #[inline]
+    fn moves(&mut self, moves: &Moves<'_>) {
+        if self.ring {
+            for (q, laps) in moves.coordinate.chunks(self.axes).zip(moves.laps) {
+                let cell = self.cell(q[self.axis]);
+                self.laps[cell] += i64::from(*laps);
+            }
+        }
+        let ends = moves.from.iter().zip(moves.cell);
+        for (heat, (from, to)) in moves.heat.iter().zip(ends) {
+            self.exchanged[from.cell(self.grid.cells())][0] += 0.5 * heat;
+            self.exchanged[*to as usize][0] += 0.5 * heat;
+        }
+    }
+
+    #[inline]
+    fn transitions(&mut self, t: &Transitions<'_>) {
+        for (&cell, (&heat, &work)) in t.cell.iter().zip(t.heat.iter().zip(t.work)) {
+            let [q, w] = &mut self.exchanged[cell as usize];
+            *q += heat;
+            *w += work;
+        }
+    }
+
+    #[inline]
+    fn shifts(&mut self, shifts: &Shifts<'_>) {
+        for (&cell, heat) in shifts.cell.iter().zip(shifts.heat) {
+            self.exchanged[cell as usize][0] += heat;
+        }
+        let ends = shifts.before.chunks_exact(self.axes).zip(shifts.after.chunks_exact(self.axes));
+        for (position, (before, after)) in shifts.position.iter().zip(ends) {
+            let (before, after) = (before[self.axis], after[self.axis]);
+            let (from, to) = (self.cell(before), self.cell(after));
+            if from != to {
+                let bin = position.cell(self.grid.bins);
+                self.shifted[bin * self.cells + from] -= 1;
+                self.shifted[bin * self.cells + to] += 1;
+                if self.circle && 2.0 * (after - before).abs() > self.ends[1] - self.ends[0] {
+                    self.seam[bin] += if after < before { 1 } else { -1 };
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn sightings(&mut self, seen: &Sightings<'_>) {
+        let entries = seen.position.iter().zip(seen.coordinate.chunks_exact(self.axes)).zip(seen.energy);
+        for ((position, q), &energy) in entries {
+            let (bin, cell) = (position.cell(self.grid.bins), self.cell(q[self.axis]));
+            self.seen[bin * self.cells + cell] += 1;
+            let [first, second] = &mut self.energies[bin];
+            *first += energy;
+            *second += energy * energy;
+        }
+    }
+}
