@@ -77,7 +77,8 @@ impl PhaseSpace {
         self.flush();
     }
 
-    fn flush(&mut self) {
+    /// Adds the hot counters to the histogram.
+    pub fn flush(&mut self) {
         for (total, hot) in self.speeds.iter_mut().zip(&mut self.hot_speeds) {
             *total += u64::from(std::mem::take(hot));
         }
@@ -117,7 +118,7 @@ impl PhaseSpace {
         &self.moments[state * self.grid.bins..(state + 1) * self.grid.bins]
     }
 
-    /// Histogram of the velocity in a state and bin of x, up to the last [`PhaseSpace::close`].
+    /// Histogram of the velocity in a state and bin of x, up to the last [`PhaseSpace::flush`] or [`PhaseSpace::close`].
     pub fn speeds(&self, state: usize, bin: usize) -> &[u64] {
         let row = (state * self.grid.bins + bin) * SPEEDS;
         &self.speeds[row..row + SPEEDS]
