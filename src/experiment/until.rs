@@ -139,6 +139,31 @@ fn name(observable: Observable, states: &[State]) -> String {
     }
 }
 
+/// Quantities that do not belong to a state.
+const WHOLE: [Observable; 8] = [
+    Observable::Soret,
+    Observable::SoretWall,
+    Observable::MeanTemperature,
+    Observable::MeanHeatCurrent,
+    Observable::EntropyProduction,
+    Observable::MeanVelocity,
+    Observable::EffectiveDiffusion,
+    Observable::KineticEntropyProduction,
+];
+
+/// A mistake where no system has a quantity of this name: all that can be said before the states are sound.
+pub(super) fn named(part: &UntilPart<'_>) {
+    let (word, at) = &part.quantity;
+    let owned = [Observable::Population(0), Observable::MeanCurrent(0)];
+    let of_state = word.split_once(':').is_some_and(|(kind, _)| owned.iter().any(|o| o.name() == kind));
+    if of_state || WHOLE.iter().any(|o| o.name() == *word) {
+        return;
+    }
+    let of_states = owned.iter().map(|o| format!("{}:STATE", o.name()));
+    let known: Vec<String> = WHOLE.iter().map(|o| o.name().to_owned()).chain(of_states).collect();
+    at.unknown(word, at.span(), known.iter().map(String::as_str), "unknown quantity".into());
+}
+
 /// Which quantity is meant; a mistake where there is none of that name, or none in this system.
 pub(super) fn resolve(
     part: &UntilPart<'_>,
@@ -202,6 +227,9 @@ mod tests {
             measured.sort();
             known.sort();
             assert_eq!(measured, known, "{}", example.name);
+            let list = quantities(model.network.states(), model.domain, model.potential.is_some());
+            let owned = |o: &Observable| matches!(o, Observable::Population(_) | Observable::MeanCurrent(_));
+            assert!(list.iter().all(|o| owned(o) || WHOLE.contains(o)), "{}", example.name);
         }
     }
 
