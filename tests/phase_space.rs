@@ -5,6 +5,9 @@
 //! states with different masses, in a potential and at uniform temperature, each a family of comparisons at alpha = 1e-7
 //! (7 of them: below 1e-6 altogether); each is compared with the theory of a neighbouring system too, which must be refused.
 
+mod common;
+
+use common::note;
 use soret::comparison::{Comparison, compare};
 use soret::continuum::Continuum;
 use soret::estimator::speeds;
@@ -84,7 +87,10 @@ fn functionals_of_counts_are_those_of_the_law() {
             let averaged = law.bin_averages(&grid, |x| law.slow_current_at(x, v)).unwrap()[b];
             near(slow[b * half + 16], averaged, 1e-12, "slow current");
         }
-        println!("gamma/m = {friction}: slow currents within {:.1e}, v* within {:.1e}", worst[0], worst[1]);
+        note(format!(
+            "gamma/m = {friction}: slow currents within {:.1e}, v* within {:.1e}",
+            worst[0], worst[1]
+        ));
         assert!(worst[0] < 1e-4 && worst[1] < 2e-3, "{worst:?}");
     }
 }
@@ -180,20 +186,23 @@ fn judge(own: &Experiment, others: &[(&str, Experiment)]) -> Comparison {
     let comparison = against(&sampled, own);
     let worst = comparison.worst.expect("something was compared");
     let observable = comparison.compared[worst.0].measured.observable;
-    println!(
+    note(format!(
         "{} comparisons, largest z {:.2} of {:.2} ({observable:?}, entry {}), joint {:?}",
         comparison.entries,
         worst.2,
         comparison.critical_z,
         worst.1,
         comparison.joint.iter().map(|j| format!("{:?} {:.0e}", j.observable, j.p_value)).collect::<Vec<_>>()
-    );
+    ));
     assert!(comparison.agrees);
     for (name, other) in others {
         let against = against(&sampled, other);
         let (c, k, z) = against.worst.expect("something was compared");
         let joint = against.joint.iter().map(|j| j.p_value).fold(1.0, f64::min);
-        println!("  {name}: {z:.1} ({:?}, {k}), joint {joint:.0e}", against.compared[c].measured.observable);
+        note(format!(
+            "  {name}: {z:.1} ({:?}, {k}), joint {joint:.0e}",
+            against.compared[c].measured.observable
+        ));
         assert!(!against.agrees, "{name} goes unnoticed");
     }
     comparison
@@ -207,7 +216,7 @@ fn one_particle_in_a_gradient_at_any_friction() {
         let of = |temperature: &str, friction: f64| experiment(temperature, &one(friction), dt, duration);
         let others =
             [("friction x 2", of("1 + 0.8*x", 2.0 * friction)), ("slope + 5 %", of("1 + 0.84*x", friction))];
-        println!("gamma/m = {friction}");
+        note(format!("gamma/m = {friction}"));
         let comparison = judge(&of("1 + 0.8*x", friction), &others);
         // What is not compared is not proved.
         for observable in [
@@ -253,7 +262,7 @@ fn two_states_with_masses_of_their_own() {
     };
     for state in 0..2 {
         let current = find(Observable::MeanCurrent(state))[0].as_ref().expect("a current");
-        println!("J_{state} = {} ± {}", current.value, current.std_error());
+        note(format!("J_{state} = {} ± {}", current.value, current.std_error()));
         assert!(current.value.abs() > 5.0 * current.std_error());
         let (slow, fast) = (find(Observable::SlowCurrent(state)), find(Observable::FastCurrent(state)));
         let windows = find(Observable::WindowCurrent(state));
@@ -268,7 +277,9 @@ fn two_states_with_masses_of_their_own() {
             };
             if b == 6 {
                 let (seen, counted) = (difference.std_error(), window.std_error());
-                println!("bin {b}: error of the count {counted:.1e}, of velocities less counts {seen:.1e}");
+                note(format!(
+                    "bin {b}: error of the count {counted:.1e}, of velocities less counts {seen:.1e}"
+                ));
             }
             assert!(difference.value.abs() < 7.0 * difference.std_error());
         }
