@@ -142,7 +142,7 @@ fn summarise(
         quantities,
         theory: Some(continuum.summary()),
         comparison: Some(verdict),
-        checks: Some(verification::judge(&questions, verification::ALPHA)),
+        checks: (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA)),
         questions,
         invariants,
         warnings,

@@ -99,7 +99,11 @@ impl<'a> Interview<'a> {
         let states = 0..self.context.states();
         if self.context.model.is_underdamped() {
             let channels = self.context.model.network.channels();
-            return channels.map(|c| self.transition_rate(c)).chain([self.heat_booked()]).collect();
+            let mut list: Vec<Question> = channels.map(|c| self.transition_rate(c)).collect();
+            if !list.is_empty() {
+                list.push(self.heat_booked());
+            }
+            return list;
         }
         let mut list = vec![self.steady(self.flat_sum())];
         list.extend(states.map(|s| self.constitutive_law(s)));
