@@ -752,8 +752,8 @@ fn steps_of_particles_with_inertia_follow_from_what_is_fastest() {
             0.003,
             "the slope of the temperature",
         ),
-        // The friction changes by half of its largest in a unit of length: never more than the domain does.
-        (FLAT, r#""mass": 1, "friction": "x""#, 0.03, "the thermal velocity"),
+        // The friction changes by all of its largest value over the domain, and is zero at a wall.
+        (FLAT, r#""mass": 1, "friction": "x""#, 0.03, "the slope of the friction"),
     ] {
         let (dt, said) = step(top, particle);
         // Two digits, rounded down; places are the middles of cells.
