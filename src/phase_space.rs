@@ -66,6 +66,13 @@ impl PhaseSpace {
         }
     }
 
+    /// Bytes of the tallies.
+    pub fn bytes(&self) -> u64 {
+        let of_rows =
+            size_of_val(&self.moments[..]) + size_of_val(&self.scale[..]) + size_of_val(&self.speeds[..]);
+        (of_rows + size_of_val(&self.exchanged[..]) + size_of_val(&self.gain[..])) as u64
+    }
+
     /// Begins with these walkers: their energy was there before.
     pub fn open(&mut self, walkers: &Walkers) {
         self.store(walkers, -1.0);
