@@ -2,8 +2,7 @@
 //!
 //! `cargo bench --bench steps` prints, for every case, nanoseconds per step as the median, least and largest of
 //! interleaved rounds, and the ratio to the reference *of the same round* (median): whatever else the machine
-//! is doing slows both. One thread. Our step draws two normal deviates, so that velocities are seen in the middle of
-//! the exchange with the bath as well; the reference draws one.
+//! is doing slows both. One thread.
 
 use rand::SeedableRng as _;
 use rand_distr::{Distribution as _, StandardNormal};
@@ -12,7 +11,7 @@ use soret::event::{Profile, Tally, Walkers};
 use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Baoab, Kernel, Span};
+use soret::kernel::{Baoab, Kernel, KernelError, Span};
 use soret::model::{Edge, Model, Motility, State, Uniform};
 use soret::phase_space::PhaseSpace;
 use soret::rng::{Purpose, Stream, stream};
@@ -31,14 +30,20 @@ fn main() -> io::Result<()> {
     let measured = std::env::args().any(|a| a == "--bench");
     let (rounds, steps) = if measured { (61, 8192) } else { (1, 8) };
 
-    let one = model(1, false);
+    let (one, two) = (model(1, false), model(2, false));
     let mut cases: Vec<(&str, Box<dyn Case>)> = vec![
         ("plain BAOAB step, no tally (reference)", Box::new(Plain::new())),
-        ("one state, no tally", Box::new(Steps::new(&one, false))),
-        ("one state, tallies", Box::new(Steps::new(&one, true))),
-        ("one state in a well, no tally", Box::new(Steps::new(&model(1, true), false))),
-        ("two states, no tally", Box::new(Steps::new(&model(2, false), false))),
-        ("two states, tallies", Box::new(Steps::new(&model(2, false), true))),
+        ("one state, no tally", Box::new(Steps::new(&one, Baoab::new, false))),
+        ("one state, tallies", Box::new(Steps::new(&one, Baoab::new, true))),
+        ("one state, exact flux, no tally", Box::new(Steps::new(&one, Baoab::with_exact_flux, false))),
+        ("one state, exact flux, tallies", Box::new(Steps::new(&one, Baoab::with_exact_flux, true))),
+        (
+            "the same in a well, no tally",
+            Box::new(Steps::new(&model(1, true), Baoab::with_exact_flux, false)),
+        ),
+        ("the same in a well, tallies", Box::new(Steps::new(&model(1, true), Baoab::with_exact_flux, true))),
+        ("two states, exact flux, no tally", Box::new(Steps::new(&two, Baoab::with_exact_flux, false))),
+        ("two states, exact flux, tallies", Box::new(Steps::new(&two, Baoab::with_exact_flux, true))),
     ];
 
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
@@ -99,6 +104,9 @@ fn advance<T: Tally>(kernel: &Baoab, walkers: &mut Walkers, steps: u64, stream: 
     kernel.advance(walkers, Span::Legs(steps), stream, tally).expect("rates within their bounds");
 }
 
+/// Makes a kernel.
+type Make = fn(&Model, &Grid, f64) -> Result<Baoab, KernelError>;
+
 /// The kernel.
 struct Steps {
     kernel: Baoab,
@@ -109,9 +117,9 @@ struct Steps {
 }
 
 impl Steps {
-    fn new(model: &Model, scored: bool) -> Self {
+    fn new(model: &Model, make: Make, scored: bool) -> Self {
         let grid = Grid::new(1.0, BINS);
-        let kernel = Baoab::new(model, &grid, DT).expect("bounded rates");
+        let kernel = make(model, &grid, DT).expect("bounded rates");
         let mut random = stream(1, Purpose::Start, 0);
         let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, false, WALKERS, &mut random);
         let states = model.network.states().len();

@@ -50,20 +50,26 @@ impl Position {
         Position(self.folded()).displaced(((lengths * (1u64 << 51) as f64) as i64 as u64) << 12)
     }
 
-    /// The same in lanes: in steps of `2^-44` of the length, and cut beyond 100 domains.
+    /// Units of a displacement by a multiple of the length of the domain, for [`Position::displaced`]: rounded to
+    /// steps of `2^-44` of the length, and cut beyond 100 domains.
     #[inline]
-    pub fn flown(self, lengths: f64) -> Self {
+    pub fn units(lengths: f64) -> u64 {
         // Added to this, a number below 2^51 has its integer part in the lower bits.
         const WHOLE: f64 = 1.5 * (1u64 << 52) as f64;
         let steps = lengths.clamp(-100.0, 100.0) * (1u64 << 44) as f64 + WHOLE;
-        Position(self.folded()).displaced(steps.to_bits().wrapping_sub(WHOLE.to_bits()) << 19)
+        steps.to_bits().wrapping_sub(WHOLE.to_bits()) << 19
     }
 
-    /// A velocity after [`Position::moved`] or [`Position::flown`] has brought a walker here: turned round by an odd number of
-    /// reflections.
+    /// The same place on the lower half of the circle.
+    #[inline]
+    pub fn lower(self) -> Self {
+        Position(self.folded())
+    }
+
+    /// A velocity (or force) along the circle as one along x, and the reverse: on the upper half of the circle they
+    /// have opposite signs.
     #[inline]
     pub fn reflected(self, velocity: f64) -> f64 {
-        // Moves begin on the lower half of the circle: the upper half is an odd number of reflections away.
         f64::from_bits(velocity.to_bits() ^ (self.0 & (1 << 63)))
     }
 
@@ -202,26 +208,15 @@ pub struct Kicks<'a> {
     pub before: &'a [f64],
     /// Velocity after.
     pub after: &'a [f64],
-    /// Heat absorbed from the bath.
+    /// Heat absorbed from the bath; empty if these are kicks by a force.
     pub heat: &'a [f64],
-    /// Work done on the particle.
+    /// Work done on the particle; empty if these are kicks by the bath.
     pub work: &'a [f64],
 }
 
-/// Moments of a step at which velocities are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Moment {
-    /// In the middle of the exchange with the bath.
-    Middle,
-    /// At the end of the step.
-    End,
-}
-
-/// Walkers as they are seen at one moment of a step, one per entry. No event: nothing changes.
+/// Walkers as they are at the end of a step, one per entry. No event: nothing changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sightings<'a> {
-    /// When.
-    pub moment: Moment,
     /// State.
     pub state: &'a [u16],
     /// Where.
@@ -464,8 +459,9 @@ mod tests {
     fn lanes_move_the_same_way() {
         for start in [0.0, 0.125, 0.9, 1.0] {
             for step in [-90.1, -7.3, -1.1, -0.2, 0.0, 0.3, 0.95, 1.7, 14.4, 99.9] {
-                let [a, b] =
-                    [Position::moved, Position::flown].map(|f| f(Position::from_fraction(start), step));
+                let a = Position::from_fraction(start).moved(step);
+                let b = Position::from_fraction(start).displaced(Position::units(step));
+                assert_eq!(b.lower().fraction(), b.fraction());
                 assert!((a.fraction() - b.fraction()).abs() < 1e-13, "{start} {step}");
                 assert_eq!(a.reflected(1.0), b.reflected(1.0), "{start} {step}");
             }

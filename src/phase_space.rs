@@ -1,6 +1,6 @@
 //! What is scored where velocities matter: moments and histograms of the velocity, heat and stored energy.
 
-use crate::event::{Kicks, Moment, Sightings, Tally, Transitions, Walkers};
+use crate::event::{Kicks, Sightings, Tally, Transitions, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
 use serde::{Deserialize, Serialize};
@@ -25,16 +25,15 @@ fn scale(model: &Model, grid: &Grid, state: usize, bin: usize) -> f64 {
 
 /// A group of underdamped walkers.
 ///
-/// Per state and bin: sums of `v^0 .. v^3` at both [`Moment`]s of a step, and a histogram of `v` in which the
-/// middle counts twice and the end once. Per fine cell: heat and work of all events, and the gain of stored
-/// energy between [`PhaseSpace::open`] and [`PhaseSpace::close`].
+/// Per state and bin: sums of `v^0 .. v^3` at the end of every step, and a histogram of `v`. Per fine cell: heat and
+/// work of all events, and the gain of stored energy between [`PhaseSpace::open`] and [`PhaseSpace::close`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSpace {
     grid: Grid,
     states: usize,
     /// Mass and enthalpy of each state.
     properties: Vec<(f64, f64)>,
-    moments: [Vec<[f64; 4]>; 2],
+    moments: Vec<[f64; 4]>,
     /// Bins of velocity per velocity.
     scale: Vec<f64>,
     speeds: Vec<u64>,
@@ -55,7 +54,7 @@ impl PhaseSpace {
             states: states.len(),
             scale: entries.map(|(state, bin)| scale(model, grid, state, bin)).collect(),
             properties,
-            moments: [vec![[0.0; 4]; rows], vec![[0.0; 4]; rows]],
+            moments: vec![[0.0; 4]; rows],
             speeds: vec![0; rows * SPEEDS],
             exchanged: vec![[0.0; 2]; grid.cells()],
             gain: vec![0.0; grid.cells()],
@@ -101,9 +100,8 @@ impl PhaseSpace {
     }
 
     /// Sums of `v^0 .. v^3` over the walkers of a state seen in each bin.
-    pub fn moments(&self, moment: Moment, state: usize) -> &[[f64; 4]] {
-        let rows = &self.moments[usize::from(moment == Moment::End)];
-        &rows[state * self.grid.bins..(state + 1) * self.grid.bins]
+    pub fn moments(&self, state: usize) -> &[[f64; 4]] {
+        &self.moments[state * self.grid.bins..(state + 1) * self.grid.bins]
     }
 
     /// Histogram of the velocity in a state and bin of x.
@@ -141,28 +139,27 @@ impl Tally for PhaseSpace {
 
     #[inline]
     fn kicks(&mut self, kicks: &Kicks<'_>) {
-        for (&cell, (&heat, &work)) in kicks.cell.iter().zip(kicks.heat.iter().zip(kicks.work)) {
-            let [q, w] = &mut self.exchanged[cell as usize];
-            *q += heat;
-            *w += work;
+        for (&cell, &heat) in kicks.cell.iter().zip(kicks.heat) {
+            self.exchanged[cell as usize][0] += heat;
+        }
+        for (&cell, &work) in kicks.cell.iter().zip(kicks.work) {
+            self.exchanged[cell as usize][1] += work;
         }
     }
 
     #[inline]
     fn sightings(&mut self, seen: &Sightings<'_>) {
-        let end = seen.moment == Moment::End;
-        let (rows, weight) = (&mut self.moments[usize::from(end)], if end { 1 } else { 2 });
         let entries = seen.position.iter().zip(seen.velocity).zip(seen.state);
         for ((position, &v), &state) in entries {
             let row = usize::from(state) * self.grid.bins + position.cell(self.grid.bins);
-            let sums = &mut rows[row];
+            let sums = &mut self.moments[row];
             let square = v * v;
             for (sum, power) in sums.iter_mut().zip([1.0, v, square, square * v]) {
                 *sum += power;
             }
             // The conversion saturates at 0.
             let speed = (v * self.scale[row] + 0.5 * SPEEDS as f64) as usize;
-            self.speeds[row * SPEEDS + speed.min(SPEEDS - 1)] += weight;
+            self.speeds[row * SPEEDS + speed.min(SPEEDS - 1)] += 1;
         }
     }
 }

@@ -6,37 +6,14 @@
 //! group at a time; `None` where nothing was seen.
 
 use super::ratio;
-use crate::event::Moment;
 use crate::phase_space::{PhaseSpace, SPEEDS};
 use crate::stats::{Sample, jackknife};
-
-/// At which moments of a step velocities are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// At one of them.
-    At(Moment),
-    /// In the middle with weight 2/3, at the end with weight 1/3: of BAOAB's bias of the heat current,
-    /// `z/sinh z` and `z coth z`, the term of order `z^2 ~ dt^2` cancels.
-    Balanced,
-}
-
-impl Seen {
-    fn weights(self) -> [f64; 2] {
-        match self {
-            Seen::At(Moment::Middle) => [1.0, 0.0],
-            Seen::At(Moment::End) => [0.0, 1.0],
-            Seen::Balanced => [2.0 / 3.0, 1.0 / 3.0],
-        }
-    }
-}
 
 /// Groups to be evaluated, all with the same grid and states.
 #[derive(Clone, Copy, Debug)]
 pub struct Velocities<'a> {
     /// The groups.
     pub groups: &'a [PhaseSpace],
-    /// At which moments.
-    pub seen: Seen,
 }
 
 /// Values of one quantity with their groups.
@@ -84,13 +61,8 @@ impl Velocities<'_> {
 
     /// A quantity per state and bin for each group, from the sums of `v^0 .. v^3`.
     fn sums(&self, of: &dyn Fn(usize, &[f64; 4]) -> f64) -> Vec<Vec<f64>> {
-        let [middle, end] = self.seen.weights();
         let group = |g: &PhaseSpace| {
-            let state = |s: usize| {
-                let moments = g.moments(Moment::Middle, s).iter().zip(g.moments(Moment::End, s));
-                moments.map(move |(m, e)| middle * of(s, m) + end * of(s, e))
-            };
-            (0..g.states()).flat_map(state).collect()
+            (0..g.states()).flat_map(|s| g.moments(s).iter().map(move |sums| of(s, sums))).collect()
         };
         self.groups.iter().map(group).collect()
     }
@@ -111,7 +83,7 @@ impl Velocities<'_> {
     }
 
     /// `J_slow(x, V) = int_{-V}^{V} v P_i dv` in a bin, at the edges `V` of the histogram from one bin of it to the
-    /// reach; each bin counts with the velocity at its middle. Middle and end of a step are balanced.
+    /// reach; each bin counts with the velocity at its middle.
     pub fn slow_current(&self, state: usize, bin: usize) -> Samples {
         let Some(first) = self.groups.first() else { return Vec::new() };
         let per_count = first.speed_width(state, bin) / first.grid().bin_width();
@@ -162,8 +134,7 @@ impl Velocities<'_> {
         let group = |g: &PhaseSpace| {
             let (left, right) = g.speeds(state, bin).split_at(SPEEDS / 2);
             let net = right.iter().zip(left.iter().rev()).map(|(up, down)| *up as f64 - *down as f64);
-            // The middle counts twice, the end once.
-            let all = (0..g.states()).flat_map(|s| g.moments(Moment::End, s)).map(|sums| 3.0 * sums[0]).sum();
+            let all = (0..g.states()).flat_map(|s| g.moments(s)).map(|sums| sums[0]).sum();
             net.chain(std::iter::once(all)).collect()
         };
         self.groups.iter().map(group).collect()

@@ -8,18 +8,30 @@
 //!
 //! 1. **B** `v -> v - U'(x) dt/2m`;
 //! 2. **A** free flight for `dt/2`; walls turn velocities round, exactly;
-//! 3. **O** half of the exchange with the bath at `x`: `v -> c v + sqrt((1 - c^2) kT/m) N(0, 1)`,
-//!    `c = exp(-gamma dt/2m)`;
-//! 4. transitions at frozen `x` for `dt/2`, at constant kinetic energy: `v -> v sqrt(m_from/m_to)`;
-//!    here walkers are seen ([`Moment::Middle`]); transitions for another `dt/2`;
-//! 5. **O**, **A**, **B** again; walkers are seen ([`Moment::End`]).
+//! 3. transitions at frozen `x` for `dt/2`, at constant kinetic energy: `v -> v sqrt(m_from/m_to)`;
+//! 4. **O** exchange with the bath: `v -> c v + sqrt((1 - c^2) kT(y)/m) N(0, 1)`;
+//! 5. transitions, **A**, **B** again; walkers are seen.
 //!
-//! **Errors.** Order 2 in `dt`. At uniform temperature positions in a harmonic well follow Boltzmann's law
-//! for any step, and without a force Maxwell's law holds exactly. In a gradient without a force, in the bulk,
-//! with `z = 3 gamma dt/2m`: the heat that passes, carried by moves and absorbed from the bath, is too large by
-//! `z coth z`; so is `m <v^3>/2` at the end of a step, while in the middle it is off by `z/sinh z`. The weights
-//! 2/3 (middle) and 1/3 (end) cancel the term `z^2`. Without friction and force the energy of every walker
-//! is conserved exactly.
+//! Two baths:
+//!
+//! - [`Baoab::new`], the exact one of a resting particle: `c = exp(-gamma dt/m)`, `y = x`;
+//! - [`Baoab::with_exact_flux`]: with `theta = gamma dt/2m < 1`,
+//!   `c = (1 - theta)/(1 + theta)`, `y = x + v dt 2 theta/(3 (1 - theta))`, `v` the velocity before the exchange.
+//!
+//! **Why the second.** In the bulk, to first order in `T'`, a flight for `dt` adds `-dt s` to the coefficient of the third
+//! Hermite mode of `v`, `s = P T'/(2 sqrt(m kT))`; Kramers' equation wants `-(m/3 gamma) s`. The chain has at the end of a
+//! step, with the noise of the temperature at `y = x + delta v`,
+//!
+//! `[c (1 - c^2) delta - (dt/2)(1 + c^3)] s / (1 - c^3)`:
+//!
+//! with `delta = 0` too much by `z coth z` for the exact bath, `z = 3 gamma dt/2m`; with the `delta` above, right at any
+//! step. No other mode is touched, so all that follows from this one is right: the heat carried by
+//! moves, that absorbed from the bath, `m <v^3>/2` at the end of a step, slow and fast currents. That `c` does the same for the
+//! first mode, hence for diffusion and the currents of states. At uniform temperature `y` has no meaning.
+//!
+//! **Errors.** Order 2 in `dt` (forces, curvature of `T`, layers at walls). At uniform temperature positions in a harmonic
+//! well follow Boltzmann's law for any step, and without a force Maxwell's law holds exactly. Without friction and
+//! force the energy of every walker is conserved exactly.
 //!
 //! **When not to use it:** where `gamma dt/m` would have to be small for thousands of steps, that is in the
 //! overdamped limit, which [`super::Exact`] samples without a step.
@@ -27,18 +39,22 @@
 //! Leimkuhler & Matthews, Appl. Math. Res. eXpress 2013, 34 (2013); the transitions as in
 //! [`super::EulerMaruyama`].
 
+use super::bounds::widened;
 use super::curve::Curve;
 use super::frozen::Frozen;
 use super::taken::Taken;
 use super::{BLOCK, Caution, Kernel, KernelError, Span};
-use crate::event::{Kicks, Moment, Moves, Position, Sightings, Tally, Visits, Walkers};
+use crate::event::{Kicks, Moves, Position, Sightings, Tally, Visits, Walkers};
 use crate::grid::Grid;
 use crate::model::{Boundary, Field, Model};
-use crate::rng::{Stream, exponential, standard_normals};
+use crate::rng::{Stream, standard_normals};
 use std::sync::Arc;
 
-/// `gamma dt/m` beyond which a user is cautioned: 3 % of the conserved heat current.
+/// `gamma dt/m` beyond which a user of the exact bath is cautioned: 3 % of the conserved heat current.
 const MOST_FRICTION: f64 = 0.2;
+
+/// `gamma dt/m` beyond which a user of the exact flux is cautioned.
+const MOST_FRICTION_OF_FLUX: f64 = 1.0;
 
 /// Transitions per step beyond which a user is cautioned.
 const MOST_TRANSITIONS: f64 = 0.05;
@@ -46,15 +62,27 @@ const MOST_TRANSITIONS: f64 = 0.05;
 /// Length of a step at thermal velocity over that of the domain beyond which a user is cautioned.
 const LONGEST_STRIDE: f64 = 0.05;
 
-/// The method `baoab`.
+/// The methods `baoab` and `baoab_flux`.
 #[derive(Clone, Debug)]
 pub struct Baoab {
     model: Model,
     grid: Grid,
     dt: f64,
+    bath: Bath,
     motion: Vec<Motion>,
+    /// `sqrt(kT)`.
+    warmth: Curve,
     /// What happens besides motion; none where no state can be left.
     frozen: Option<Frozen>,
+}
+
+/// How velocities are forgotten.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Bath {
+    /// As by a particle that rests.
+    Exact,
+    /// So that fluxes are exact.
+    Flux,
 }
 
 /// What a step asks of a state.
@@ -62,30 +90,44 @@ pub struct Baoab {
 struct Motion {
     mass: f64,
     friction: Arc<dyn Field>,
-    /// `c = exp(-gamma dt/2m)`.
+    /// `c`.
     decay: Curve,
-    /// `sqrt((1 - c^2) kT/m)`.
-    noise: Curve,
     /// `-U' dt/2m`, if a force acts.
     push: Option<Curve>,
 }
 
 impl Baoab {
-    /// Prepares steps of length `dt` for `model`.
+    /// Prepares steps of length `dt` for `model`, with the exact bath of a resting particle.
     ///
     /// # Errors
     /// [`KernelError::Overdamped`] if a state has no mass or no friction, or propels itself;
     /// [`KernelError::Unbounded`] if a rate has no finite bound, a friction may be negative, or `dt` is not
     /// positive and finite.
     pub fn new(model: &Model, grid: &Grid, dt: f64) -> Result<Self, KernelError> {
+        Self::with_bath(model, grid, dt, Bath::Exact)
+    }
+
+    /// Prepares steps of length `dt` for `model`, with fluxes that are exact in the bulk.
+    ///
+    /// # Errors
+    /// Those of [`Baoab::new`], and [`KernelError::StepTooLong`] if `gamma dt < 2 m` does not hold everywhere.
+    pub fn with_exact_flux(model: &Model, grid: &Grid, dt: f64) -> Result<Self, KernelError> {
+        Self::with_bath(model, grid, dt, Bath::Flux)
+    }
+
+    fn with_bath(model: &Model, grid: &Grid, dt: f64, bath: Bath) -> Result<Self, KernelError> {
         if !(dt > 0.0 && dt.is_finite()) {
             return Err(KernelError::Unbounded { what: "the step dt".into(), x: 0.0, low: dt, high: dt });
         }
-        let states = model.network.states();
-        let motion = (0..states.len()).map(|s| Motion::new(model, s, dt)).collect::<Result<_, _>>()?;
+        let states = 0..model.network.states().len();
+        let motion = states.map(|s| Motion::new(model, grid, s, dt, bath)).collect::<Result<_, _>>()?;
+        let length = model.domain.length;
+        let whole = crate::expression::Interval::new(0.0, length);
+        let kinks: Vec<f64> = model.temperature.kinks(whole).iter().map(|x| x / length).collect();
+        let warmth = Curve::new(&|fraction| warmth(model, fraction * length), &kinks);
         let still = model.network.edges().is_empty();
         let frozen = if still { None } else { Some(Frozen::new(model, grid, dt)?) };
-        Ok(Baoab { model: model.clone(), grid: *grid, dt, motion, frozen })
+        Ok(Baoab { model: model.clone(), grid: *grid, dt, bath, motion, warmth, frozen })
     }
 
     /// The step.
@@ -109,82 +151,40 @@ impl Baoab {
             .fold(0.0, |most, (m, c)| f64::max(most, at(m, c)))
     }
 
-    /// What a state needs; where no state can be left there is one only.
-    #[inline(always)]
-    fn motion<const REACTS: bool>(&self, state: u16) -> &Motion {
-        &self.motion[if REACTS { usize::from(state) } else { 0 }]
-    }
-
     /// What acts on walker `i` at its place.
     #[inline(always)]
-    fn look_up(&self, i: usize, state: u16, position: Position, bath: &mut Bath) {
+    fn look_up(&self, i: usize, state: u16, position: Position, local: &mut Local) {
         let motion = &self.motion[usize::from(state)];
         let x = || position.fraction() * self.model.domain.length;
-        bath.half_mass[i] = 0.5 * motion.mass;
-        bath.decay[i] = motion.decay.at(position, || motion.decay(self.dt, x()));
-        bath.noise[i] = motion.noise.at(position, || motion.noise(&self.model, self.dt, x()));
+        // All from the one number, so that noise and decay fit each other to the last bit.
+        let c = motion.decay.at(position, || motion.decay(self.dt, x(), self.bath));
+        local.decay[i] = c;
+        local.noise[i] = libm::sqrt(((1.0 - c) * (1.0 + c)).max(0.0) / motion.mass);
+        local.lead[i] = (1.0 - c) / (3.0 * c) * self.dt / self.model.domain.length;
+        local.half_mass[i] = 0.5 * motion.mass;
     }
 
-    /// The same for all.
+    /// B: half a kick by the force, in velocities along the circle.
     #[inline(always)]
-    fn look_up_all<const REACTS: bool>(&self, block: &Block<'_>, bath: &mut Bath) {
-        let n = block.state.len();
-        if REACTS {
-            for (i, (state, position)) in block.state.iter().zip(block.position.iter()).enumerate() {
-                self.look_up(i, *state, *position, bath);
-            }
-        } else {
-            let (motion, length) = (&self.motion[0], self.model.domain.length);
-            bath.half_mass[..n].fill(0.5 * motion.mass);
-            let decay = |p: Position| motion.decay(self.dt, p.fraction() * length);
-            let noise = |p: Position| motion.noise(&self.model, self.dt, p.fraction() * length);
-            motion.decay.fill(&mut bath.decay[..n], block.position, decay);
-            motion.noise.fill(&mut bath.noise[..n], block.position, noise);
-        }
-    }
-
-    /// B: half a kick by the force.
-    #[inline(always)]
-    fn push<T: Tally, const REACTS: bool>(
-        &self,
-        block: &mut Block<'_>,
-        columns: &mut Columns,
-        tally: &mut T,
-    ) {
-        let n = block.state.len();
-        let Columns { before, exchange, cell, .. } = columns;
-        before[..n].copy_from_slice(block.velocity);
+    fn push<const REACTS: bool>(&self, block: &mut Block<'_>, work: &mut [f64]) {
         let places = block.position.iter().zip(block.velocity.iter_mut()).zip(block.state.iter());
-        for (exchange, ((position, velocity), state)) in exchange.iter_mut().zip(places) {
-            let motion = self.motion::<REACTS>(*state);
+        for (work, ((position, velocity), state)) in work.iter_mut().zip(places) {
+            let motion = &self.motion[if REACTS { usize::from(*state) } else { 0 }];
             let u = *velocity;
             if let Some(push) = &motion.push {
                 let x = || position.fraction() * self.model.domain.length;
                 let exact = || motion.push(&self.model, usize::from(*state), self.dt, x());
-                *velocity += push.at(*position, exact);
+                *velocity += position.reflected(push.at(*position, exact));
             }
-            *exchange = 0.5 * motion.mass * (*velocity - u) * (*velocity + u);
+            *work = 0.5 * motion.mass * (*velocity - u) * (*velocity + u);
         }
-        tally.kicks(&Kicks {
-            state: block.state,
-            position: block.position,
-            cell: &cell[..n],
-            before: &before[..n],
-            after: block.velocity,
-            heat: &NOTHING[..n],
-            work: &exchange[..n],
-        });
     }
 
     /// A: free flight for half a step.
     #[inline(always)]
-    fn fly<T: Tally>(&self, block: &mut Block<'_>, columns: &mut Columns, visits: Visits<'_>, tally: &mut T) {
-        let n = block.state.len();
-        let reach = 0.5 * self.dt / self.model.domain.length;
-        let Columns { from, cell, turns, .. } = columns;
-        from[..n].copy_from_slice(block.position);
-        let ring = self.model.domain.walls == Boundary::Periodic;
-        if ring {
+    fn fly(&self, block: &mut Block<'_>, units: &[u64], turns: &mut [i32]) {
+        if self.is_ring() {
+            let reach = 0.5 * self.dt / self.model.domain.length;
             let places = block.position.iter_mut().zip(block.velocity.iter());
             for ((position, velocity), (turns, laps)) in
                 places.zip(turns.iter_mut().zip(block.laps.iter_mut()))
@@ -193,77 +193,68 @@ impl Baoab {
                 *laps = laps.wrapping_add(*turns);
             }
         } else {
-            for (position, velocity) in block.position.iter_mut().zip(block.velocity.iter_mut()) {
-                *position = position.flown(*velocity * reach);
-                *velocity = position.reflected(*velocity);
+            for (position, units) in block.position.iter_mut().zip(units) {
+                *position = position.displaced(*units);
             }
         }
-        for (cell, position) in cell.iter_mut().zip(block.position.iter()) {
-            *cell = position.cell(self.grid.cells()) as u32;
-        }
-        tally.moves(&Moves {
-            visits,
-            state: block.state,
-            from: &from[..n],
-            to: block.position,
-            cell: &cell[..n],
-            laps: if ring { &turns[..n] } else { &[] },
-        });
     }
 
-    /// O: half of the exchange with the bath.
+    /// The lengths of these flights.
     #[inline(always)]
-    fn exchange<T: Tally>(
-        &self,
-        block: &mut Block<'_>,
-        columns: &mut Columns,
-        (bath, normals): (&Bath, &[f64]),
-        tally: &mut T,
-    ) {
-        let n = block.state.len();
-        let Columns { before, exchange, cell, .. } = columns;
-        before[..n].copy_from_slice(block.velocity);
-        let acts = bath.decay.iter().zip(&bath.noise).zip(normals);
-        for (velocity, ((decay, noise), normal)) in block.velocity.iter_mut().zip(acts) {
-            *velocity = decay * *velocity + noise * normal;
+    fn measure(&self, velocity: &[f64], units: &mut [u64]) {
+        let reach = 0.5 * self.dt / self.model.domain.length;
+        for (units, velocity) in units.iter_mut().zip(velocity) {
+            *units = Position::units(*velocity * reach);
         }
-        let ends = block.velocity.iter().zip(before.iter()).zip(&bath.half_mass);
-        for (heat, ((v, u), half_mass)) in exchange.iter_mut().zip(ends) {
-            *heat = half_mass * (v - u) * (v + u);
-        }
-        tally.kicks(&Kicks {
-            state: block.state,
-            position: block.position,
-            cell: &cell[..n],
-            before: &before[..n],
-            after: block.velocity,
-            heat: &exchange[..n],
-            work: &NOTHING[..n],
-        });
     }
 
-    /// Transitions for half a step. Waiting times that do not end within the step are set to infinity first.
+    fn is_ring(&self) -> bool {
+        self.model.domain.walls == Boundary::Periodic
+    }
+
+    /// `sqrt(kT)` that each walker feels.
+    #[inline(always)]
+    fn feel(&self, block: &Block<'_>, lead: &[f64], places: &mut [Position], warmth: &mut [f64]) {
+        let asked = |p: Position| self::warmth(&self.model, p.fraction() * self.model.domain.length);
+        if self.bath == Bath::Exact || self.warmth.constant().is_some() {
+            return self.warmth.fill(warmth, block.position, asked);
+        }
+        let walkers = block.position.iter().zip(block.velocity.iter()).zip(lead);
+        if self.is_ring() {
+            for (place, ((position, velocity), lead)) in places.iter_mut().zip(walkers) {
+                *place = position.turned_by(velocity * lead).0;
+            }
+        } else {
+            for (place, ((position, velocity), lead)) in places.iter_mut().zip(walkers) {
+                *place = position.displaced(Position::units(velocity * lead));
+            }
+        }
+        self.warmth.fill(warmth, places, asked);
+    }
+
+    /// Transitions for half a step, of the walkers whose waiting time ends within the step.
     #[inline]
     fn react<T: Tally>(
         &self,
         frozen: &Frozen,
         block: &mut Block<'_>,
-        (cell, bath, waiting): (&[u32; BLOCK], &mut Bath, &mut [f64; BLOCK]),
+        (cell, local, waiting): (&[u32], &mut Local, &mut Waiting),
         taken: &mut Taken,
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        for i in 0..block.state.len() {
-            if waiting[i] == f64::INFINITY {
+        for (i, time) in waiting.walker.iter().zip(&mut waiting.time).take(waiting.count) {
+            let i = usize::from(*i);
+            if *time == f64::INFINITY {
                 continue;
             }
             let place = (block.first + i as u32, block.position[i], cell[i]);
             let from = self.motion[usize::from(block.state[i])].mass;
-            let wait = (waiting[i], 0.5 * self.dt);
-            waiting[i] = frozen.pass(wait, &mut block.state[i], place, stream, taken, tally)?;
+            let wait = (*time, 0.5 * self.dt);
+            *time = frozen.pass(wait, &mut block.state[i], place, stream, taken, tally)?;
             let to = self.motion[usize::from(block.state[i])].mass;
             block.velocity[i] *= libm::sqrt(from / to);
-            self.look_up(i, block.state[i], block.position[i], bath);
+            self.look_up(i, block.state[i], block.position[i], local);
         }
         taken.hand_on(tally);
         Ok(())
@@ -277,70 +268,152 @@ impl Baoab {
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        let mut words = [0u64; 3 * BLOCK];
-        let mut normals = [0.0; 2 * BLOCK];
-        let mut waiting = [0.0; BLOCK];
+        // Columns that nobody reads are not written: each is a variable of its own.
+        let (mut words, mut units) = ([0u64; 2 * BLOCK], [0u64; BLOCK]);
+        let (mut normals, mut warmth) = (NOTHING, NOTHING);
+        let (mut before, mut after, mut exchanged) = (NOTHING, NOTHING, NOTHING);
+        let (mut from, mut places) = ([Position::default(); BLOCK], [Position::default(); BLOCK]);
+        let (mut middle, mut end, mut turns) = ([0u32; BLOCK], [0u32; BLOCK], [0i32; BLOCK]);
+        let mut waiting = Waiting { count: 0, walker: [0; BLOCK], time: NOTHING };
+        let mut local = Local { decay: NOTHING, noise: NOTHING, lead: NOTHING, half_mass: NOTHING };
         let mut taken = Taken::new();
-        let mut columns = Columns {
-            from: [Position::default(); BLOCK],
-            before: NOTHING,
-            exchange: NOTHING,
-            cell: [0; BLOCK],
-            turns: [0; BLOCK],
-        };
-        let mut bath = Bath { decay: NOTHING, noise: NOTHING, half_mass: NOTHING };
-        let places = walkers.position.chunks_mut(BLOCK).zip(walkers.velocity.chunks_mut(BLOCK));
+        let varies = self.motion.iter().any(|m| m.decay.constant().is_none());
+        let ring = self.is_ring();
+        let blocks = walkers.position.chunks_mut(BLOCK).zip(walkers.velocity.chunks_mut(BLOCK));
         let rest = walkers.state.chunks_mut(BLOCK).zip(walkers.laps.chunks_mut(BLOCK));
-        for (((position, velocity), (state, laps)), first) in places.zip(rest).zip((0u32..).step_by(BLOCK)) {
+        for (((position, velocity), (state, laps)), first) in blocks.zip(rest).zip((0u32..).step_by(BLOCK)) {
+            // Within this loop velocities are along the circle, where a wall is a place like any other.
             let mut block = Block { first, position, velocity, state, laps };
             let n = block.state.len();
-            for (cell, position) in columns.cell.iter_mut().zip(block.position.iter()) {
-                *cell = position.cell(self.grid.cells()) as u32;
+            let laps = if ring { n } else { 0 };
+            block.position.iter_mut().for_each(|position| *position = position.lower());
+            for i in 0..n {
+                self.look_up(i, block.state[i], block.position[i], &mut local);
             }
+            cells(&self.grid, block.position, &mut end);
+            along(block.position, block.velocity, &mut after);
+            self.measure(block.velocity, &mut units[..n]);
             for _ in 0..self.steps(span) {
-                let used = if REACTS { 3 * n } else { 2 * n };
-                stream.fill(&mut words[..used]);
-                standard_normals(&mut words[..2 * n], &mut normals[..2 * n]);
+                stream.fill(&mut words[..if REACTS { 2 * n } else { n }]);
+                standard_normals(&mut words[..n], &mut normals[..n]);
                 if FORCED {
-                    self.push::<T, REACTS>(&mut block, &mut columns, tally);
+                    before = after;
+                    self.push::<REACTS>(&mut block, &mut exchanged[..n]);
+                    along(block.position, block.velocity, &mut after);
+                    tally.kicks(&Kicks {
+                        state: block.state,
+                        position: block.position,
+                        cell: &end[..n],
+                        before: &before[..n],
+                        after: &after[..n],
+                        heat: &[],
+                        work: &exchanged[..n],
+                    });
+                    self.measure(block.velocity, &mut units[..n]);
                 }
-                self.fly(&mut block, &mut columns, Visits::None, tally);
-                self.look_up_all::<REACTS>(&block, &mut bath);
-                self.exchange(&mut block, &mut columns, (&bath, &normals[..n]), tally);
-                if let Some(frozen) = self.frozen.as_ref().filter(|_| REACTS) {
-                    for (i, (waiting, word)) in waiting.iter_mut().zip(&words[2 * n..3 * n]).enumerate() {
-                        let time = exponential(*word);
-                        let ends = time < frozen.ceiling(block.state[i], columns.cell[i]);
-                        *waiting = if ends { time } else { f64::INFINITY };
+                from[..n].copy_from_slice(block.position);
+                self.fly(&mut block, &units[..n], &mut turns);
+                cells(&self.grid, block.position, &mut middle);
+                tally.moves(&Moves {
+                    visits: Visits::None,
+                    state: block.state,
+                    from: &from[..n],
+                    to: block.position,
+                    cell: &middle[..n],
+                    laps: &turns[..laps],
+                });
+                if varies {
+                    for i in 0..n {
+                        self.look_up(i, block.state[i], block.position[i], &mut local);
                     }
-                    let place = (&columns.cell, &mut bath, &mut waiting);
-                    self.react(frozen, &mut block, place, &mut taken, stream, tally)?;
                 }
-                Self::see(&block, Moment::Middle, tally);
                 if let Some(frozen) = self.frozen.as_ref().filter(|_| REACTS) {
-                    let place = (&columns.cell, &mut bath, &mut waiting);
-                    self.react(frozen, &mut block, place, &mut taken, stream, tally)?;
+                    waiting.draw(frozen, block.state, &middle, &words[n..2 * n]);
+                    let here = (&middle[..], &mut local, &mut waiting);
+                    self.react(frozen, &mut block, here, &mut taken, stream, tally)?;
                 }
-                self.exchange(&mut block, &mut columns, (&bath, &normals[n..2 * n]), tally);
-                self.fly(&mut block, &mut columns, Visits::All, tally);
+                self.feel(&block, &local.lead[..n], &mut places[..n], &mut warmth[..n]);
+                along(block.position, block.velocity, &mut before);
+                local.exchange(block.velocity, (&normals, &warmth), &mut exchanged);
+                along(block.position, block.velocity, &mut after);
+                tally.kicks(&Kicks {
+                    state: block.state,
+                    position: block.position,
+                    cell: &middle[..n],
+                    before: &before[..n],
+                    after: &after[..n],
+                    heat: &exchanged[..n],
+                    work: &[],
+                });
+                if let Some(frozen) = self.frozen.as_ref().filter(|_| REACTS) {
+                    let here = (&middle[..], &mut local, &mut waiting);
+                    self.react(frozen, &mut block, here, &mut taken, stream, tally)?;
+                }
+                from[..n].copy_from_slice(block.position);
+                self.measure(block.velocity, &mut units[..n]);
+                self.fly(&mut block, &units[..n], &mut turns);
+                cells(&self.grid, block.position, &mut end);
+                tally.moves(&Moves {
+                    visits: Visits::All,
+                    state: block.state,
+                    from: &from[..n],
+                    to: block.position,
+                    cell: &end[..n],
+                    laps: &turns[..laps],
+                });
                 if FORCED {
-                    self.push::<T, REACTS>(&mut block, &mut columns, tally);
+                    along(block.position, block.velocity, &mut before);
+                    self.push::<REACTS>(&mut block, &mut exchanged[..n]);
                 }
-                Self::see(&block, Moment::End, tally);
+                along(block.position, block.velocity, &mut after);
+                if FORCED {
+                    tally.kicks(&Kicks {
+                        state: block.state,
+                        position: block.position,
+                        cell: &end[..n],
+                        before: &before[..n],
+                        after: &after[..n],
+                        heat: &[],
+                        work: &exchanged[..n],
+                    });
+                }
+                tally.sightings(&Sightings {
+                    state: block.state,
+                    position: block.position,
+                    velocity: &after[..n],
+                });
+            }
+            for (position, velocity) in block.position.iter_mut().zip(block.velocity.iter_mut()) {
+                *velocity = position.reflected(*velocity);
+                *position = position.lower();
             }
         }
         Ok(())
     }
+}
 
-    #[inline(always)]
-    fn see<T: Tally>(block: &Block<'_>, moment: Moment, tally: &mut T) {
-        let Block { state, position, velocity, .. } = block;
-        tally.sightings(&Sightings { moment, state, position, velocity });
+/// Velocities along x.
+#[inline(always)]
+fn along(positions: &[Position], velocities: &[f64], along: &mut [f64; BLOCK]) {
+    for (along, (position, velocity)) in along.iter_mut().zip(positions.iter().zip(velocities)) {
+        *along = position.reflected(*velocity);
     }
 }
 
+/// Fine cells of some positions.
+#[inline(always)]
+fn cells(grid: &Grid, positions: &[Position], cells: &mut [u32; BLOCK]) {
+    for (cell, position) in cells.iter_mut().zip(positions) {
+        *cell = position.cell(grid.cells()) as u32;
+    }
+}
+
+fn warmth(model: &Model, x: f64) -> f64 {
+    libm::sqrt(model.thermal_energy(x))
+}
+
 impl Motion {
-    fn new(model: &Model, state: usize, dt: f64) -> Result<Self, KernelError> {
+    fn new(model: &Model, grid: &Grid, state: usize, dt: f64, bath: Bath) -> Result<Self, KernelError> {
         let own = &model.network.states()[state];
         let (Some(mass), Some(friction), false) =
             (own.mass, model.friction(state).cloned(), model.has_drift(state))
@@ -348,31 +421,32 @@ impl Motion {
             return Err(KernelError::Overdamped { state: own.name.clone() });
         };
         let length = model.domain.length;
-        let whole = crate::expression::Interval::new(0.0, length);
-        let bounds = friction.bounds(whole);
-        if !(bounds.lo >= 0.0 && bounds.hi.is_finite()) {
+        let bounds = (0..grid.cells()).map(|cell| friction.bounds(widened(grid, cell)));
+        let (low, high) = bounds.fold((f64::INFINITY, 0.0f64), |(l, h), b| (l.min(b.lo), h.max(b.hi)));
+        if !(low >= 0.0 && high.is_finite()) {
             let what = format!("the friction of {}", own.name);
-            return Err(KernelError::Unbounded { what, x: 0.0, low: bounds.lo, high: bounds.hi });
+            return Err(KernelError::Unbounded { what, x: 0.0, low, high });
+        }
+        let limit = 2.0 * mass / high;
+        if bath == Bath::Flux && dt >= limit {
+            return Err(KernelError::StepTooLong { state: own.name.clone(), dt, limit });
         }
         let mut kinks = model.force_kinks(state);
-        kinks.extend(friction.kinks(whole));
+        kinks.extend(friction.kinks(crate::expression::Interval::new(0.0, length)));
         kinks.iter_mut().for_each(|x| *x /= length);
-        let empty = Curve::new(&|_| 0.0, &[]);
-        let mut motion = Motion { mass, friction, decay: empty.clone(), noise: empty, push: None };
-        motion.decay = Curve::new(&|fraction| motion.decay(dt, fraction * length), &kinks);
-        motion.noise = Curve::new(&|fraction| motion.noise(model, dt, fraction * length), &kinks);
+        let mut motion = Motion { mass, friction, decay: Curve::new(&|_| 0.0, &[]), push: None };
+        motion.decay = Curve::new(&|fraction| motion.decay(dt, fraction * length, bath), &kinks);
         let push = |fraction: f64| motion.push(model, state, dt, fraction * length);
         motion.push = model.has_force(state).then(|| Curve::new(&push, &kinks));
         Ok(motion)
     }
 
-    fn decay(&self, dt: f64, x: f64) -> f64 {
-        libm::exp(-0.5 * self.friction.value(x) * dt / self.mass)
-    }
-
-    fn noise(&self, model: &Model, dt: f64, x: f64) -> f64 {
-        let forgotten = -libm::expm1(-self.friction.value(x) * dt / self.mass);
-        libm::sqrt(forgotten * model.thermal_energy(x) / self.mass)
+    fn decay(&self, dt: f64, x: f64, bath: Bath) -> f64 {
+        let damping = self.friction.value(x) * dt / self.mass;
+        match bath {
+            Bath::Exact => libm::exp(-damping),
+            Bath::Flux => (2.0 - damping) / (2.0 + damping),
+        }
     }
 
     fn push(&self, model: &Model, state: usize, dt: f64, x: f64) -> f64 {
@@ -390,23 +464,60 @@ struct Block<'a> {
     laps: &'a mut [i32],
 }
 
-/// What is handed to the tally besides.
-struct Columns {
-    from: [Position; BLOCK],
-    before: [f64; BLOCK],
-    exchange: [f64; BLOCK],
-    cell: [u32; BLOCK],
-    turns: [i32; BLOCK],
+/// Walkers with a waiting time that may end within the step.
+struct Waiting {
+    count: usize,
+    walker: [u8; BLOCK],
+    /// In units of the mean; infinite when it does not end within the step after all.
+    time: [f64; BLOCK],
+}
+
+impl Waiting {
+    #[inline(always)]
+    fn draw(&mut self, frozen: &Frozen, state: &[u16], cell: &[u32; BLOCK], words: &[u64]) {
+        self.count = 0;
+        for (i, ((state, cell), word)) in state.iter().zip(cell).zip(words).enumerate() {
+            if let Some(time) = frozen.wait(*state, *cell, *word) {
+                (self.walker[self.count], self.time[self.count]) = (i as u8, time);
+                self.count += 1;
+            }
+        }
+    }
 }
 
 /// The bath where each walker is.
-struct Bath {
+struct Local {
+    /// `c`.
     decay: [f64; BLOCK],
+    /// `sqrt((1 - c^2)/m)`.
     noise: [f64; BLOCK],
+    /// Time by which the place whose temperature is felt is ahead, over the length of the domain.
+    lead: [f64; BLOCK],
     half_mass: [f64; BLOCK],
 }
 
-/// No heat, or no work.
+impl Local {
+    /// O: exchange with the bath.
+    #[inline(always)]
+    fn exchange(
+        &self,
+        velocity: &mut [f64],
+        (normals, warmth): (&[f64; BLOCK], &[f64; BLOCK]),
+        heat: &mut [f64; BLOCK],
+    ) {
+        let bath = self.decay.iter().zip(&self.noise).zip(&self.half_mass);
+        let draws = normals.iter().zip(warmth).zip(heat);
+        for (v, (((decay, noise), half_mass), ((normal, warmth), heat))) in
+            velocity.iter_mut().zip(bath.zip(draws))
+        {
+            let u = *v;
+            *v = decay * u + noise * warmth * normal;
+            *heat = half_mass * (*v - u) * (*v + u);
+        }
+    }
+}
+
+/// No numbers yet.
 const NOTHING: [f64; BLOCK] = [0.0; BLOCK];
 
 impl Kernel for Baoab {
@@ -425,16 +536,25 @@ impl Kernel for Baoab {
     fn cautions(&self) -> Vec<Caution> {
         let mut cautions = Vec::new();
         let damping = self.largest(|m, x| m.friction.value(x) * self.dt / m.mass);
-        if damping > MOST_FRICTION {
+        let most = if self.bath == Bath::Exact { MOST_FRICTION } else { MOST_FRICTION_OF_FLUX };
+        if damping > most {
             let z = 1.5 * damping;
-            cautions.push(Caution {
-                seen: format!("the largest gamma dt/m is {damping:.2}"),
-                meaning: format!(
+            let meaning = match self.bath {
+                Bath::Exact => format!(
                     "the heat that the particles carry is too large by {:.0} % in the bulk; density and \
-                     kinetic energy hardly suffer",
+                     kinetic energy hardly suffer (baoab_flux has no such bias)",
                     100.0 * (z / libm::tanh(z) - 1.0)
                 ),
-                remedy: format!("take dt below {:.1e}", self.dt * MOST_FRICTION / damping),
+                Bath::Flux => {
+                    "heat and particle currents are right in the bulk, but not within a few steps at \
+                               thermal velocity of a wall, or where the temperature is curved"
+                        .into()
+                }
+            };
+            cautions.push(Caution {
+                seen: format!("the largest gamma dt/m is {damping:.2}"),
+                meaning,
+                remedy: format!("take dt below {:.1e}", self.dt * most / damping),
             });
         }
         let fastest = self.frozen.as_ref().map_or(0.0, Frozen::fastest);

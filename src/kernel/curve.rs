@@ -48,6 +48,11 @@ impl Curve {
         curve
     }
 
+    /// The value, if it is the same everywhere.
+    pub fn constant(&self) -> Option<f64> {
+        self.constant
+    }
+
     /// The value at a position; `function` is asked where the table does not know.
     #[inline(always)]
     pub fn at(&self, position: Position, function: impl Fn() -> f64) -> f64 {

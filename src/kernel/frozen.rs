@@ -20,6 +20,8 @@ pub(super) struct Frozen {
     exits: Vec<Vec<Channel>>,
     /// Upper bound of the exit rate times `dt`, per (state, cell): most steps are decided by it alone.
     ceiling: Vec<f64>,
+    /// Words below this draw waiting times above the ceiling.
+    shortest: Vec<u64>,
 }
 
 impl Frozen {
@@ -40,13 +42,25 @@ impl Frozen {
                 ceiling.push((sum.hi * dt).next_up());
             }
         }
-        Ok(Frozen { model: model.clone(), cells: grid.cells(), dt, exits, ceiling })
+        // The upper 52 bits of a word are u = exp(-time); well beyond the rounding of the logarithm.
+        let word = |ceiling: &f64| ((libm::exp(-ceiling) * (1.0 - 1e-13) * (1u64 << 52) as f64) as u64) << 12;
+        let shortest = ceiling.iter().map(word).collect();
+        Ok(Frozen { model: model.clone(), cells: grid.cells(), dt, exits, ceiling, shortest })
     }
 
     /// No waiting time, in units of the mean, above this ends within `dt`.
     #[inline]
     pub fn ceiling(&self, state: u16, cell: u32) -> f64 {
         self.ceiling[usize::from(state) * self.cells + cell as usize]
+    }
+
+    /// The waiting time that a word draws, in units of the mean, if it may end within `dt`.
+    #[inline]
+    pub fn wait(&self, state: u16, cell: u32, word: u64) -> Option<f64> {
+        let here = usize::from(state) * self.cells + cell as usize;
+        // The logarithm is spared nearly always.
+        let near = word >= self.shortest[here];
+        Some(word).filter(|_| near).map(exponential).filter(|time| *time < self.ceiling[here])
     }
 
     /// The largest rate of leaving a state, times `dt`.

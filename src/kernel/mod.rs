@@ -103,6 +103,19 @@ pub enum KernelError {
         /// Which state.
         state: String,
     },
+    /// Steps in which a velocity is forgotten at once.
+    #[error(
+        "dt = {dt} is too long for {state}: the exact flux of baoab_flux needs gamma dt < 2 m everywhere, dt below \
+         {limit:.3e}; take a shorter dt, or baoab, which has no limit and a bias"
+    )]
+    StepTooLong {
+        /// Which state.
+        state: String,
+        /// The step.
+        dt: f64,
+        /// Where it would have to be below.
+        limit: f64,
+    },
     /// Elapsed times are not known where the clock varies.
     #[error(
         "exact legs know elapsed times only where diffusivities are constant; give the run \"legs\", or use \
