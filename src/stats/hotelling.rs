@@ -135,6 +135,24 @@ mod tests {
     use super::*;
     use crate::rng::{Purpose, standard_normal, stream};
 
+    #[test]
+    fn the_nearest_difference_within_its_room_explains_most() {
+        let pair = samples(1.0, 7);
+        let room = [0.5, 2e5];
+        let shift = nearest(&pair, &room);
+        let least = hotelling(&pair, &shift).expect("two contrasts").t_squared;
+        assert!(shift.iter().zip(&room).all(|(s, r)| s.abs() <= *r));
+        for i in -10..=10 {
+            for j in -10..=10 {
+                let other = [room[0] * f64::from(i) / 10.0, room[1] * f64::from(j) / 10.0];
+                assert!(hotelling(&pair, &other).expect("two contrasts").t_squared >= least * (1.0 - 1e-9));
+            }
+        }
+        assert_eq!(nearest(&pair, &[0.0, 0.0]), [0.0, 0.0]);
+        let all = nearest(&pair, &[1e9, 1e9]);
+        assert!(hotelling(&pair, &all).expect("two contrasts").t_squared < 1e-9);
+    }
+
     /// Two correlated contrasts from 40 groups.
     fn samples(shift: f64, seed: u64) -> Vec<Sample> {
         let mut s = stream(seed, Purpose::Start, 0);

@@ -88,7 +88,8 @@ struct Law<'l> {
 impl<'i, 'a> Inertial<'i, 'a> {
     /// `None` if particles have no velocity.
     pub fn of(run: &'i Interview<'a>) -> Option<Self> {
-        let phase: Vec<&PhaseSpace> = run.seen.iter().map(|s| s.group.phase.as_ref()).collect::<Option<_>>()?;
+        let phase: Vec<&PhaseSpace> =
+            run.seen.iter().map(|s| s.group.phase.as_ref()).collect::<Option<_>>()?;
         let dt = *run.context.dwell.first()?.first()?;
         let moments = phase.iter().map(|p| run.states().map(|s| timed_moments(p, s, dt)).collect()).collect();
         Some(Inertial { run, phase, moments, dt, size: Size::of(run, dt) })
@@ -119,7 +120,13 @@ impl<'i, 'a> Inertial<'i, 'a> {
     }
 
     fn mass(&self, state: usize) -> f64 {
-        self.phase[0].mass(state)
+        self.run.context.model.network.states()[state].mass.unwrap_or(1.0)
+    }
+
+    /// Width of the cells of the histogram in a bin, in thermal velocities.
+    fn fineness(&self, bin: usize) -> f64 {
+        let middle = (bin as f64 + 0.5) * self.run.context.grid.bin_width();
+        self.phase[0].speed_width(0, bin) * libm::sqrt(self.mass(0) / self.warmth(middle))
     }
 
     fn friction(&self, state: usize, x: f64) -> f64 {
@@ -181,12 +188,11 @@ impl<'i, 'a> Inertial<'i, 'a> {
             let moved = law.powers.iter().map(|(state, power, weight)| -> f64 {
                 self.moments[g][*state].iter().zip(weight).map(|(m, w)| m[*power] * w).sum()
             });
-            let stored: f64 =
-                [(Some(&seen.group.walkers), 1.0), (seen.group.origin.as_ref(), -1.0)]
-                    .iter()
-                    .filter_map(|(walkers, sign)| walkers.map(|w| (w, *sign)))
-                    .map(|(w, sign)| sign * law.stored(w, self.run.context.model.domain.length))
-                    .sum();
+            let stored: f64 = [(Some(&seen.group.walkers), 1.0), (seen.group.origin.as_ref(), -1.0)]
+                .iter()
+                .filter_map(|(walkers, sign)| walkers.map(|w| (w, *sign)))
+                .map(|(w, sign)| sign * law.stored(w, self.run.context.model.domain.length))
+                .sum();
             time + moved.sum::<f64>() - stored
         };
         let groups = 0..self.run.seen.len();
@@ -382,7 +388,8 @@ impl<'i, 'a> Inertial<'i, 'a> {
     fn no_flow(&self) -> Question {
         let length = self.run.context.grid.length;
         let law = |mode: usize| {
-            let wave = |s: usize| self.in_bins(s, 1, |x| 2.0 / length * libm::sin(self.run.weak.phase(mode, x)));
+            let wave =
+                |s: usize| self.in_bins(s, 1, |x| 2.0 / length * libm::sin(self.run.weak.phase(mode, x)));
             Law { powers: self.run.states().map(|s| (s, 1, wave(s))).collect(), ..Law::default() }
         };
         let laws: Vec<Law<'_>> = self.modes().map(law).collect();
@@ -454,9 +461,12 @@ impl<'i, 'a> Inertial<'i, 'a> {
         let faces: Vec<Vec<f64>> = self.phase.iter().map(|p| energy_carried(p)).collect();
         let Size { speed, path, heat_current, .. } = self.size;
         let stride = self.dt * speed;
-        let room = heat_current * stride * stride / (6.0 * path[0] * self.run.context.grid.length);
+        // Half of a flight leaves its bin: (dt^2/24) d_x^2 P <m v^5>/2, ten thermal energies in a law He_3, at both walls.
+        let room = 2.0 * heat_current * stride * stride / (path[0] * self.run.context.grid.length);
         let evidence = if self.run.context.model.has_own_potentials() {
-            Evidence::Missing { reason: "states have potentials of their own, whose energy is carried too".into() }
+            Evidence::Missing {
+                reason: "states have potentials of their own, whose energy is carried too".into(),
+            }
         } else {
             self.fluxes(&faces, &self.energies(), room)
         };
@@ -485,7 +495,10 @@ impl<'i, 'a> Inertial<'i, 'a> {
         };
         let law = |wave: &Vec<f64>| {
             let weighed = |of: f64| wave.iter().map(|w| of * w).collect();
-            Law { powers: self.energies().iter().map(|e| (e.0, e.1, weighed(e.2))).collect(), ..Law::default() }
+            Law {
+                powers: self.energies().iter().map(|e| (e.0, e.1, weighed(e.2))).collect(),
+                ..Law::default()
+            }
         };
         let laws: Vec<Law<'_>> = waves.iter().map(law).collect();
         let what = "hidden heat current";
@@ -493,7 +506,11 @@ impl<'i, 'a> Inertial<'i, 'a> {
             name: if vanishes { format!("no {what}") } else { what.into() },
             law: if vanishes { "J_E = 0".into() } else { "mean of J_E".into() },
             expected: if vanishes { Expected::Zero } else { Expected::Anything },
-            effect: if vanishes { "a wave of {} energy/time".into() } else { "a mean of {} energy/time".into() },
+            effect: if vanishes {
+                "a wave of {} energy/time".into()
+            } else {
+                "a mean of {} energy/time".into()
+            },
             evidence: self.evidence(&laws, |g| self.exposure(g), Vec::new()),
         }
     }
@@ -524,12 +541,12 @@ impl<'i, 'a> Inertial<'i, 'a> {
     /// `J_slow` at the edge of the histogram nearest to `sqrt(3 kT/m)`, mean over the interior.
     fn slow_current(&self) -> Question {
         let grid = &self.run.context.grid;
-        let most = libm::round(libm::sqrt(3.0) * 0.5 * SPEEDS as f64 / REACH) as usize;
         let evidence = self.interior().map_or_else(
             |reason| Evidence::Missing { reason },
             |bins| {
                 let per_length = self.dt / (bins.len() as f64 * grid.bin_width());
                 let slow = |p: &PhaseSpace, b: usize| {
+                    let most = libm::round(libm::sqrt(3.0) / self.fineness(b)) as usize;
                     let net = net(p.speeds(0, b)).take(most).enumerate();
                     p.speed_width(0, b) * net.map(|(k, n)| (k as f64 + 0.5) * n).sum::<f64>()
                 };
@@ -557,7 +574,8 @@ impl<'i, 'a> Inertial<'i, 'a> {
         let steepness = self.size.path[1] * self.steepness();
         let projected = |p: &PhaseSpace, order: usize, bins: &std::ops::Range<usize>| -> f64 {
             let bin = |b: usize| {
-                net(p.speeds(0, b)).enumerate().map(|(k, n)| n * hermite(order, middle(SPEEDS / 2 + k))).sum::<f64>()
+                let u = |k: usize| (k as f64 + 0.5) * self.fineness(b);
+                net(p.speeds(0, b)).enumerate().map(|(k, n)| n * hermite(order, u(k))).sum::<f64>()
             };
             bins.clone().map(bin).sum()
         };
