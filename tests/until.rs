@@ -76,7 +76,7 @@ struct Study {
 
 /// Many runs of 256 particles in 32 groups, of 12000 legs at most.
 fn study(end: &End, rounds: u64, first_seed: u64) -> Study {
-    let (model, grid) = (two_states(), Grid { length: 1.0, bins: 10, cells_per_bin: 10 });
+    let (model, grid) = (two_states(), Grid { length: 1.0, bins: 10, cells_per_bin: 10, across: 0 });
     let runner = exact(&model, &grid);
     let context = Context::new(runner.as_ref(), &model, &grid, false);
     let observable = match end {

@@ -343,7 +343,9 @@ fn velocities_read_before_the_step_is_over_are_caught() {
 fn a_transition_that_keeps_the_velocity_is_caught() {
     let verification = by_hand(&two(), DT, Mistake::KeepsVelocity);
     caught(&verification, 1e-30, &[ENERGY, CARRIED], &["rate of s0 -> s1", "rate of s1 -> s0", NO_FLOW]);
-    passes(&by_hand(&two(), DT, Mistake::None));
+    let right = by_hand(&two(), DT, Mistake::None);
+    passes(&right);
+    assert_eq!(check(&right, MOMENTUM).verdict, Verdict::Holds);
 }
 
 #[test]

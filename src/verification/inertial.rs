@@ -76,13 +76,16 @@ struct Size {
     pushed: f64,
 }
 
+/// A function of the place and the velocity of a walker.
+type OfWalker<'l> = Box<dyn Fn(f64, f64) -> f64 + 'l>;
+
 /// A contrast: what a unit of time in each cell adds, per state; what a unit of time adds in each bin, per state, times a power of
 /// the velocity; and what the sum over walkers of a function of place and velocity is to be less.
 #[derive(Default)]
 struct Law<'l> {
     cells: Vec<(usize, Vec<f64>)>,
     powers: Vec<(usize, usize, Vec<f64>)>,
-    change: Vec<(usize, Box<dyn Fn(f64, f64) -> f64 + 'l>)>,
+    change: Vec<(usize, OfWalker<'l>)>,
 }
 
 impl<'i, 'a> Inertial<'i, 'a> {
@@ -646,13 +649,13 @@ impl Size {
         for (s, state) in states.iter().enumerate() {
             let m = state.mass.unwrap_or(1.0);
             mass = mass.min(m);
-            for c in 0..grid.cells() {
+            for (c, warmth) in faces[1..].iter().enumerate() {
                 let friction = model.friction(s).map_or(0.0, |g| g.value(grid.cell_middle(c)));
-                let free = libm::sqrt(m * faces[c]) / friction;
+                let free = libm::sqrt(m * warmth) / friction;
                 path = [path[0].min(free), path[1].max(free)];
                 damping = damping.max(friction * dt / m);
                 slowest = slowest.min(friction);
-                speed = speed.max(libm::sqrt(faces[c] / m));
+                speed = speed.max(libm::sqrt(warmth / m));
             }
         }
         // A jump is felt over a mean free path; without friction, over the box.
@@ -662,14 +665,14 @@ impl Size {
         let (mut well, mut pushed, mut time) = (0.0, 0.0, 0.0);
         for s in (0..states.len()).filter(|s| model.has_force(*s)) {
             let m = states[s].mass.unwrap_or(1.0);
-            for c in 0..grid.cells() {
+            for (c, warmth) in faces[1..].iter().enumerate() {
                 let x = grid.cell_middle(c);
                 let [a, b] = [c, c + 1].map(|f| force(model, s, grid.cell_face(f)));
                 let here: f64 = run.seen.iter().map(|seen| seen.time[s][c]).sum();
-                let kicked = (b - a).abs() / grid.cell_width() + force(model, s, x).powi(2) / faces[c];
+                let kicked = (b - a).abs() / grid.cell_width() + force(model, s, x).powi(2) / warmth;
                 let friction = model.friction(s).map_or(0.0, |g| g.value(x));
                 well += here * dt * dt * kicked / (4.0 * m);
-                pushed += here * force(model, s, x).abs() * faces[c] / friction.max(f64::MIN_POSITIVE);
+                pushed += here * force(model, s, x).abs() * warmth / friction.max(f64::MIN_POSITIVE);
             }
         }
         time += run.seen.iter().map(|seen| seen.exposure).sum::<f64>();
