@@ -110,7 +110,7 @@ pub fn compare(
 fn positive(observable: Observable) -> bool {
     use Observable::*;
     match observable {
-        Density | StateDensity(_) | Population(_) | TransitionRate(_) => true,
+        Density | StateDensity(_) | Population(_) | TransitionRate(_) | PhaseDensity(_) => true,
         At(_, what) => {
             matches!(what, Instant::Density | Instant::StateDensity(_) | Instant::Population(_))
         }
@@ -131,7 +131,18 @@ fn deviate(measured: &Measured, k: usize, theory: f64) -> Option<f64> {
 fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
     use Observable::*;
     let observable = compared.measured.observable;
-    if !matches!(observable, Density | StateDensity(_) | WindowCurrent(_) | HeatCurrent) {
+    let profile = matches!(
+        observable,
+        Density
+            | StateDensity(_)
+            | WindowCurrent(_)
+            | HeatCurrent
+            | KineticTemperature(_)
+            | MomentumFlux
+            | PhaseHeatCurrent
+            | PeakSlowCurrent(_)
+    );
+    if !profile {
         return None;
     }
     let samples: Vec<&Sample> =
@@ -144,7 +155,9 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
         let (lo, hi) = observable.support().ends(grid, k).unwrap_or((0.0, 0.0));
         let phase = std::f64::consts::PI * mode as f64 * 0.5 * (lo + hi) / grid.length;
         match (observable, observable.support()) {
-            (WindowCurrent(_), _) | (_, Support::Faces) => libm::sin(phase),
+            (WindowCurrent(_) | PhaseHeatCurrent | PeakSlowCurrent(_), _) | (_, Support::Faces) => {
+                libm::sin(phase)
+            }
             _ => libm::cos(phase),
         }
     };

@@ -63,10 +63,14 @@ impl Continuum {
         }
     }
 
-    /// The closed form for infinitely fast transitions, entry by entry.
+    /// The closed form for infinitely fast transitions, or for a short mean free path, entry by entry.
     pub fn fast_limit(&self, observable: Observable, grid: &Grid) -> Vec<Option<f64>> {
         let entries = observable.support().entries(grid);
-        self.fast().and_then(|f| f.reference(observable, grid)).unwrap_or_else(|| vec![None; entries])
+        let closed = match self {
+            Continuum::Inertial(_, closed) => closed.as_ref().and_then(|c| c.reference(observable, grid)),
+            _ => self.fast().and_then(|f| f.reference(observable, grid)),
+        };
+        closed.filter(|c| c.len() == entries).unwrap_or_else(|| vec![None; entries])
     }
 
     /// Estimated relative error.
@@ -111,7 +115,10 @@ impl Continuum {
             equation: format!("{equation}, {}", if walls { "no flux at the walls" } else { "on a ring" }),
             error_estimate: self.error_estimate(),
             resolution: format!("{elements} elements"),
-            wall_layers: layer(0.0).zip(layer(length)).filter(|_| walls).map(|(left, right)| [left, right]),
+            wall_layers: match self {
+                Continuum::Inertial(_, closed) => closed.as_ref().map(|c| c.layers()),
+                _ => layer(0.0).zip(layer(length)).filter(|_| walls).map(|(left, right)| [left, right]),
+            },
         }
     }
 

@@ -306,6 +306,9 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             }
         }
         group.profile.flush();
+        if let Some(phase) = &mut group.phase {
+            phase.flush();
+        }
         Ok(())
     }
 

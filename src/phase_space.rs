@@ -36,6 +36,9 @@ pub struct PhaseSpace {
     moments: Vec<[f64; 4]>,
     /// Bins of velocity per velocity.
     scale: Vec<f64>,
+    // As in `Profile`: hot counters of 32 bits, added to the others before they can overflow.
+    hot_speeds: Vec<u32>,
+    room: u32,
     speeds: Vec<u64>,
     /// Heat and work per cell, side by side.
     exchanged: Vec<[f64; 2]>,
@@ -55,6 +58,8 @@ impl PhaseSpace {
             scale: entries.map(|(state, bin)| scale(model, grid, state, bin)).collect(),
             properties,
             moments: vec![[0.0; 4]; rows],
+            hot_speeds: vec![0; rows * SPEEDS],
+            room: u32::MAX,
             speeds: vec![0; rows * SPEEDS],
             exchanged: vec![[0.0; 2]; grid.cells()],
             gain: vec![0.0; grid.cells()],
@@ -69,6 +74,15 @@ impl PhaseSpace {
     /// Ends with these walkers. Scoring may go on after they have been opened again.
     pub fn close(&mut self, walkers: &Walkers) {
         self.store(walkers, 1.0);
+        self.flush();
+    }
+
+    /// Adds the counters in the cache to the histograms, which must be up to date wherever they are read.
+    pub(crate) fn flush(&mut self) {
+        for (total, hot) in self.speeds.iter_mut().zip(&mut self.hot_speeds) {
+            *total += u64::from(std::mem::take(hot));
+        }
+        self.room = u32::MAX;
     }
 
     fn store(&mut self, walkers: &Walkers, sign: f64) {
@@ -104,7 +118,7 @@ impl PhaseSpace {
         &self.moments[state * self.grid.bins..(state + 1) * self.grid.bins]
     }
 
-    /// Histogram of the velocity in a state and bin of x.
+    /// Histogram of the velocity in a state and bin of x, up to the last [`PhaseSpace::close`] or the last round of an ensemble.
     pub fn speeds(&self, state: usize, bin: usize) -> &[u64] {
         let row = (state * self.grid.bins + bin) * SPEEDS;
         &self.speeds[row..row + SPEEDS]
@@ -149,6 +163,12 @@ impl Tally for PhaseSpace {
 
     #[inline]
     fn sightings(&mut self, seen: &Sightings<'_>) {
+        // No counter can grow by more than the number of walkers; a block is far below 2^32.
+        let n = seen.state.len() as u32;
+        if self.room < n {
+            self.flush();
+        }
+        self.room -= n;
         let entries = seen.position.iter().zip(seen.velocity).zip(seen.state);
         for ((position, &v), &state) in entries {
             let row = usize::from(state) * self.grid.bins + position.cell(self.grid.bins);
@@ -157,9 +177,41 @@ impl Tally for PhaseSpace {
             for (sum, power) in sums.iter_mut().zip([1.0, v, square, square * v]) {
                 *sum += power;
             }
-            // The conversion saturates at 0.
-            let speed = (v * self.scale[row] + 0.5 * SPEEDS as f64) as usize;
-            self.speeds[row * SPEEDS + speed.min(SPEEDS - 1)] += 1;
+            self.hot_speeds[row * SPEEDS + speed(v * self.scale[row])] += 1;
+        }
+    }
+}
+
+/// The bin of a velocity in units of their width.
+#[inline]
+fn speed(v: f64) -> usize {
+    // Added to this, a number is rounded to a whole one in the lower bits: to the nearest, and the bins are around
+    // the halves.
+    const WHOLE: f64 = (1u64 << 52) as f64;
+    const LAST: f64 = (SPEEDS - 1) as f64;
+    (((v + 0.5 * LAST).clamp(0.0, LAST) + WHOLE).to_bits() & (SPEEDS as u64 - 1)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds_fall_into_their_bins() {
+        for (v, bin) in [
+            (0.1, 64),
+            (-0.1, 63),
+            (0.99, 64),
+            (1.01, 65),
+            (-1.01, 62),
+            (62.9, 126),
+            (63.1, 127),
+            (1e9, 127),
+            (-63.1, 0),
+            (-62.9, 1),
+            (-1e9, 0),
+        ] {
+            assert_eq!(speed(v), bin, "{v}");
         }
     }
 }

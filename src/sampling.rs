@@ -171,7 +171,7 @@ fn legs(context: &Context, groups: &[Group]) -> u64 {
 /// trajectories where they are looked at.
 pub(crate) fn estimators(context: &Context, watched: bool) -> Vec<Box<dyn estimator::Estimator>> {
     let mut estimators = match context.times.as_slice() {
-        [] => estimator::standard(),
+        [] => estimator::of(&context.model),
         _ => vec![Box::new(estimator::Snapshots) as Box<dyn estimator::Estimator>],
     };
     if watched {

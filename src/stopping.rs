@@ -49,7 +49,7 @@ pub struct Ending {
 /// Judges the quantity of `until` as it stands after `length`.
 fn judge(until: &Until, context: &Context, ensemble: &Ensemble<'_>, length: f64) -> Ending {
     let of = |e: &dyn estimator::Estimator| e.observables(context).contains(&until.quantity);
-    let measured = estimator::standard()
+    let measured = estimator::of(&context.model)
         .into_iter()
         .filter(|e| of(e.as_ref()))
         .flat_map(|e| estimator::measure(e.as_ref(), context, ensemble.groups()))

@@ -75,6 +75,11 @@ fn check_forecasts_a_run() {
     assert!(forecast["soret"]["error"].as_f64().unwrap() > 0.0);
     assert_eq!(json["configuration"]["run"]["particles"], 64);
     assert_eq!(json["warnings"], Value::Array(Vec::new()));
+    // A run that may end early is forecast at its longest.
+    assert!(!page.contains("longest run"), "{page}");
+    let until = r#"run.until={"quantity":"soret","absolute_error":0.5}"#;
+    let page = answer(place.path(), &[&arguments[..], &["--set", until]].concat());
+    assert!(page.contains("the forecast of the longest run"), "{page}");
     // At uniform temperature there is no Soret coefficient, and a warning is told.
     let page = answer(
         place.path(),

@@ -76,6 +76,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
                     (0..BINS).map(|k| (Some(k as f64 * step), Some((k + 1) as f64 * step))).collect()
                 }
                 Support::Faces => (1..BINS).map(|k| (Some(k as f64 * step), Some(k as f64 * step))).collect(),
+                Support::Plane | Support::Speeds => Vec::new(),
             };
             let rows = places
                 .into_iter()
@@ -86,6 +87,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
                     Row {
                         x_lo,
                         x_hi,
+                        across: None,
                         estimate: if kind == Kind::Theory {
                             null()
                         } else {
@@ -352,6 +354,7 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
                 Support::Whole => false,
                 Support::Bins => window == currents,
                 Support::Faces => currents,
+                Support::Plane | Support::Speeds => false,
             };
             if !here {
                 continue;

@@ -1,6 +1,7 @@
 //! `mc sweep` and `--until`, as their users meet them.
 
 use serde_json::Value;
+use soret::report::manifest::sha256;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
@@ -220,6 +221,54 @@ fn disagreement_at_a_point_is_exit_code_4() {
     ];
     let (page, _) = answer(place.path(), &arguments, 4);
     assert!(page.contains("DISAGREES with theory at "), "{page}");
+}
+
+#[test]
+fn a_failed_check_at_a_point_is_exit_code_4() {
+    let place = place();
+    let scan = ["sweep", "tiny.json", "--scan", "parameters.fast=0.01,0.05,0.25"];
+    let (page, _) = answer(place.path(), &scan, 0);
+    assert!(page.contains("checks pass at all 3 points"), "{page}");
+    let folder = place.path().join("runs/tiny_sweep");
+    let run = json(&folder, "sweep.json")["points"][1]["run"].as_str().expect("a folder").to_owned();
+    let file = folder.join(&run).join("summary.json");
+    let untouched: Value = serde_json::from_slice(&fs::read(&file).expect("a summary")).expect("JSON");
+
+    // The page that an altered summary gives; theory agrees all the same.
+    let doctored = |p_value: Value, code: i32| {
+        let mut summary = untouched.clone();
+        let checks = summary["checks"]["checks"].as_array_mut().expect("checks");
+        let check = checks.iter_mut().find(|c| c["verdict"] == "holds").expect("one that holds");
+        (check["verdict"], check["p_value"]) = ("fails".into(), p_value);
+        let name = check["name"].as_str().expect("a name").to_owned();
+        summary["checks"]["passes"] = false.into();
+        // The manifest knows the hash of what its run has written: a summary that was merely altered is made anew.
+        let text = summary.to_string();
+        let old = sha256(&bytes(&folder.join(&run), "summary.json"));
+        let manifest = folder.join(&run).join("manifest.json");
+        let known =
+            fs::read_to_string(&manifest).expect("a manifest").replace(&old, &sha256(text.as_bytes()));
+        fs::write(&file, text).and_then(|()| fs::write(&manifest, known)).expect("a doctored run");
+        (answer(place.path(), &scan, code).0, name, json(&folder, "sweep.json"))
+    };
+    let (page, name, sweep) = doctored(1e-12.into(), 4);
+    for words in ["AGREES with theory at all 3 points", "checks FAIL at 1 of 3 points:", "a check FAILS"] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    assert!(page.contains(&format!("fast = 0.05: {name}")), "{page}");
+    let verdicts: Vec<&Value> =
+        sweep["points"].as_array().expect("points").iter().map(|p| &p["agrees"]).collect();
+    assert_eq!(
+        (verdicts, &sweep["agrees"]),
+        (vec![&true.into(), &false.into(), &true.into()], &false.into())
+    );
+    assert_eq!(sweep["points"][1]["failed_checks"], serde_json::json!([name]));
+    assert_eq!(sweep["points"][0]["failed_checks"], serde_json::json!([]));
+    // One without a p-value fails as it is; a p-value that one run alone would not bear is borne by three.
+    doctored(Value::Null, 4);
+    let limit = untouched["checks"]["critical_p"].as_f64().expect("a limit");
+    let (page, _, _) = doctored((0.5 * limit).into(), 0);
+    assert!(page.contains("checks pass at all 3 points"), "{page}");
 }
 
 #[cfg(unix)]

@@ -89,6 +89,14 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
             ),
             None => line("soret", "none: the temperature is uniform".into()),
         }
+        if experiment.run.until.is_some() {
+            line(
+                "until",
+                "this is the forecast of the longest run: the length in the file is the upper limit, and the run ends \
+                 before it once the wanted error is reached"
+                    .into(),
+            );
+        }
     }
     for warning in warnings {
         lines.push(format!("warning: {}", warning.seen));

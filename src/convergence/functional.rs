@@ -77,7 +77,7 @@ impl Functional {
 
 /// Everything that is one number in a report, in its order, and the mean position.
 pub fn headlines(experiment: &Experiment, context: &Context) -> Vec<Functional> {
-    let standard = estimator::standard();
+    let standard = estimator::of(&context.model);
     let all = standard.iter().flat_map(|e| e.observables(context));
     let mut list: Vec<Functional> =
         all.filter(|o| o.support() == Support::Whole).map(|o| Functional::whole(o, experiment)).collect();
@@ -100,7 +100,7 @@ impl Reducer {
         let asked = |e: &dyn Estimator| {
             e.observables(&context).iter().any(|o| functionals.iter().any(|f| f.observable == *o))
         };
-        let estimators = estimator::standard().into_iter().filter(|e| asked(e.as_ref())).collect();
+        let estimators = estimator::of(&context.model).into_iter().filter(|e| asked(e.as_ref())).collect();
         Reducer { estimators, context, functionals }
     }
 

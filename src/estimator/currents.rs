@@ -15,7 +15,8 @@ use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::observable::Observable;
 
-/// `J_i` and `J_E` at faces, averaged over bins and over the domain.
+/// `J_i` and `J_E` at faces, averaged over bins and over the domain; `J_E` of underdamped particles, who carry
+/// kinetic energy besides, is left to [`super::Moments`] and [`super::Bath`].
 #[derive(Clone, Copy, Debug)]
 pub struct Currents;
 
@@ -52,6 +53,18 @@ pub(super) fn trapezoid(faces: &[i64]) -> f64 {
     (inner as f64 + 0.5 * (faces[0] + faces[n]) as f64) / n as f64
 }
 
+/// `energy` carried by these passages, averaged over each bin by the same rule.
+pub(super) fn window_energies(context: &Context, faces: &[i64], energy: impl Fn(usize) -> f64) -> Vec<f64> {
+    let m = context.grid.cells_per_bin;
+    let at = |k: usize| energy(k) * faces[k] as f64;
+    let window = |b: usize| {
+        let (first, last) = (b * m, (b + 1) * m);
+        let inner: f64 = (first + 1..last).map(at).sum();
+        (inner + 0.5 * (at(first) + at(last))) / m as f64
+    };
+    (0..context.grid.bins).map(window).collect()
+}
+
 /// Passages averaged over each bin.
 pub(super) fn window_passages(context: &Context, faces: &[i64]) -> Vec<f64> {
     let m = context.grid.cells_per_bin;
@@ -64,7 +77,9 @@ impl Estimator for Currents {
         let mut list: Vec<Observable> = states.clone().map(Observable::MeanCurrent).collect();
         list.extend(states.clone().map(Observable::Current));
         list.extend(states.map(Observable::WindowCurrent));
-        list.extend([Observable::MeanHeatCurrent, Observable::HeatCurrent]);
+        if !context.model.is_underdamped() {
+            list.extend([Observable::MeanHeatCurrent, Observable::HeatCurrent]);
+        }
         list
     }
 
@@ -100,8 +115,9 @@ impl Estimator for Currents {
         let mut result: Vec<Vec<Option<f64>>> = per_state.iter().map(|s| rates(&s[..1])).collect();
         result.extend(per_state.iter().map(|s| rates(&s[1..bins])));
         result.extend(per_state.iter().map(|s| rates(&s[bins..])));
-        result.push(rates(&carried[..1]));
-        result.push(rates(&carried[1..]));
+        if !context.model.is_underdamped() {
+            result.extend([rates(&carried[..1]), rates(&carried[1..])]);
+        }
         result
     }
 

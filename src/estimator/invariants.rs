@@ -1,6 +1,7 @@
 //! Identities that hold exactly whatever the sampler does: tests of the book-keeping, not of the physics.
 
 use super::Context;
+use super::bath::surplus;
 use super::currents::passages;
 use crate::ensemble::Group;
 use crate::event::Occupancy;
@@ -26,13 +27,23 @@ pub struct Check {
 ///    transitions counted there, to the rounding of their sum (with potentials of single states: lie between
 ///    the bounds on it that the cell allows).
 /// 3. *Particles are conserved*: every group ends with the walkers that it began with.
+/// 4. Of underdamped particles, *heat and work are the energy gained*: no energy passes the right wall, by the
+///    balance of [`super::Bath`] (on a ring: none appears), to the rounding of the kinetic energies seen; a lost or
+///    doubled kick breaks it.
 pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
     let states = context.model.network.states();
     let mut leaks = 0u64;
     let mut worst = 0.0f64;
     let mut lost = 0u64;
     let mut transitions = 0u64;
+    let mut leaked = 0.0f64;
     for group in groups {
+        if let Some(phase) = &group.phase {
+            let seen = |s: usize| phase.mass(s) * phase.moments(s).iter().map(|sums| sums[2]).sum::<f64>();
+            let kinetic: f64 = 0.5 * (0..states.len()).map(seen).sum::<f64>();
+            let left = surplus(context, group).iter().sum::<f64>().abs();
+            leaked = leaked.max(if kinetic > 0.0 { left / kinetic } else { 0.0 });
+        }
         let closing = Occupancy::of(&group.walkers, states.len(), &context.grid);
         let mut opened = 0;
         for s in 0..states.len() {
@@ -69,7 +80,7 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
             }
         }
     }
-    vec![
+    let mut checks = vec![
         Check {
             name: "passages close at the wall in every state",
             holds: leaks == 0,
@@ -82,5 +93,13 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
             detail: format!("largest relative difference {worst:.0e}"),
         },
         Check { name: "particles are conserved", holds: lost == 0, detail: format!("{lost} lost or gained") },
-    ]
+    ];
+    if context.model.is_underdamped() {
+        checks.push(Check {
+            name: "heat and work are the energy gained",
+            holds: leaked < 1e-11,
+            detail: format!("{leaked:.0e} of the kinetic energy seen"),
+        });
+    }
+    checks
 }

@@ -6,24 +6,30 @@
 //!
 //! A new estimator is one file here, one line in [`standard`], and its exact check.
 
+mod bath;
 mod currents;
 mod density;
 mod heat;
 mod invariants;
+mod moments;
 mod snapshots;
 mod soret;
+pub mod speeds;
 mod spreading;
 mod trajectories;
 pub mod velocities;
 mod work;
 
+pub use bath::Bath;
 pub use currents::Currents;
 pub(crate) use currents::passages;
 pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
+pub use moments::Moments;
 pub use snapshots::Snapshots;
 pub use soret::Soret;
+pub use speeds::Speeds;
 pub use spreading::Spreading;
 pub use trajectories::Trajectories;
 pub(crate) use work::heat_absorbed;
@@ -155,6 +161,22 @@ impl Measured {
 /// The estimators of every run of particles with internal states.
 pub fn standard() -> Vec<Box<dyn Estimator>> {
     vec![Box::new(Soret), Box::new(Spreading), Box::new(Density), Box::new(Currents), Box::new(Heat)]
+}
+
+/// The estimators of runs of a model: the standard ones, or those that look at velocities besides.
+pub fn of(model: &Model) -> Vec<Box<dyn Estimator>> {
+    if !model.is_underdamped() {
+        return standard();
+    }
+    vec![
+        Box::new(Soret),
+        Box::new(Spreading),
+        Box::new(Moments),
+        Box::new(Density),
+        Box::new(Currents),
+        Box::new(Bath),
+        Box::new(Speeds),
+    ]
 }
 
 /// Applies one estimator to the groups.

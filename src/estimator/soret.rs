@@ -18,7 +18,7 @@ use crate::observable::Observable;
 ///   length of a leg: no bin, no extrapolation.
 /// - `S_T(x)`: `P_tot' = sum_i (f_i P_i - J_i/D_i)` by the definition of the currents (constant `D_i`, forces
 ///   `f_i` over kT), so the difference of `P_tot` across a bin is a windowed current and not a difference of noisy
-///   densities.
+///   densities. It is not known of underdamped particles.
 #[derive(Clone, Copy, Debug)]
 pub struct Soret;
 
@@ -80,7 +80,8 @@ impl Estimator for Soret {
                 // One-sided limits, as for the densities.
                 let nudge = 1e-9 * grid.cell_width();
                 let (lo, hi) = (field.value(grid.face(b) + nudge), field.value(grid.face(b + 1) - nudge));
-                (differ(lo, hi) && per_bin[b] > 0.0 && exposure > 0.0).then(|| {
+                let known = !context.model.is_underdamped() && exposure > 0.0;
+                (known && differ(lo, hi) && per_bin[b] > 0.0).then(|| {
                     let density = per_bin[b] / (time * grid.bin_width());
                     fall[b] / exposure / (density * (hi - lo))
                 })
@@ -100,6 +101,9 @@ impl Estimator for Soret {
             }
             Observable::SoretWall => {
                 "the temperature is the same at both walls (to 1e-6), or a wall was never visited"
+            }
+            Observable::LocalSoret if context.model.is_underdamped() => {
+                "currents of particles with inertia do not tell the slope of their density"
             }
             Observable::LocalSoret => {
                 "the temperature does not change across this bin, or it was never visited"

@@ -50,7 +50,10 @@ pub(super) fn build(
             let part = run.until.as_ref();
             part.and_then(|part| until::resolve(part, states, forces, range.lo == range.hi))
         }
-        _ => None,
+        (run, ..) => {
+            run.as_ref().and_then(|run| run.until.as_ref()).into_iter().for_each(until::named);
+            None
+        }
     };
     let split = |e: EdgePart<'_>| (Edge { between: e.between, law: e.law }, e.transition);
     let split = |parts: Vec<EdgePart<'_>>| parts.into_iter().map(split).unzip();

@@ -102,7 +102,7 @@ pub(super) fn read<'a>(at: &Cursor<'a>) -> Option<UntilPart<'a>> {
 }
 
 /// Everything with a single value that a run with these states measures as an average over the run. The
-/// fraction of a single state is one, and without a force its currents are zero.
+/// fraction of a single state is one, and without a force its currents are zero; kinetic energy flows all the same.
 fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observable> {
     use Observable::*;
     let mut list = vec![Soret, SoretWall, MeanTemperature];
@@ -110,14 +110,20 @@ fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observab
     if states.len() > 1 {
         list.extend(each.clone().map(Population));
     }
-    if states.len() > 1 || potential || states.iter().any(|s| s.potential.is_some() || s.drift.is_some()) {
+    let underdamped = states.iter().all(|s| s.mass.is_some());
+    let flows =
+        states.len() > 1 || potential || states.iter().any(|s| s.potential.is_some() || s.drift.is_some());
+    if flows {
         list.extend(each.map(MeanCurrent));
+    }
+    if flows || underdamped {
         list.extend([MeanHeatCurrent, EntropyProduction]);
     }
     if domain.walls == Boundary::Periodic {
         list.extend([MeanVelocity, EffectiveDiffusion]);
     }
-    if states.iter().all(|s| matches!(s.motility, Motility::Friction(_))) {
+    // Of underdamped particles it is a part of the entropy production.
+    if !underdamped && states.iter().all(|s| matches!(s.motility, Motility::Friction(_))) {
         list.push(KineticEntropyProduction);
     }
     list
@@ -131,6 +137,31 @@ fn name(observable: Observable, states: &[State]) -> String {
         }
         _ => observable.name().to_owned(),
     }
+}
+
+/// Quantities that do not belong to a state.
+const WHOLE: [Observable; 8] = [
+    Observable::Soret,
+    Observable::SoretWall,
+    Observable::MeanTemperature,
+    Observable::MeanHeatCurrent,
+    Observable::EntropyProduction,
+    Observable::MeanVelocity,
+    Observable::EffectiveDiffusion,
+    Observable::KineticEntropyProduction,
+];
+
+/// A mistake where no system has a quantity of this name: all that can be said before the states are sound.
+pub(super) fn named(part: &UntilPart<'_>) {
+    let (word, at) = &part.quantity;
+    let owned = [Observable::Population(0), Observable::MeanCurrent(0)];
+    let of_state = word.split_once(':').is_some_and(|(kind, _)| owned.iter().any(|o| o.name() == kind));
+    if of_state || WHOLE.iter().any(|o| o.name() == *word) {
+        return;
+    }
+    let of_states = owned.iter().map(|o| format!("{}:STATE", o.name()));
+    let known: Vec<String> = WHOLE.iter().map(|o| o.name().to_owned()).chain(of_states).collect();
+    at.unknown(word, at.span(), known.iter().map(String::as_str), "unknown quantity".into());
 }
 
 /// Which quantity is meant; a mistake where there is none of that name, or none in this system.
@@ -184,7 +215,7 @@ mod tests {
                 timed: false,
                 times: Vec::new(),
             };
-            let mut measured: Vec<String> = estimator::standard()
+            let mut measured: Vec<String> = estimator::of(&experiment.model)
                 .iter()
                 .flat_map(|e| e.observables(&context))
                 .filter(|o| o.support() == Support::Whole)
@@ -197,6 +228,9 @@ mod tests {
             measured.sort();
             known.sort();
             assert_eq!(measured, known, "{}", example.name);
+            let list = quantities(model.network.states(), model.domain, model.potential.is_some());
+            let owned = |o: &Observable| matches!(o, Observable::Population(_) | Observable::MeanCurrent(_));
+            assert!(list.iter().all(|o| owned(o) || WHOLE.contains(o)), "{}", example.name);
         }
     }
 

@@ -164,19 +164,25 @@ impl Baoab {
         local.half_mass[i] = 0.5 * motion.mass;
     }
 
-    /// B: half a kick by the force, in velocities along the circle.
+    /// What B adds to each velocity along the circle.
     #[inline(always)]
-    fn push<const REACTS: bool>(&self, block: &mut Block<'_>, work: &mut [f64]) {
-        let places = block.position.iter().zip(block.velocity.iter_mut()).zip(block.state.iter());
-        for (work, ((position, velocity), state)) in work.iter_mut().zip(places) {
-            let motion = &self.motion[if REACTS { usize::from(*state) } else { 0 }];
-            let u = *velocity;
-            if let Some(push) = &motion.push {
-                let x = || position.fraction() * self.model.domain.length;
-                let exact = || motion.push(&self.model, usize::from(*state), self.dt, x());
-                *velocity += position.reflected(push.at(*position, exact));
+    fn force<const REACTS: bool>(&self, block: &Block<'_>, push: &mut [f64]) {
+        let length = self.model.domain.length;
+        let exact =
+            |s: usize, p: Position| self.motion[s].push(&self.model, s, self.dt, p.fraction() * length);
+        if REACTS {
+            for (push, (position, state)) in
+                push.iter_mut().zip(block.position.iter().zip(block.state.iter()))
+            {
+                let s = usize::from(*state);
+                let curve = self.motion[s].push.as_ref();
+                *push = curve.map_or(0.0, |curve| curve.at(*position, || exact(s, *position)));
             }
-            *work = 0.5 * motion.mass * (*velocity - u) * (*velocity + u);
+        } else if let Some(curve) = &self.motion[0].push {
+            curve.fill(push, block.position, |p| exact(0, p));
+        }
+        for (push, position) in push.iter_mut().zip(block.position.iter()) {
+            *push = position.reflected(*push);
         }
     }
 
@@ -270,7 +276,7 @@ impl Baoab {
     ) -> Result<(), KernelError> {
         // Columns that nobody reads are not written: each is a variable of its own.
         let (mut words, mut units) = ([0u64; 2 * BLOCK], [0u64; BLOCK]);
-        let (mut normals, mut warmth) = (NOTHING, NOTHING);
+        let (mut normals, mut warmth, mut push) = (NOTHING, NOTHING, NOTHING);
         let (mut before, mut after, mut exchanged) = (NOTHING, NOTHING, NOTHING);
         let (mut from, mut places) = ([Position::default(); BLOCK], [Position::default(); BLOCK]);
         let (mut middle, mut end, mut turns) = ([0u32; BLOCK], [0u32; BLOCK], [0i32; BLOCK]);
@@ -293,12 +299,15 @@ impl Baoab {
             cells(&self.grid, block.position, &mut end);
             along(block.position, block.velocity, &mut after);
             self.measure(block.velocity, &mut units[..n]);
+            if FORCED {
+                self.force::<REACTS>(&block, &mut push[..n]);
+            }
             for _ in 0..self.steps(span) {
                 stream.fill(&mut words[..if REACTS { 2 * n } else { n }]);
                 standard_normals(&mut words[..n], &mut normals[..n]);
                 if FORCED {
                     before = after;
-                    self.push::<REACTS>(&mut block, &mut exchanged[..n]);
+                    local.kick(block.velocity, &push, &mut exchanged);
                     along(block.position, block.velocity, &mut after);
                     tally.kicks(&Kicks {
                         state: block.state,
@@ -363,7 +372,8 @@ impl Baoab {
                 });
                 if FORCED {
                     along(block.position, block.velocity, &mut before);
-                    self.push::<REACTS>(&mut block, &mut exchanged[..n]);
+                    self.force::<REACTS>(&block, &mut push[..n]);
+                    local.kick(block.velocity, &push, &mut exchanged);
                 }
                 along(block.position, block.velocity, &mut after);
                 if FORCED {
@@ -497,6 +507,17 @@ struct Local {
 }
 
 impl Local {
+    /// B: half a kick by the force.
+    #[inline(always)]
+    fn kick(&self, velocity: &mut [f64], push: &[f64; BLOCK], work: &mut [f64; BLOCK]) {
+        let kicks = push.iter().zip(&self.half_mass).zip(work);
+        for (v, ((push, half_mass), work)) in velocity.iter_mut().zip(kicks) {
+            let u = *v;
+            *v = u + push;
+            *work = half_mass * push * (*v + u);
+        }
+    }
+
     /// O: exchange with the bath.
     #[inline(always)]
     fn exchange(

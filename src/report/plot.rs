@@ -4,9 +4,10 @@
 //! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
 //! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
 //! The same data give the same bytes. Only this file and those in its folder name the plotting crate: the figure of a
-//! sweep, that of a run with times, and panels with logarithmic axes.
+//! sweep, that of a run with times, panels with logarithmic axes, and maps.
 
 pub mod log_log;
+pub mod map;
 mod sweep;
 mod times;
 
@@ -297,12 +298,11 @@ impl Panel {
     fn quantity(&mut self, quantity: &Quantity, mark: Mark, name: &str) {
         let estimate = |row: &Row| Some((middle(row)?, *row.estimate.estimate()?));
         let points: Vec<(f64, Estimate)> = quantity.rows.iter().filter_map(estimate).collect();
-        let theory = quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.theory?))).collect();
-        self.series(&points, theory, mark, name);
+        self.series(&points, pieces(quantity, |row| row.theory), mark, name);
     }
 
     /// The same for values along any axis.
-    fn series(&mut self, points: &[(f64, Estimate)], theory: Vec<(f64, f64)>, mark: Mark, name: &str) {
+    fn series(&mut self, points: &[(f64, Estimate)], theory: Vec<Vec<(f64, f64)>>, mark: Mark, name: &str) {
         for &(x, estimate) in points {
             self.occupy(x, estimate.low);
             self.occupy(x, estimate.high);
@@ -315,10 +315,10 @@ impl Panel {
         let values: Vec<(f64, f64)> = points.iter().map(|(x, e)| (*x, e.value)).collect();
         self.points(&values, mark.clone(), name);
 
-        if theory.is_empty() {
+        if theory.iter().all(Vec::is_empty) {
             return;
         }
-        for &(x, y) in &theory {
+        for &(x, y) in theory.iter().flatten() {
             self.occupy(x, y);
         }
         // Over points the line is dark; alone it carries the colour of its state.
@@ -328,16 +328,20 @@ impl Panel {
         } else {
             self.theory = true;
         }
-        let line = LinePlot::new()
-            .with_data(theory)
-            .with_color(if alone { mark.color.as_ref() } else { THEORY })
-            .with_stroke_width(if alone { 2.0 } else { 1.1 });
-        self.lines.push(Plot::Line(line));
+        for piece in theory {
+            let line = LinePlot::new()
+                .with_data(piece)
+                .with_color(if alone { mark.color.as_ref() } else { THEORY })
+                .with_stroke_width(if alone { 2.0 } else { 1.1 });
+            self.lines.push(Plot::Line(line));
+        }
     }
 
     /// The closed form for infinitely fast transitions, where there is one.
     fn fast_limit(&mut self, quantity: &Quantity) {
-        self.dotted(quantity.rows.iter().filter_map(|row| Some((middle(row)?, row.fast_limit?))).collect());
+        for piece in pieces(quantity, |row| row.fast_limit) {
+            self.dotted(piece);
+        }
     }
 
     fn dotted(&mut self, line: Vec<(f64, f64)>) {
@@ -665,8 +669,49 @@ fn middle(row: &Row) -> Option<f64> {
     Some(0.5 * (row.x_lo? + row.x_hi?))
 }
 
+/// The line of a quantity over its rows; that of `S_T(x)` in pieces, because it has a pole where T has an extremum.
+fn pieces(quantity: &Quantity, value: impl Fn(&Row) -> Option<f64>) -> Vec<Vec<(f64, f64)>> {
+    let points = quantity.rows.iter().map(|row| Some((middle(row)?, value(row)?)));
+    if quantity.observable == Observable::LocalSoret {
+        between_poles(&points.collect::<Vec<_>>())
+    } else {
+        vec![points.flatten().collect()]
+    }
+}
+
+/// A line cut where a value is missing, and where it changes its sign while growing from both sides: through a zero
+/// it would come down to it on both.
+fn between_poles(points: &[Option<(f64, f64)>]) -> Vec<Vec<(f64, f64)>> {
+    let size = |k: Option<usize>| k.and_then(|k| *points.get(k)?).map_or(0.0, |p| p.1.abs());
+    let pole = |k: usize| {
+        let (Some(left), Some(right)) = (points[k - 1], points[k]) else { return true };
+        let grows = left.1.abs() > size(k.checked_sub(2)) && right.1.abs() > size(Some(k + 1));
+        left.1 * right.1 < 0.0 && grows
+    };
+    let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
+    for (k, point) in points.iter().enumerate() {
+        if k == 0 || pole(k) {
+            pieces.push(Vec::new());
+        }
+        if let (Some(piece), Some(point)) = (pieces.last_mut(), point) {
+            piece.push(*point);
+        }
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
 fn owner(quantity: &Quantity) -> &str {
     quantity.of.as_deref().unwrap_or(&quantity.name)
+}
+
+/// A colour of a scale whose corners are evenly spaced, as `#rrggbb`.
+fn blend(corners: &[(f64, f64, f64)], share: f64) -> String {
+    let at = share * (corners.len() - 1) as f64;
+    let below = (at as usize).min(corners.len() - 2);
+    let (a, b, share) = (corners[below], corners[below + 1], at - below as f64);
+    let mix = |a: f64, b: f64| (a + (b - a) * share).round() as u8;
+    format!("#{:02x}{:02x}{:02x}", mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
 fn shortened(text: &str, most: usize) -> String {
@@ -676,4 +721,25 @@ fn shortened(text: &str, most: usize) -> String {
     let mut cut: String = text.chars().take(most - 1).collect();
     cut.push('…');
     cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_at_its_poles_and_nowhere_else() {
+        let line = |f: &dyn Fn(f64) -> Option<f64>| -> Vec<usize> {
+            let points: Vec<_> = (0..40).map(|k| (k as f64 + 0.5) / 40.0).map(|x| Some((x, f(x)?))).collect();
+            between_poles(&points).iter().map(Vec::len).collect()
+        };
+        // T = cos(2 pi x) on a ring, P = exp(sin(2 pi x)): S_T is the cotangent of 2 pi x, with a pole at 1/2.
+        let angle = |x: f64| 2.0 * std::f64::consts::PI * x;
+        assert_eq!(line(&|x| Some(1.0 / libm::tan(angle(x)))), [20, 20]);
+        // Its zeros at 1/4 and 3/4, and those of any other line, are not cut.
+        assert_eq!(line(&|x| Some(libm::sin(3.0 * angle(x)))), [40]);
+        // A place without a value is.
+        assert_eq!(line(&|x| (!(0.3..0.33).contains(&x)).then_some(1.0)), [12, 27]);
+        assert_eq!(line(&|_| None), [0usize; 0]);
+    }
 }

@@ -167,8 +167,9 @@ pub struct Row {
     pub estimate: Outcome,
     /// The same functional of the continuum solution.
     pub theory: Option<f64>,
-    /// The same functional of the closed form for infinitely fast transitions, where there is one. It
-    /// fails within the layers at the walls and is never compared with the simulation.
+    /// The same functional of the closed form for infinitely fast transitions, of underdamped particles for a short
+    /// mean free path, where there is one. It fails within the layers at the walls and is never compared with the
+    /// simulation.
     pub fast_limit: Option<f64>,
     /// Normal deviate of the t p-value of `estimate - theory`.
     pub z: Option<f64>,
@@ -184,7 +185,8 @@ pub struct TheorySummary {
     /// Elements and degree or whatever resolution was reached, in words.
     pub resolution: String,
     /// Thickness of the thickest layer at the left and the right wall, within which the closed forms of the
-    /// fast-reaction limit fail; none where that limit does not exist or has no layer.
+    /// fast-reaction limit fail (of underdamped particles: five mean free paths); none where that limit does not exist
+    /// or has no layer.
     pub wall_layers: Option<[f64; 2]>,
 }
 

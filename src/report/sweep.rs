@@ -10,6 +10,7 @@ use super::{Output, ReportError, json, plot};
 use crate::comparison::ALPHA;
 use crate::experiment::{Experiment, Scan};
 use crate::stats::deviate_from_p;
+use crate::verification::{Verdict, Verification};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ pub struct Finished {
     pub quantities: Vec<Number>,
     /// Whether it agrees with theory, by itself.
     pub comparison: Option<ComparisonSummary>,
+    /// What its trajectories say of the equations, by itself.
+    pub checks: Option<Verification>,
     /// Integer identities.
     pub invariants: Vec<Invariant>,
     /// What a reader should be warned about.
@@ -150,9 +153,24 @@ impl Sweep {
         ALPHA / self.planned.max(1) as f64
     }
 
+    /// Whether simulation and theory agree at a point and no check fails there. `None` if nothing was compared
+    /// and nothing failed.
+    pub fn agrees(&self, point: &Point) -> Option<bool> {
+        if self.failed_checks(point).is_empty() { self.agrees_with_theory(point) } else { Some(false) }
+    }
+
+    /// Names of the checks that fail at a point, at its share of their alpha, which is that of a run for all
+    /// points together; those without a p-value need none.
+    pub fn failed_checks<'s>(&self, point: &'s Point) -> Vec<&'s str> {
+        let Some(checks) = &point.finished.checks else { return Vec::new() };
+        let share = checks.critical_p / self.planned.max(1) as f64;
+        let failed = checks.with(Verdict::Fails).filter(|c| c.p_value.is_none_or(|p| p < share));
+        failed.map(|c| c.name.as_str()).collect()
+    }
+
     /// Whether simulation and theory agree at a point, at its share of the alpha of the sweep: half of it for
     /// the largest deviate, half for the joint tests, as in [`crate::comparison`]. `None` if nothing was compared.
-    pub fn agrees(&self, point: &Point) -> Option<bool> {
+    pub fn agrees_with_theory(&self, point: &Point) -> Option<bool> {
         let holds = point.finished.invariants.iter().all(|i| i.holds);
         let comparison = point.finished.comparison.as_ref().filter(|c| c.agrees.is_some());
         let Some(comparison) = comparison else { return (!holds).then_some(false) };
@@ -174,8 +192,8 @@ impl Sweep {
         Some(self.critical_z(entries))
     }
 
-    /// Whether all points that are done agree, those apart where nothing was compared; `None` if there are no
-    /// others.
+    /// Whether all points that are done agree and no check fails, those apart where nothing was compared; `None` if
+    /// there are no others.
     pub fn all_agree(&self) -> Option<bool> {
         let mut verdicts = self.points.iter().filter_map(|p| self.agrees(p)).peekable();
         verdicts.peek().is_some().then(|| verdicts.all(|agrees| agrees))
@@ -350,6 +368,7 @@ impl Sweep {
                 run: p.run.clone(),
                 seed: p.finished.run.seed,
                 agrees: self.agrees(p),
+                failed_checks: self.failed_checks(p).into_iter().map(str::to_owned).collect(),
                 worst_z: p.finished.comparison.as_ref().map(|c| c.worst_z),
                 worst: p.finished.comparison.as_ref().map(|c| c.worst.clone()),
                 until: p.finished.run.until.as_ref().map(|u| u.sentence.clone()),
@@ -423,6 +442,7 @@ struct PointDocument {
     run: String,
     seed: u64,
     agrees: Option<bool>,
+    failed_checks: Vec<String>,
     worst_z: Option<f64>,
     worst: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -353,8 +353,8 @@ impl Page {
             lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
             if let Some([left, right]) = theory.wall_layers.filter(|_| !simulated) {
                 let text = format!(
-                    "the fast-reaction limit fails within layers of thickness {} at the left wall and {} at \
-                     the right one",
+                    "the closed forms in the column of the fast limit fail within layers of thickness {} at the left \
+                     wall and {} at the right one",
                     plain(left),
                     plain(right)
                 );

@@ -40,6 +40,8 @@ pub fn summarise(
         .collect();
     let mut sentences: Vec<String> =
         comparison.compared.iter().filter_map(|c| headline(c, experiment, comparison.critical_z)).collect();
+    let states = 0..experiment.model.network.states().len();
+    sentences.extend(states.filter_map(|s| slow_particles(comparison, s, experiment, grid)));
     let compared = comparison.comparisons() > 0;
     if compared {
         sentences.push(profiles(comparison, &place, &contrasts));
@@ -121,6 +123,10 @@ fn headline(compared: &Compared, experiment: &Experiment, critical_z: f64) -> Op
     let number = format::value_with_error(estimate.value, estimate.std_error);
     let meaning = match observable {
         Soret => format!("soret {number}: {}", gather(estimate, sigmas)),
+        // Without a force nothing but chance moves particles that have one state only.
+        MeanCurrent(_) if experiment.model.network.states().len() == 1 && !experiment.model.has_forces() => {
+            return None;
+        }
         MeanCurrent(_) => {
             let state = experiment.label(observable)?;
             format!("hidden current J_{state}: {number}, {}", from_zero(sigmas))
@@ -129,6 +135,51 @@ fn headline(compared: &Compared, experiment: &Experiment, critical_z: f64) -> Op
         _ => return None,
     };
     Some(format!("{meaning}, {}", agreement(compared.z[0], critical_z)))
+}
+
+/// Where slow particles run, in the bin at the middle of the domain (Fig 3 of the paper).
+fn slow_particles(
+    comparison: &Comparison,
+    state: usize,
+    experiment: &Experiment,
+    grid: &Grid,
+) -> Option<String> {
+    let bin = grid.bins / 2;
+    let find = |observable: Observable| {
+        let compared = comparison.compared.iter().find(|c| c.measured.observable == observable)?;
+        Some((*compared.measured.outcome(bin).estimate()?, compared.z[bin]))
+    };
+    let (current, z) = find(Observable::PeakSlowCurrent(state))?;
+    let sigmas = (current.value / current.std_error).abs();
+    let x = (bin as f64 + 0.5) * grid.bin_width();
+    let model = &experiment.model;
+    let own = &model.network.states()[state];
+    let of = match model.network.states().len() {
+        1 => String::new(),
+        _ => format!(" of {}", own.name),
+    };
+    let slope = model.temperature.slope(x);
+    let way = match (sigmas >= 3.0, current.value * slope) {
+        (false, _) => format!("no current of slow particles{of} seen"),
+        (true, way) if way > 0.0 => format!("slow particles{of} run to the hot side"),
+        (true, way) if way < 0.0 => format!("slow particles{of} run to the cold side"),
+        (true, _) => format!("slow particles{of} flow"),
+    };
+    let thermal = libm::sqrt(3.0 * model.thermal_energy(x) / own.mass.unwrap_or(1.0));
+    let crossover = match find(Observable::CrossoverSpeed(state)) {
+        Some((v, _)) => format!(
+            "largest at v* = {}, sqrt(3 kT/m) = {}",
+            format::value_with_error(v.value, v.std_error),
+            format::brief(thermal)
+        ),
+        None => format!("v* is not known, sqrt(3 kT/m) = {}", format::brief(thermal)),
+    };
+    Some(format!(
+        "{way}: J_slow = {} at x = {}, {crossover}; {}",
+        format::value_with_error(current.value, current.std_error),
+        format::plain(x),
+        agreement(z, comparison.critical_z)
+    ))
 }
 
 fn gather(soret: &Estimate, sigmas: f64) -> String {

@@ -34,6 +34,16 @@ pub(super) fn slow(modes: usize, u: f64) -> Vec<f64> {
     (0..modes).map(of_mode).collect()
 }
 
+/// `int_{-inf}^{u} psi_n(s) phi(s) ds` for all `n < modes`, from `(He_n phi)' = -He_{n+1} phi`.
+pub(super) fn cumulative(modes: usize, u: f64) -> Vec<f64> {
+    let f = functions(modes, u);
+    let of_mode = |n: usize| match n {
+        0 => 0.5 * libm::erfc(-u / libm::sqrt(2.0)),
+        _ => -f[n - 1] / libm::sqrt(n as f64),
+    };
+    (0..modes).map(of_mode).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::element::Rule;
@@ -57,6 +67,10 @@ mod tests {
             for (n, found) in found.iter().enumerate() {
                 let sum: f64 = rule.on(-u, u).map(|(s, w)| w * s * functions(modes, s)[n]).sum();
                 assert!((found - sum).abs() < 1e-12, "{n} at {u}: {found}, not {sum}");
+            }
+            for (n, found) in cumulative(modes, u).iter().enumerate() {
+                let sum: f64 = rule.on(-20.0, u).map(|(s, w)| w * functions(modes, s)[n]).sum();
+                assert!((found - sum).abs() < 1e-12, "{n} up to {u}: {found}, not {sum}");
             }
         }
     }

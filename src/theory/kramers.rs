@@ -80,7 +80,6 @@ use super::stationary::{bisect, graded, thinnest_layer};
 use super::{TheoryError, breakpoints, motilities, temperature};
 use crate::grid::Grid;
 use crate::model::{Boundary, Channel, Model, Motility};
-use crate::observable::Observable;
 
 /// How accurate a solution must be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,6 +118,7 @@ pub struct Kramers {
     theta: f64,
     modes: usize,
     law: Law,
+    breakpoints: Vec<f64>,
     estimate: f64,
     tolerance: f64,
 }
@@ -179,7 +179,8 @@ pub fn solve(model: &Model, masses: &[f64], options: &Options) -> Result<Kramers
         return Err(TheoryError::NotConverged { estimate, limit: options.limit, elements });
     }
     let (theta, tolerance) = (particle.theta, options.tolerance);
-    Ok(Kramers { model: model.clone(), masses: masses.to_vec(), theta, modes, law, estimate, tolerance })
+    let (model, masses, breakpoints) = (model.clone(), masses.to_vec(), breakpoints(model)?);
+    Ok(Kramers { model, masses, theta, modes, law, breakpoints, estimate, tolerance })
 }
 
 fn check(model: &Model, masses: &[f64], options: &Options) -> Result<(), TheoryError> {
@@ -351,16 +352,21 @@ impl Kramers {
         &self.law.mesh
     }
 
+    /// Kinks of functions of position, and the walls.
+    pub(super) fn breakpoints(&self) -> &[f64] {
+        &self.breakpoints
+    }
+
     fn states(&self) -> std::ops::Range<usize> {
         0..self.masses.len()
     }
 
-    fn particle(&self) -> Particle<'_> {
+    pub(super) fn particle(&self) -> Particle<'_> {
         Particle { model: &self.model, masses: &self.masses, theta: self.theta }
     }
 
     /// Modes of order less than `count` of a state at `x`; odd ones are exactly zero at walls and beyond.
-    fn modes_at(&self, state: usize, count: usize, x: f64) -> Vec<f64> {
+    pub(super) fn modes_at(&self, state: usize, count: usize, x: f64) -> Vec<f64> {
         let length = self.model.domain.length;
         let free = self.model.domain.walls == Boundary::Periodic || (x > 0.0 && x < length);
         let (e, s) = locate(&self.law.mesh, x.clamp(0.0, length));
@@ -562,20 +568,6 @@ impl Kramers {
         let both = points.iter().zip(&pairs);
         let excess: f64 = both.map(|((x, _), (t, w))| length * w * t * self.total_density_at(*x)).sum();
         soret_of_excess(mean, excess, &pairs)
-    }
-
-    /// The same functionals of the law as an estimator measures, one value per entry; `None` for an observable that it
-    /// does not know.
-    pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
-        let bins = |value: &dyn Fn(f64) -> f64| self.bin_averages(grid, value);
-        let values = match observable {
-            Observable::Density => bins(&|x| self.total_density_at(x))?,
-            Observable::StateDensity(i) => bins(&|x| self.density_at(x)[i])?,
-            Observable::MomentumFlux => bins(&|x| self.momentum_flux_at(x).iter().sum())?,
-            Observable::PhaseHeatCurrent => bins(&|x| self.heat_current_at(x))?,
-            _ => return None,
-        };
-        Some(values.into_iter().map(|v| Some(v).filter(|v| v.is_finite())).collect())
     }
 
     /// Averages over the bins of a grid of any function of position, such as a density of this law; `None`

@@ -55,6 +55,7 @@ pub mod kramers;
 mod linear;
 mod modes;
 pub mod overdamped;
+mod phase_functionals;
 pub mod relaxation;
 pub mod spreading;
 pub mod stationary;

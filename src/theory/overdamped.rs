@@ -97,6 +97,26 @@ impl Overdamped {
         Ok(law)
     }
 
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Positions between which everything is smooth, from wall to wall.
+    pub(super) fn vertices(&self) -> &[f64] {
+        &self.vertices
+    }
+
+    /// Distances from the left and the right wall within which the closed forms fail by more than 1 %: [`LAYER`] mean
+    /// free paths of the wall.
+    pub fn layers(&self) -> [f64; 2] {
+        let length = self.model.domain.length;
+        [0.0, length].map(|wall| {
+            let local = self.at(wall);
+            LAYER * libm::sqrt(local.mass * local.thermal_energy) / local.friction
+        })
+    }
+
     /// The density up to its norm.
     fn weight(&self, x: f64) -> f64 {
         let before = self.vertices.partition_point(|v| *v <= x).clamp(1, self.vertices.len() - 1) - 1;
@@ -125,6 +145,9 @@ impl Overdamped {
     }
 }
 
+/// Nearer to a wall than so many mean free paths the closed forms fail by more than 1 %.
+pub const LAYER: f64 = 5.0;
+
 /// Pieces of the domain in quadratures.
 const PIECES: usize = 32;
 
@@ -149,7 +172,19 @@ impl Local {
     /// `P(x, v)/[P(x) M_T(v)] - 1` (2).
     pub fn deviation(&self, v: f64) -> f64 {
         let u = v * libm::sqrt(self.mass / self.thermal_energy);
+        self.third_mode() * (u * u * u - 3.0 * u)
+    }
+
+    /// The factor of `u^3 - 3u` in it, which is `<u^3 - 3u>/6`.
+    pub fn third_mode(&self) -> f64 {
         let path = libm::sqrt(self.mass * self.thermal_energy) / self.friction;
-        -path * self.slope / (6.0 * self.thermal_energy) * (u * u * u - 3.0 * u)
+        -path * self.slope / (6.0 * self.thermal_energy)
+    }
+
+    /// `P(x, v)` (2), 1/(length velocity).
+    pub fn phase_density(&self, v: f64) -> f64 {
+        let maxwell = libm::sqrt(self.mass / (2.0 * PI * self.thermal_energy))
+            * libm::exp(-0.5 * self.mass * v * v / self.thermal_energy);
+        self.density * maxwell * (1.0 + self.deviation(v))
     }
 }

@@ -22,8 +22,9 @@
 //! forces there is no room: Maxwell's law is exact at any step.
 
 use super::premise::{isothermal, nothing_flows};
-use super::questions::Interview;
+use super::questions::{Interview, Seen};
 use super::{Evidence, Expected, Question};
+use crate::ensemble::Group;
 use crate::model::Boundary;
 use crate::phase_space::{PhaseSpace, REACH, SPEEDS};
 use crate::stats::normal_survival;
@@ -461,7 +462,8 @@ impl<'i, 'a> Inertial<'i, 'a> {
 
     /// Energy that was absorbed on one side of a place and is not stored there against energy that moves in phase space.
     fn carried(&self) -> Question {
-        let faces: Vec<Vec<f64>> = self.phase.iter().map(|p| energy_carried(p)).collect();
+        let carried = |(phase, seen): (&&PhaseSpace, &Seen<'_>)| energy_carried(phase, seen.group);
+        let faces: Vec<Vec<f64>> = self.phase.iter().zip(&self.run.seen).map(carried).collect();
         let Size { speed, path, heat_current, .. } = self.size;
         let stride = self.dt * speed;
         // Half of a flight leaves its bin: (dt^2/24) d_x^2 P <m v^5>/2, ten thermal energies in a law He_3, at both walls.
@@ -717,7 +719,12 @@ fn beyond(phase: &PhaseSpace) -> u64 {
 }
 
 /// Energy carried through every cell face.
-fn energy_carried(phase: &PhaseSpace) -> Vec<f64> {
+fn energy_carried(phase: &PhaseSpace, group: &Group) -> Vec<f64> {
+    let mut phase = phase.clone();
+    if let Some(origin) = &group.origin {
+        phase.open(origin);
+        phase.close(&group.walkers);
+    }
     let absorbed = phase.exchanged().iter().zip(phase.gain()).map(|([heat, work], gain)| heat + work - gain);
     let mut sum = 0.0;
     let faces = absorbed.map(|energy| {

@@ -89,7 +89,7 @@ pub enum Evidence {
 }
 
 /// A verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The law holds within the errors.
@@ -105,7 +105,7 @@ pub enum Verdict {
 }
 
 /// A question that has been judged.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// What was asked.
     pub name: String,
@@ -131,7 +131,7 @@ pub struct Check {
 }
 
 /// All checks of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// Probability that some check fails although nothing is wrong.
     pub alpha: f64,

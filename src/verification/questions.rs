@@ -98,7 +98,7 @@ impl<'a> Interview<'a> {
         }
     }
 
-    /// Every question, in the order of the report.
+    /// Every question, in the order of the report. Equations along x alone are those of overdamped particles.
     pub fn all(&self) -> Vec<Question> {
         let inertial = Inertial::of(self);
         let mut list = match &inertial {

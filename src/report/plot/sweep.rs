@@ -5,7 +5,7 @@
 
 use super::super::ReportError;
 use super::super::sweep::{Number, Point, Sweep, text};
-use super::{Axis, Mark, PANEL, Panel, Rendered, STATES, render, shortened};
+use super::{Axis, Mark, PANEL, Panel, Rendered, STATES, blend, render, shortened};
 use crate::stats::Estimate;
 use kuva::plot::scatter::MarkerShape;
 use kuva::render::figure::Figure;
@@ -90,7 +90,7 @@ impl<'s> Drawing<'s> {
         }
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         theory.sort_by(|a: &(f64, f64), b| a.0.total_cmp(&b.0));
-        panel.series(&points, theory, mark, name);
+        panel.series(&points, vec![theory], mark, name);
     }
 
     fn soret(&self) -> Panel {
@@ -212,10 +212,6 @@ fn family_mark(k: usize, count: usize) -> Mark {
         (94.0, 201.0, 98.0),
         (220.0, 205.0, 40.0),
     ];
-    let at = k as f64 / (count - 1) as f64 * (SCALE.len() - 1) as f64;
-    let below = (at as usize).min(SCALE.len() - 2);
-    let (a, b, share) = (SCALE[below], SCALE[below + 1], at - below as f64);
-    let mix = |a: f64, b: f64| (a + (b - a) * share).round() as u8;
-    let color = format!("#{:02x}{:02x}{:02x}", mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2));
+    let color = blend(&SCALE, k as f64 / (count - 1) as f64);
     Mark { color: Cow::Owned(color), shape: MarkerShape::Circle }
 }

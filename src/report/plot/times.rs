@@ -131,7 +131,7 @@ fn against_time(
             theory.extend(row.theory.map(|y| (time, y / unit)));
         }
     }
-    panel.series(&points, theory, mark, name);
+    panel.series(&points, vec![theory], mark, name);
 }
 
 fn means(summary: &Summary, title: String) -> Panel {

@@ -24,6 +24,7 @@ pub fn sweep_page(sweep: &Sweep, width: usize, color: bool) -> String {
         lines.extend(wrap(&sentence, page.width, "", "  "));
     }
     lines.extend(verdict(&page, sweep));
+    lines.extend(checks(&page, sweep));
     lines.extend(warnings(&page, sweep));
     lines.push(String::new());
     lines.join("\n")
@@ -129,9 +130,10 @@ fn row(sweep: &Sweep, point: &Point) -> Vec<String> {
     line.push(heat.map_or_else(String::new, value));
     line.push(point.finished.comparison.as_ref().map_or_else(String::new, |c| deviate(c.worst_z.abs())));
     let late = point.finished.run.until.as_ref().is_some_and(|u| !u.reached);
-    let verdict = match sweep.agrees(point) {
-        Some(true) => "agrees",
+    let verdict = match sweep.agrees_with_theory(point) {
         Some(false) => "DISAGREES",
+        _ if !sweep.failed_checks(point).is_empty() => "a check FAILS",
+        Some(true) => "agrees",
         None => "no verdict",
     };
     line.push(if late { format!("{verdict}, error not reached") } else { verdict.into() });
@@ -159,7 +161,7 @@ fn outcome(number: &Number) -> Outcome {
 }
 
 fn verdict(page: &Page, sweep: &Sweep) -> Vec<String> {
-    let judged: Vec<bool> = sweep.points.iter().filter_map(|p| sweep.agrees(p)).collect();
+    let judged: Vec<bool> = sweep.points.iter().filter_map(|p| sweep.agrees_with_theory(p)).collect();
     let failed = judged.iter().filter(|agrees| !**agrees).count();
     let Some(limit) = sweep.largest_critical_z() else {
         let (ink, text) = match failed {
@@ -183,6 +185,35 @@ fn verdict(page: &Page, sweep: &Sweep) -> Vec<String> {
         text += &format!("; no verdict at {}", many(sweep.points.len() - judged.len(), "point"));
     }
     wrap(&text, page.width, "", "  ").iter().map(|line| page.ink(ink, line)).collect()
+}
+
+/// Whether the checks of all points pass, or which fail where.
+fn checks(page: &Page, sweep: &Sweep) -> Vec<String> {
+    let made = sweep.points.iter().filter(|p| p.finished.checks.is_some()).count();
+    let failed: Vec<(&Point, Vec<&str>)> = sweep
+        .points
+        .iter()
+        .map(|point| (point, sweep.failed_checks(point)))
+        .filter(|(_, failed)| !failed.is_empty())
+        .collect();
+    if made == 0 {
+        return Vec::new();
+    }
+    if failed.is_empty() {
+        let text = format!("checks pass at {} (hidden currents and sum rules)", all(made));
+        return vec![page.ink(Ink::Good, &text)];
+    }
+    let place = |point: &Point| {
+        let scans = sweep.scans.iter().zip(&point.at);
+        let each = scans.map(|(scan, k)| format!("{} = {}", short(scan.label()), text(&scan.values[*k])));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let head = format!("checks FAIL at {} of {}:", failed.len(), many(made, "point"));
+    let shown = failed.iter().take(POINTS);
+    let told = shown.flat_map(|(point, names)| {
+        wrap(&format!("{}: {}", place(point), names.join("; ")), page.width, "  ", "    ")
+    });
+    [head].into_iter().chain(told).map(|line| page.ink(Ink::Bad, &line)).collect()
 }
 
 /// Warnings of the runs, each once.
