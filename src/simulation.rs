@@ -77,6 +77,7 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
         grid: experiment.grid(),
         dwell: Vec::new(),
         leg_law: Vec::new(),
+        flux_excess: 0.0,
         timed: false,
         times: sampling::times(experiment),
     };
