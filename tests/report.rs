@@ -76,7 +76,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
                     (0..BINS).map(|k| (Some(k as f64 * step), Some((k + 1) as f64 * step))).collect()
                 }
                 Support::Faces => (1..BINS).map(|k| (Some(k as f64 * step), Some(k as f64 * step))).collect(),
-                Support::Plane | Support::Speeds => Vec::new(),
+                Support::Plane | Support::Speeds | Support::PlaneFaces | Support::PlaneEdges => Vec::new(),
             };
             let rows = places
                 .into_iter()
@@ -354,7 +354,7 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
                 Support::Whole => false,
                 Support::Bins => window == currents,
                 Support::Faces => currents,
-                Support::Plane | Support::Speeds => false,
+                Support::Plane | Support::Speeds | Support::PlaneFaces | Support::PlaneEdges => false,
             };
             if !here {
                 continue;
@@ -648,6 +648,7 @@ fn question(value: f64) -> Question {
             sums: (0..36).map(|_| vec![value + noise.normal()]).collect(),
             scale: vec![1.0; 36],
             grain: None,
+            room: Vec::new(),
             blind: None,
         },
     }

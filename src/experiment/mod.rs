@@ -163,6 +163,18 @@ impl Method {
         }
     }
 
+    /// The motion that it samples.
+    pub fn motion(&self) -> Motion {
+        match self {
+            Method::Exact {}
+            | Method::EulerMaruyama { .. }
+            | Method::Midpoint { .. }
+            | Method::Mala { .. }
+            | Method::Heun { .. } => Motion::Overdamped,
+            Method::Baoab { .. } | Method::BaoabFlux { .. } => Motion::Underdamped,
+        }
+    }
+
     /// Its time step, if it has one.
     pub fn dt(&self) -> Option<f64> {
         match self {

@@ -31,13 +31,17 @@ pub fn runner(
             let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
-        Method::Baoab { dt } | Method::BaoabFlux { dt } => {
+        Method::Baoab { dt } => {
             let kernel = Baoab::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
         Method::Midpoint { dt } => continuous(dt, Scheme::Midpoint),
         Method::Mala { dt } => continuous(dt, Scheme::Mala),
         Method::Heun { dt } => continuous(dt, Scheme::Heun),
+        Method::BaoabFlux { dt } => {
+            let kernel = Baoab::with_exact_flux(&model, grid, dt).map_err(numeric)?;
+            Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
+        }
     }
 }
 
