@@ -133,8 +133,13 @@ pub(super) struct Reference {
 
 impl Reference {
     pub(super) fn new(degree: usize) -> Self {
+        Self::with_points(degree, degree + 3)
+    }
+
+    /// The same with a Gauss rule of any number of points.
+    pub(super) fn with_points(degree: usize, points: usize) -> Self {
         let nodes = Rule::lobatto(degree + 1);
-        let rule = Rule::gauss(degree + 3);
+        let rule = Rule::gauss(points);
         let node_values: Vec<_> = nodes.points.iter().map(|&s| legendre(degree, s)).collect();
         // Discrete orthogonality on the Lobatto points.
         let transform: Vec<Vec<f64>> = (0..=degree)

@@ -129,7 +129,9 @@ impl Factored {
             let (done, rest) = b.entries.split_at_mut(i * c);
             for (k, row) in done.chunks_exact(c).enumerate() {
                 let f = self.lu.row(i)[k];
-                rest[..c].iter_mut().zip(row).for_each(|(a, v)| *a -= f * v);
+                if f != 0.0 {
+                    rest[..c].iter_mut().zip(row).for_each(|(a, v)| *a -= f * v);
+                }
             }
         }
         for i in (0..n).rev() {
@@ -137,7 +139,9 @@ impl Factored {
             let now = &mut head[i * c..];
             for (k, row) in done.chunks_exact(c).enumerate() {
                 let f = self.lu.row(i)[i + 1 + k];
-                now.iter_mut().zip(row).for_each(|(a, v)| *a -= f * v);
+                if f != 0.0 {
+                    now.iter_mut().zip(row).for_each(|(a, v)| *a -= f * v);
+                }
             }
             let pivot = self.lu.row(i)[i];
             now.iter_mut().for_each(|a| *a /= pivot);

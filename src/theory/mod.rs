@@ -15,6 +15,9 @@
 //!   (Eqs 17-22), with an error estimate.
 //! - [`overdamped`]: closed forms of the same for a short mean free path, and where they hold.
 //! - [`chain`]: the law of Euler-Maruyama's own chain of steps, constant diffusivities.
+//! - [`coordinate`]: the stationary law of positions and one continuous internal coordinate (Eq 14), with
+//!   an error estimate.
+//! - [`coordinate_limit`]: closed forms for internal coordinates that relax fast (Eq 16).
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
 //!
@@ -46,6 +49,8 @@
 
 mod band;
 pub mod chain;
+pub mod coordinate;
+pub mod coordinate_limit;
 pub mod displacement;
 mod element;
 mod evolution;
@@ -62,6 +67,8 @@ pub mod stationary;
 mod tilt;
 mod twofold;
 
+pub use coordinate::CoordinateLaw;
+pub use coordinate_limit::CoordinateLimit;
 pub use fast_limit::FastLimit;
 pub use kramers::Kramers;
 pub use overdamped::Overdamped;
@@ -69,7 +76,7 @@ pub use relaxation::Relaxation;
 pub use stationary::{Options, Stationary};
 
 use crate::expression::Interval;
-use crate::model::{Field, Model, RateLaw};
+use crate::model::{CoordinateError, Field, Model, RateLaw};
 use std::sync::Arc;
 
 /// Why there is no continuum reference.
@@ -213,6 +220,9 @@ pub enum TheoryError {
         /// Why not.
         why: &'static str,
     },
+    /// Internal coordinates that cannot be used.
+    #[error("{0}")]
+    Coordinate(CoordinateError),
     /// There is no closed form across a place where frictions of different states jump by different
     /// factors and the local occupancies jump too: the densities on both sides depend on the rates.
     #[error(
