@@ -436,3 +436,79 @@ fn the_stationary_law_is_that_of_the_continuum() {
         assert!(deviates.iter().all(|z| z.abs() < SIGMAS), "{deviates:?}");
     }
 }
+
+#[test]
+fn a_noise_that_does_not_know_the_temperature_is_caught() {
+    // The paper's Fig 2 as it is captioned, noise 1 with mobility 1, is a coordinate at kT = 1 everywhere.
+    let captioned = double_well("1", 0.1);
+    let (deviates, _) = against_theory(&double_well("0.5 + x", 0.1), &captioned, (32, 400, 6000));
+    assert!(deviates[0].abs() > SIGMAS && deviates[2].abs() > 3.0 * SIGMAS, "{deviates:?}");
+}
+
+#[test]
+fn the_mean_diffusivity_is_the_same_everywhere_and_the_density_is_not() {
+    let model = double_well("0.3 + x", 0.1);
+    let grid = Grid::new(1.0, 8).with_across(256);
+    let groups = sample(&kernel(&model, &grid, 0.0125, Scheme::Midpoint), &model, &grid, (32, 800, 6000));
+    let plane = plane(&groups);
+    let tally = &groups.0[0];
+    let d = |k: usize| well(0.5 * (tally.edge(k) + tally.edge(k + 1))) + 2.5;
+    let density = plane.plane_density();
+    let mobile: Vec<Option<Sample>> =
+        (0..8).map(|b| Some(contrast(&density[b * 256..(b + 1) * 256], d))).collect();
+    assert!(unevenness(&mobile) < SIGMAS, "{}", unevenness(&mobile));
+    assert!(unevenness(&plane.density()) > SIGMAS, "negative control: {}", unevenness(&plane.density()));
+    // Fast shifts: S_T = Cov(U, D)/(<D> T^2), between its values at both ends.
+    let local = |t: f64| {
+        let [u, du] = [mean(t, [-4.0, 4.0], well, well), mean(t, [-4.0, 4.0], well, |q| well(q) * well(q))];
+        (du - u * u) / ((u + 2.5) * t * t)
+    };
+    let soret = plane.soret(&*field("0.3 + x")).expect("a gradient");
+    let all: Vec<f64> = (0..=20).map(|k| local(0.3 + 0.05 * f64::from(k))).collect();
+    let (low, high) =
+        (all.iter().copied().fold(f64::INFINITY, f64::min), all.iter().copied().fold(0.0, f64::max));
+    note(format_args!("soret {:.4} +- {:.4} in {low:.4} .. {high:.4}", soret.value, soret.std_error()));
+    // Shifts are not infinitely fast: walls flatten the density somewhat.
+    let margin = SIGMAS * soret.std_error();
+    assert!(soret.value > 0.6 * low - margin && soret.value < high + margin && soret.value > margin);
+}
+
+#[test]
+fn no_particle_is_lost_and_mistakes_are_named() {
+    let model = double_well("0.5 + 0.5*x", 1.0);
+    let grid = Grid::new(1.0, 8);
+    let kernel = kernel(&model, &grid, 0.01, Scheme::Midpoint);
+    let run = |pieces: u64| {
+        let mut walkers = walkers_of(&kernel, &model, &grid, 64, 0);
+        let mut random = stream(3, Purpose::Advance, 0);
+        let mut tally = InternalSpace::new(&model, &grid, 0, kernel.coordinate_ends()[0]);
+        tally.open(&model, &walkers);
+        for _ in 0..pieces {
+            kernel.advance(&mut walkers, Span::Legs(600 / pieces), &mut random, &mut tally).unwrap();
+        }
+        tally.close(&model, &walkers);
+        (walkers, tally)
+    };
+    // The same words, the same bits, whether in one piece or in three.
+    let (whole, parts) = (run(1), run(3));
+    assert_eq!(whole.0, parts.0);
+    assert_eq!(whole.1.move_passages(), parts.1.move_passages());
+    // Through the last wall nothing goes.
+    let passages = whole.1.move_passages();
+    assert!(passages[8 * whole.1.cells()..].iter().all(|n| *n == 0));
+    let mut bare = walkers_of(&kernel, &model, &grid, 4, 0);
+    bare.coordinate.clear();
+    let mut random = stream(3, Purpose::Advance, 0);
+    assert!(kernel.advance(&mut bare, Span::Legs(1), &mut random, &mut ()).is_err());
+    let plain = common::model("1", &[(0.0, 1.0)], &[]);
+    let message = Continuous::new(&plain, &grid, 0.01, Scheme::Midpoint).unwrap_err().to_string();
+    assert_eq!(message, "at least one coordinate is needed");
+    let naive = Continuous::new(&model, &grid, 0.5, Scheme::EulerMaruyama).unwrap();
+    let mut walkers = walkers_of(&kernel, &model, &grid, 64, 0);
+    let thrown = naive.advance(&mut walkers, Span::Legs(2000), &mut random, &mut ()).unwrap_err();
+    assert!(thrown.to_string().contains("too long for so steep a potential"), "{thrown}");
+    // An automatic step follows the stiffest well, and a fast motion along x.
+    let step = |alpha: f64| automatic_step(&double_well("0.5 + 0.5*x", alpha));
+    assert!((step(0.01) * 8.0 - 0.1).abs() < 0.01 && step(10.0) < 0.3 * step(0.01));
+    assert_eq!(automatic_step(&plain), 0.0);
+}
