@@ -13,7 +13,7 @@ use soret::event::{Moves, Position, Shifts, Sightings, Tally, Transitions, Walke
 use soret::grid::Grid;
 use soret::internal_space::InternalSpace;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Continuous, Kernel, KernelError, Scheme, Span, automatic_step};
+use soret::kernel::{Continuous, Kernel, Scheme, Span, automatic_step};
 use soret::model::{
     Axis, Boundary, Coordinates, Edge, Landscape, Model, Network, OwnSurfaces, Range, RateLaw, Response,
     State,
@@ -302,4 +302,213 @@ fn counts_are_those_of_every_passage_and_energy_is_conserved() {
             }
         }
     }
+}
+
+fn plane(groups: &(Vec<InternalSpace>, f64)) -> Plane<'_> {
+    Plane { groups: &groups.0, duration: groups.1 }
+}
+
+/// Deviates of the mean energy, the density's first modes, and the mean of cells `q > 0` less those below.
+fn off_equilibrium(model: &Model, dt: f64, scheme: Scheme, energy: f64, skew: f64) -> [f64; 2] {
+    let grid = Grid::new(1.0, 10).with_across(16);
+    let groups = sample(&kernel(model, &grid, dt, scheme), model, &grid, (64, 200, 2000));
+    let plane = plane(&groups);
+    let first = &groups.0[0];
+    let middle = |k: usize| 0.5 * (first.edge(k % 16) + first.edge(k % 16 + 1));
+    let side = contrast(&plane.plane_density(), |k| middle(k) * first.cell_width() * grid.bin_width());
+    let found = plane.mean_energy().expect("walkers");
+    note(format_args!(
+        "{scheme:?} dt {dt}: E {:.5} +- {:.5} for {energy:.5}",
+        found.value,
+        found.std_error()
+    ));
+    [deviate(&found, energy), deviate(&side, skew)]
+}
+
+#[test]
+fn boltzmanns_law_is_kept_whatever_the_step() {
+    let ends = [-4.0, 4.0];
+    let (energy, flat) = (mean(0.75, ends, well, well), 0.0);
+    let model = double_well("0.75", 0.2);
+    for (dt, scheme) in
+        [(0.02, Scheme::Midpoint), (0.15, Scheme::Midpoint), (0.02, Scheme::Mala), (0.15, Scheme::Mala)]
+    {
+        let [e, side] = off_equilibrium(&model, dt, scheme, energy, flat);
+        assert!(e.abs() < SIGMAS && side.abs() < SIGMAS, "{scheme:?} {dt}: {e} {side}");
+    }
+    // Negative controls: the same step without a judge.
+    for (dt, scheme, least) in [(0.05, Scheme::EulerMaruyama, 30.0), (0.05, Scheme::Heun, 10.0)] {
+        let [e, _] = off_equilibrium(&model, dt, scheme, energy, flat);
+        assert!(e.abs() > least, "{scheme:?} {dt}: {e}");
+    }
+}
+
+#[test]
+fn ranges_forces_states_and_several_coordinates_keep_it_too() {
+    let within = |range| vec![Axis { range, ..Axis::new("q", 1.0) }];
+    let harmonic = |name: &str| Axis::new(name, 0.7);
+    // Mean energies by quadrature.
+    let walls = mean(0.5, [-0.5, 1.0], |q| q, |q| q);
+    let circle =
+        mean(0.5, [-1.0, 1.0], |q| (3.141_592_653_589_793 * q).cos(), |q| (3.141_592_653_589_793 * q).cos());
+    let pushed = 0.25 + mean(0.5, [0.0, 1.0], |x| 2.0 * x, |x| 2.0 * x);
+    let (a, b) =
+        (|q: f64| 0.5 + q * q + 0.3 * (3.0 * q).cos(), |q: f64| q * q + 0.3 * (3.0 * q).cos() + 0.7 * q);
+    let weigh = |u: &dyn Fn(f64) -> f64| mean(0.5, [-6.0, 6.0], |_| 0.0, |q| (-u(q) / 0.5).exp());
+    let (wa, wb) = (weigh(&a), weigh(&b));
+    let states = (wa * mean(0.5, [-6.0, 6.0], a, a) + wb * mean(0.5, [-6.0, 6.0], b, b)) / (wa + wb);
+    let mut both = two_states();
+    both.temperature = field("0.5");
+    for (name, model, energy) in [
+        ("walls", model("0.5", within(Range::Walls([-0.5, 1.0])), "q", "0.1 + q^2"), walls),
+        ("circle", model("0.5", within(Range::Periodic([-1.0, 1.0])), "cos(pi*q)", "0.1 + q^2"), circle),
+        ("two", model("0.5", vec![harmonic("q"), harmonic("r")], "q^2 + (r - q)^2", "0.1 + r^2"), 0.5),
+        ("force", model("0.5", q(), "(q - x)^2 + 2*x", "0.1 + q^2"), pushed),
+        ("states", both, states),
+    ] {
+        let grid = Grid::new(1.0, 10);
+        let groups = sample(&kernel(&model, &grid, 0.1, Scheme::Midpoint), &model, &grid, (16, 100, 300));
+        let e = plane(&groups).mean_energy().expect("walkers");
+        let z = deviate(&e, energy);
+        note(format_args!("{name}: {:.5} +- {:.5} for {energy:.5}", e.value, e.std_error()));
+        assert!(z.abs() < SIGMAS && e.std_error() < 0.02, "{name}: {z}");
+        let density = plane(&groups).density();
+        if name != "force" {
+            assert!(unevenness(&density) < SIGMAS, "{name}");
+            continue;
+        }
+        let norm = 1.0 - (-4.0f64).exp();
+        for (k, p) in density.iter().enumerate() {
+            let exact = ((-0.4 * k as f64).exp() - (-0.4 * (k + 1) as f64).exp()) / norm / 0.1;
+            assert!(deviate(p.as_ref().unwrap(), exact).abs() < SIGMAS, "{name}, bin {k}");
+        }
+    }
+}
+
+/// Deviates from the continuum of the density's modes, the heat current and both maps; relative errors of these.
+fn against_theory(model: &Model, run: &Model, size: (usize, u64, u64)) -> ([f64; 5], [f64; 3]) {
+    let grid = Grid::new(1.0, 8).with_across(24);
+    let kernel = kernel(run, &grid, automatic_step(run), Scheme::Midpoint);
+    let groups = sample(&kernel, run, &grid, size);
+    let plane = plane(&groups);
+    let law = soret::theory::coordinate::solve(model, &Default::default()).expect("a solution");
+    let tally = &groups.0[0];
+    let edges: Vec<f64> = (0..=tally.cells()).map(|k| tally.edge(k)).collect();
+    let cell = tally.cell_width();
+    let total: Vec<f64> =
+        law.cell_density(&grid, &edges).unwrap().iter().map(|row| row.iter().sum()).collect();
+    let wave = |n: f64| move |k: usize| (std::f64::consts::PI * n * (k as f64 + 0.5) / 8.0).cos();
+    let exact = |w: &dyn Fn(usize) -> f64| total.iter().enumerate().map(|(k, p)| w(k) * p).sum::<f64>();
+    let modes = [1.0, 2.0].map(|n| deviate(&contrast(&plane.density(), wave(n)), exact(&wave(n))));
+    // What is expected is the best weight for what is seen.
+    let matched = |samples: &[Option<Sample>], exact: &[f64]| {
+        let norm: f64 = exact.iter().map(|j| j * j).sum();
+        contrast(samples, |k| exact[k] / norm)
+    };
+    let heat: Vec<f64> = (0..=8).map(|k| law.heat_current_at(grid.face(k))).collect();
+    let mut along = vec![0.0; 24];
+    along.extend(law.plane_current_along(&grid, &edges).unwrap().into_iter().flatten().map(|j| j / cell));
+    along.extend([0.0; 24]);
+    let across = law.plane_current_across(&grid, &edges).unwrap();
+    let across: Vec<f64> = across.into_iter().flatten().map(|j| j / grid.bin_width()).collect();
+    let found = [
+        matched(&plane.heat_current(), &heat),
+        matched(&plane.current_along_x(), &along),
+        matched(&plane.current_along_q(), &across),
+    ];
+    for (name, sample) in ["J_E", "J_x", "J_q"].iter().zip(&found) {
+        note(format_args!("{name}: {:.4} +- {:.4} of what is expected", sample.value, sample.std_error()));
+    }
+    let [a, b, c] = [0, 1, 2].map(|k| deviate(&found[k], 1.0));
+    ([modes[0], modes[1], a, b, c], [0, 1, 2].map(|k| found[k].std_error()))
+}
+
+#[test]
+fn the_stationary_law_is_that_of_the_continuum() {
+    for (model, size) in [
+        (double_well("0.5 + 0.5*x", 0.01), (32, 800, 4000)),
+        (double_well("0.5 + 0.5*x", 1.0), (32, 400, 4000)),
+        (double_well("0.5 + 0.5*x", 10.0), (32, 2000, 8000)),
+        (model("0.5 + 0.5*x", q(), "q^4 - 2*q^2 + 0.5*q", "U + 2.5"), (32, 400, 4000)),
+    ] {
+        let (deviates, errors) = against_theory(&model, &model, size);
+        note(format_args!("{deviates:.2?} {errors:.4?}"));
+        assert!(deviates.iter().all(|z| z.abs() < SIGMAS), "{deviates:?}");
+    }
+}
+
+#[test]
+fn a_noise_that_does_not_know_the_temperature_is_caught() {
+    // The paper's Fig 2 as it is captioned, noise 1 with mobility 1, is a coordinate at kT = 1 everywhere.
+    let captioned = double_well("1", 0.1);
+    let (deviates, _) = against_theory(&double_well("0.5 + x", 0.1), &captioned, (32, 400, 6000));
+    assert!(deviates[0].abs() > SIGMAS && deviates[2].abs() > 3.0 * SIGMAS, "{deviates:?}");
+}
+
+#[test]
+fn the_mean_diffusivity_is_the_same_everywhere_and_the_density_is_not() {
+    let model = double_well("0.3 + x", 0.1);
+    let grid = Grid::new(1.0, 8).with_across(256);
+    let groups = sample(&kernel(&model, &grid, 0.0125, Scheme::Midpoint), &model, &grid, (32, 800, 6000));
+    let plane = plane(&groups);
+    let tally = &groups.0[0];
+    let d = |k: usize| well(0.5 * (tally.edge(k) + tally.edge(k + 1))) + 2.5;
+    let density = plane.plane_density();
+    let mobile: Vec<Option<Sample>> =
+        (0..8).map(|b| Some(contrast(&density[b * 256..(b + 1) * 256], d))).collect();
+    assert!(unevenness(&mobile) < SIGMAS, "{}", unevenness(&mobile));
+    assert!(unevenness(&plane.density()) > SIGMAS, "negative control: {}", unevenness(&plane.density()));
+    // Fast shifts: S_T = Cov(U, D)/(<D> T^2), between its values at both ends.
+    let local = |t: f64| {
+        let [u, du] = [mean(t, [-4.0, 4.0], well, well), mean(t, [-4.0, 4.0], well, |q| well(q) * well(q))];
+        (du - u * u) / ((u + 2.5) * t * t)
+    };
+    let soret = plane.soret(&*field("0.3 + x")).expect("a gradient");
+    let all: Vec<f64> = (0..=20).map(|k| local(0.3 + 0.05 * f64::from(k))).collect();
+    let (low, high) =
+        (all.iter().copied().fold(f64::INFINITY, f64::min), all.iter().copied().fold(0.0, f64::max));
+    note(format_args!("soret {:.4} +- {:.4} in {low:.4} .. {high:.4}", soret.value, soret.std_error()));
+    // Shifts are not infinitely fast: walls flatten the density somewhat.
+    let margin = SIGMAS * soret.std_error();
+    assert!(soret.value > 0.6 * low - margin && soret.value < high + margin && soret.value > margin);
+}
+
+#[test]
+fn no_particle_is_lost_and_mistakes_are_named() {
+    let model = double_well("0.5 + 0.5*x", 1.0);
+    let grid = Grid::new(1.0, 8);
+    let kernel = kernel(&model, &grid, 0.01, Scheme::Midpoint);
+    let run = |pieces: u64| {
+        let mut walkers = walkers_of(&kernel, &model, &grid, 64, 0);
+        let mut random = stream(3, Purpose::Advance, 0);
+        let mut tally = InternalSpace::new(&model, &grid, 0, kernel.coordinate_ends()[0]);
+        tally.open(&model, &walkers);
+        for _ in 0..pieces {
+            kernel.advance(&mut walkers, Span::Legs(600 / pieces), &mut random, &mut tally).unwrap();
+        }
+        tally.close(&model, &walkers);
+        (walkers, tally)
+    };
+    // The same words, the same bits, whether in one piece or in three.
+    let (whole, parts) = (run(1), run(3));
+    assert_eq!(whole.0, parts.0);
+    assert_eq!(whole.1.move_passages(), parts.1.move_passages());
+    // Through the last wall nothing goes.
+    let passages = whole.1.move_passages();
+    assert!(passages[8 * whole.1.cells()..].iter().all(|n| *n == 0));
+    let mut bare = walkers_of(&kernel, &model, &grid, 4, 0);
+    bare.coordinate.clear();
+    let mut random = stream(3, Purpose::Advance, 0);
+    assert!(kernel.advance(&mut bare, Span::Legs(1), &mut random, &mut ()).is_err());
+    let plain = common::model("1", &[(0.0, 1.0)], &[]);
+    let message = Continuous::new(&plain, &grid, 0.01, Scheme::Midpoint).unwrap_err().to_string();
+    assert_eq!(message, "at least one coordinate is needed");
+    let naive = Continuous::new(&model, &grid, 0.5, Scheme::EulerMaruyama).unwrap();
+    let mut walkers = walkers_of(&kernel, &model, &grid, 64, 0);
+    let thrown = naive.advance(&mut walkers, Span::Legs(2000), &mut random, &mut ()).unwrap_err();
+    assert!(thrown.to_string().contains("too long for so steep a potential"), "{thrown}");
+    // An automatic step follows the stiffest well, and a fast motion along x.
+    let step = |alpha: f64| automatic_step(&double_well("0.5 + 0.5*x", alpha));
+    assert!((step(0.01) * 8.0 - 0.1).abs() < 0.01 && step(10.0) < 0.3 * step(0.01));
+    assert_eq!(automatic_step(&plain), 0.0);
 }

@@ -6,14 +6,14 @@ use crate::rng::{Stream, open_unit};
 /// Points of the lattice on which means are taken, at most.
 const POINTS: usize = 4096;
 
-/// Points along one coordinate when it is drawn.
-const ALONG: usize = 1024;
+/// Points along the only coordinate, and along one of several, when it is drawn.
+const ALONG: [usize; 2] = [1024, 128];
 
 /// Rounds in which several coordinates are drawn, one after the other.
 const SWEEPS: usize = 16;
 
 /// Places at which means are taken; in between they are interpolated.
-const NODES: usize = 65;
+const NODES: usize = 33;
 
 /// The laws of all states.
 #[derive(Clone, Debug)]
@@ -64,12 +64,12 @@ impl<'a> Boltzmann<'a> {
 
     /// Energies at the points along one coordinate, the others as they are.
     fn line(&self, state: usize, x: f64, axis: usize, q: &mut [f64]) -> Vec<f64> {
-        let kept = q[axis];
+        let (kept, points) = (q[axis], ALONG[usize::from(q.len() > 1)]);
         let at = |k: usize| {
-            q[axis] = self.middle(axis, ALONG, k);
+            q[axis] = self.middle(axis, points, k);
             self.coordinates.energy(state, x, q)
         };
-        let energies = (0..ALONG).map(at).collect();
+        let energies = (0..points).map(at).collect();
         q[axis] = kept;
         energies
     }
@@ -115,7 +115,7 @@ impl<'a> Boltzmann<'a> {
     /// Means over the box.
     pub fn means(&self, state: usize, x: f64) -> Means {
         let axes = self.ends.len();
-        let per_axis = (1..=POINTS).rev().find(|n| n.pow(axes as u32) <= POINTS).unwrap_or(1).min(ALONG);
+        let per_axis = (1..=POINTS).rev().find(|n| n.pow(axes as u32) <= POINTS).unwrap_or(1).min(ALONG[0]);
         let thermal = self.model.thermal_energy(x);
         let mut q = vec![0.0; axes];
         let mut points: Vec<[f64; 3]> = Vec::with_capacity(POINTS);

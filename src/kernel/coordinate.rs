@@ -277,7 +277,7 @@ impl Continuous {
 
     /// X: a move for `time`.
     #[inline(always)]
-    fn travel<T: Tally, const ONE: bool>(
+    fn travel<T: Tally, const N: usize>(
         &self,
         block: &mut Block<'_>,
         columns: &mut Columns,
@@ -286,7 +286,7 @@ impl Continuous {
         tally: &mut T,
     ) -> Result<(), KernelError> {
         let n = block.state.len();
-        let axes = if ONE { 1 } else { self.axes.len() };
+        let axes = if N == 1 { 1 } else { self.axes.len() };
         let Columns { from, cell, turns, heat, diffusivity, .. } = columns;
         from[..n].copy_from_slice(block.position);
         let ring = self.model.domain.walls == Boundary::Periodic;
@@ -395,7 +395,7 @@ impl Continuous {
 
     /// Q: a shift for `dt`.
     #[inline(always)]
-    fn shift<T: Tally, const ONE: bool>(
+    fn shift<T: Tally, const N: usize>(
         &self,
         block: &mut Block<'_>,
         columns: &mut Columns,
@@ -403,7 +403,7 @@ impl Continuous {
         tally: &mut T,
     ) -> Result<(), KernelError> {
         let n = block.state.len();
-        let axes = if ONE { 1 } else { self.axes.len() };
+        let axes = if N == 1 { 1 } else { self.axes.len() };
         let Columns { cell, heat, thermal, inner, slope, before, .. } = columns;
         before[..n * axes].copy_from_slice(block.coordinate);
         self.thermal.fill(&mut thermal[..n], block.position, |p| self.model.thermal_energy(self.x(p)));
@@ -417,12 +417,13 @@ impl Continuous {
             }
             if self.scheme == Scheme::Midpoint {
                 let place = (state, position, kt);
-                heat[i] = self.midpoint(place, q, inner[i], &normals[i * axes..(i + 1) * axes], words[i]);
+                heat[i] =
+                    self.midpoint::<N>(place, q, inner[i], &normals[i * axes..(i + 1) * axes], words[i]);
                 inner[i] += heat[i];
                 continue;
             }
-            let (mut to, mut there) = ([0.0; MOST_AXES], [0.0; MOST_AXES]);
-            let (mut sign, mut way) = ([1.0; MOST_AXES], [0.0; MOST_AXES]);
+            let (mut to, mut there) = ([0.0; N], [0.0; N]);
+            let (mut sign, mut way) = ([1.0; N], [0.0; N]);
             for a in 0..axes {
                 let mobility = self.mobility(a, kt);
                 let noise = libm::sqrt(2.0 * mobility * kt * self.dt) * normals[i * axes + a];
@@ -477,7 +478,7 @@ impl Continuous {
 
     /// A shift by [`Scheme::Midpoint`]: the heat.
     #[inline(always)]
-    fn midpoint(
+    fn midpoint<const N: usize>(
         &self,
         (state, position, kt): (u16, Position, f64),
         q: &mut [f64],
@@ -485,14 +486,13 @@ impl Continuous {
         normals: &[f64],
         word: u64,
     ) -> f64 {
-        let axes = q.len();
-        let (mut z, mut inside, mut sign, mut to) =
-            ([0.0; MOST_AXES], [0.0; MOST_AXES], [1.0; MOST_AXES], [0.0; MOST_AXES]);
+        let axes = if N == 1 { 1 } else { q.len() };
+        let (mut z, mut inside, mut sign, mut to) = ([0.0; N], [0.0; N], [1.0; N], [0.0; N]);
         for a in 0..axes {
             z[a] = q[a] + libm::sqrt(0.5 * self.mobility(a, kt) * kt * self.dt) * normals[a];
             (inside[a], sign[a]) = folded(self.ranges[a], z[a]);
         }
-        let pushed = self.pushed(state, position, kt, &inside[..axes]);
+        let pushed = self.pushed::<N>(state, position, kt, &inside[..axes]);
         let mut gain = 0.0;
         for a in 0..axes {
             // On the unfolded line, where walls are mirrors.
@@ -501,7 +501,7 @@ impl Continuous {
             gain -= 2.0 * way * push / (self.mobility(a, kt) * self.dt);
             (to[a], _) = folded(self.ranges[a], q[a] + way);
         }
-        let after = self.inner(state, position, &to[..axes], &mut [0.0; MOST_AXES][..axes]);
+        let after = self.inner(state, position, &to[..axes], &mut [0.0; N][..axes]);
         // Not so where the energy is not a number.
         let accepted = exponential(word) * kt > after - energy - gain;
         if !accepted {
@@ -513,8 +513,8 @@ impl Continuous {
 
     /// `R(z) - z`, minus the force of the middle for half a step: from a table, or by one step of the secant method.
     #[inline(always)]
-    fn pushed(&self, state: u16, position: Position, kt: f64, z: &[f64]) -> [f64; MOST_AXES] {
-        let mut pushed = [0.0; MOST_AXES];
+    fn pushed<const N: usize>(&self, state: u16, position: Position, kt: f64, z: &[f64]) -> [f64; N] {
+        let mut pushed = [0.0; N];
         if let Some(middle) = &self.states[usize::from(state)].middle {
             let value = middle.look_up(z[0]).0;
             if !value.is_nan() {
@@ -522,8 +522,8 @@ impl Continuous {
                 return pushed;
             }
         }
-        let axes = z.len();
-        let (mut first, mut second, mut place) = ([0.0; MOST_AXES], [0.0; MOST_AXES], [0.0; MOST_AXES]);
+        let axes = if N == 1 { 1 } else { z.len() };
+        let (mut first, mut second, mut place) = ([0.0; N], [0.0; N], [0.0; N]);
         self.inner(state, position, z, &mut first[..axes]);
         for a in 0..axes {
             pushed[a] = -0.5 * self.mobility(a, kt) * self.dt * first[a];
@@ -643,9 +643,9 @@ impl Continuous {
 
     /// Walkers are seen.
     #[inline(always)]
-    fn see<T: Tally, const ONE: bool>(&self, block: &Block<'_>, columns: &mut Columns, tally: &mut T) {
+    fn see<T: Tally, const N: usize>(&self, block: &Block<'_>, columns: &mut Columns, tally: &mut T) {
         let n = block.state.len();
-        let axes = if ONE { 1 } else { self.axes.len() };
+        let axes = if N == 1 { 1 } else { self.axes.len() };
         for i in 0..n {
             let (state, position) = (block.state[i], block.position[i]);
             if !self.lasting {
@@ -665,14 +665,14 @@ impl Continuous {
     }
 
     /// [`Kernel::advance`], compiled for one coordinate apart.
-    fn go<T: Tally, const ONE: bool>(
+    fn go<T: Tally, const N: usize>(
         &self,
         walkers: &mut Walkers,
         span: Span,
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        let axes = if ONE { 1 } else { self.axes.len() };
+        let axes = if N == 1 { 1 } else { self.axes.len() };
         let mut words = vec![0u64; (axes + 7) * BLOCK];
         let mut normals = vec![0.0; (axes + 2) * BLOCK];
         let mut taken = Taken::new();
@@ -720,24 +720,24 @@ impl Continuous {
                         let place = (&columns.cell, waiting(0), self.dt);
                         self.react(reactions, &mut block, place, (stream, &mut taken), tally)?;
                     }
-                    self.shift::<T, ONE>(&mut block, &mut columns, (sideways, word(0)), tally)?;
-                    self.ready::<ONE>(&block, &mut columns)?;
+                    self.shift::<T, N>(&mut block, &mut columns, (sideways, word(0)), tally)?;
+                    self.ready::<N>(&block, &mut columns)?;
                     let whole = (self.dt, Visits::All);
-                    self.travel::<T, ONE>(&mut block, &mut columns, (normal(0), word(1)), whole, tally)?;
-                    self.see::<T, ONE>(&block, &mut columns, tally);
+                    self.travel::<T, N>(&mut block, &mut columns, (normal(0), word(1)), whole, tally)?;
+                    self.see::<T, N>(&block, &mut columns, tally);
                     continue;
                 }
-                self.ready::<ONE>(&block, &mut columns)?;
+                self.ready::<N>(&block, &mut columns)?;
                 let half = (0.5 * self.dt, Visits::All);
-                self.travel::<T, ONE>(&mut block, &mut columns, (normal(0), word(1)), half, tally)?;
-                self.see::<T, ONE>(&block, &mut columns, tally);
+                self.travel::<T, N>(&mut block, &mut columns, (normal(0), word(1)), half, tally)?;
+                self.see::<T, N>(&block, &mut columns, tally);
                 let half = (0.5 * self.dt, Visits::None);
-                self.travel::<T, ONE>(&mut block, &mut columns, (normal(1), word(2)), half, tally)?;
+                self.travel::<T, N>(&mut block, &mut columns, (normal(1), word(2)), half, tally)?;
                 if let Some(reactions) = &self.reactions {
                     let place = (&columns.cell, waiting(0), 0.5 * self.dt);
                     self.react(reactions, &mut block, place, (stream, &mut taken), tally)?;
                 }
-                self.shift::<T, ONE>(&mut block, &mut columns, (sideways, word(0)), tally)?;
+                self.shift::<T, N>(&mut block, &mut columns, (sideways, word(0)), tally)?;
                 if let Some(reactions) = &self.reactions {
                     let place = (&columns.cell, waiting(1), 0.5 * self.dt);
                     self.react(reactions, &mut block, place, (stream, &mut taken), tally)?;
@@ -749,8 +749,8 @@ impl Continuous {
 
     /// Looks up diffusivities, which moves without a force keep.
     #[inline(always)]
-    fn ready<const ONE: bool>(&self, block: &Block<'_>, columns: &mut Columns) -> Result<(), KernelError> {
-        let axes = if ONE { 1 } else { self.axes.len() };
+    fn ready<const N: usize>(&self, block: &Block<'_>, columns: &mut Columns) -> Result<(), KernelError> {
+        let axes = if N == 1 { 1 } else { self.axes.len() };
         if self.free {
             for (i, q) in block.coordinate.chunks(axes).enumerate() {
                 columns.diffusivity[i] = self.diffusivity(block.state[i], block.position[i], q)?;
@@ -970,9 +970,9 @@ impl Kernel for Continuous {
             return Err(KernelError::Coordinates(CoordinateError::None));
         }
         if self.axes.len() == 1 {
-            self.go::<T, true>(walkers, span, stream, tally)
+            self.go::<T, 1>(walkers, span, stream, tally)
         } else {
-            self.go::<T, false>(walkers, span, stream, tally)
+            self.go::<T, MOST_AXES>(walkers, span, stream, tally)
         }
     }
 }
