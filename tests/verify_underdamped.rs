@@ -161,7 +161,16 @@ impl ByHand {
             }
         }
         let (to, cell, state) = self.place(one);
-        tally.moves(&Moves { visits, state: &state, from: &from, to: &to, cell: &cell, laps: &[] });
+        tally.moves(&Moves {
+            visits,
+            state: &state,
+            from: &from,
+            to: &to,
+            cell: &cell,
+            laps: &[],
+            coordinate: &[],
+            heat: &[],
+        });
     }
 
     fn react<T: Tally>(&self, one: &mut One, stream: &mut Stream, tally: &mut T) {
@@ -232,7 +241,13 @@ impl ByHand {
         self.fly(one, Visits::All, tally);
         let (position, _, state) = self.place(one);
         let seen = if self.mistake == Mistake::Phase { early } else { one.v };
-        tally.sightings(&Sightings { state: &state, position: &position, velocity: &[seen] });
+        tally.sightings(&Sightings {
+            state: &state,
+            position: &position,
+            velocity: &[seen],
+            coordinate: &[],
+            energy: &[],
+        });
     }
 }
 
