@@ -346,10 +346,10 @@ fn check(species: &[Species], reactions: &[Reaction]) -> Result<(), MixtureError
         if r.open()[1] && r.order(false) > 2 {
             return mistake("the number of particles that react backward", "at most 2");
         }
-        if let Kinetics::VantHoff { prefactor, .. } = r.kinetics {
-            if !(prefactor > 0.0 && prefactor.is_finite()) {
-                return mistake("the prefactor", "positive and finite");
-            }
+        if let Kinetics::VantHoff { prefactor, .. } = r.kinetics
+            && !(prefactor > 0.0 && prefactor.is_finite())
+        {
+            return mistake("the prefactor", "positive and finite");
         }
     }
     Ok(())

@@ -74,6 +74,9 @@ impl Extent {
         let change = reaction.change(counts.len());
         // How far each way can be gone before a species runs out.
         let reach = |sign: i64| {
+            if !reaction.open()[usize::from(sign < 0)] {
+                return Some(0);
+            }
             let used = counts.iter().zip(&change).filter(|(_, d)| sign * **d < 0);
             used.map(|(n, d)| n / d.unsigned_abs()).min()
         };
@@ -103,7 +106,7 @@ impl Extent {
 
     /// Number of extents.
     pub fn entries(&self) -> usize {
-        (self.births.len()).max(1)
+        self.births.len()
     }
 
     /// Counts of all species at entry `i` of a law.
@@ -139,7 +142,10 @@ impl Extent {
     pub fn after(&self, start: &[f64], time: f64, tolerance: f64) -> Result<ExtentLaw, TheoryError> {
         let mistake = |what, must, found| Err(TheoryError::Start { what, must, found });
         let sum: f64 = start.iter().sum();
-        if start.len() != self.entries() || start.iter().any(|p| !(*p >= 0.0)) || (sum - 1.0).abs() > 1e-9 {
+        if start.len() != self.entries()
+            || start.iter().any(|p| p.is_nan() || *p < 0.0)
+            || (sum - 1.0).abs() > 1e-9
+        {
             return mistake("the law", "a probability for every extent, with the sum 1", sum);
         }
         if !(time >= 0.0 && time.is_finite()) {

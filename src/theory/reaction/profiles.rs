@@ -245,33 +245,41 @@ impl Profiles {
     }
 
     /// Per species, what errors of its current are measured by: the largest current, or that of a slope of 1e-3 of the
-    /// largest concentration over the domain.
+    /// largest concentration over the domain; of a species that has died out, of 1e-9 of the commonest.
     pub(super) fn current_scales(&self) -> Vec<f64> {
-        let length = self.mixture.domain.length;
-        let middles = || {
-            self.mesh.windows(2).flat_map(|ends| [0.25, 0.5, 0.75].map(|s| ends[0] + s * (ends[1] - ends[0])))
+        let largest = self.largest();
+        let most = largest.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let middles: Vec<f64> = self.mesh.windows(2).map(|ends| 0.5 * (ends[0] + ends[1])).collect();
+        let scale = |k: usize| {
+            let current = |x: &f64| self.current_at(*x)[k].abs();
+            let mobile = |x: &f64| self.mixture.diffusivity(k, *x) * largest[k].max(1e-9 * most);
+            let of = |f: &dyn Fn(&f64) -> f64| middles.iter().map(f).fold(f64::MIN_POSITIVE, f64::max);
+            of(&current).max(1e-3 * of(&mobile) / self.mixture.domain.length)
         };
-        (0..self.scale.len())
-            .map(|k| {
-                let (mut current, mut mobile) = (0.0f64, f64::MIN_POSITIVE);
-                for x in middles() {
-                    current = current.max(self.current_at(x)[k].abs());
-                    mobile = mobile.max(self.mixture.diffusivity(k, x) * self.concentration_at(x)[k].abs());
-                }
-                current.max(1e-3 * mobile / length)
-            })
-            .collect()
+        (0..self.scale.len()).map(scale).collect()
     }
 
-    /// Which elements do not resolve a current to the tolerance.
+    /// Largest concentration per species, as far as the middles and ends of elements tell.
+    pub(super) fn largest(&self) -> Vec<f64> {
+        let middles = self.mesh.windows(2).map(|ends| 0.5 * (ends[0] + ends[1]));
+        let mut largest = vec![0.0f64; self.scale.len()];
+        for x in self.mesh.iter().copied().chain(middles) {
+            largest.iter_mut().zip(self.concentration_at(x)).for_each(|(m, c)| *m = m.max(c.abs()));
+        }
+        largest
+    }
+
+    /// Which elements do not resolve a current to the tolerance, or to the rounding of a slope.
     pub(super) fn unresolved(&self, tolerance: f64) -> Vec<bool> {
         let scales = self.current_scales();
-        let bent = |currents: &Vec<Vec<f64>>| {
-            currents.iter().zip(&scales).any(|(c, scale)| {
+        let bent = |(e, currents): (usize, &Vec<Vec<f64>>)| {
+            let half = 0.5 * (self.mesh[e + 1] - self.mesh[e]);
+            currents.iter().enumerate().any(|(k, c)| {
                 let tail = c.iter().rev().take(2).fold(0.0, |m: f64, v| m.max(v.abs()));
-                tail > tolerance * scale
+                let rounding = 300.0 * f64::EPSILON * self.value[e][k][0].abs() / half;
+                tail > (tolerance * scales[k]).max(rounding)
             })
         };
-        self.current.iter().map(bent).collect()
+        self.current.iter().enumerate().map(bent).collect()
     }
 }

@@ -238,7 +238,7 @@ fn run(
                 }
             } else {
                 dt = length * factor.min(0.9);
-                if !(dt > 1e-14 * target) {
+                if dt <= 1e-14 * target {
                     return Err(TheoryError::Unsteady { why: "concentrations run away" });
                 }
             }
@@ -246,4 +246,44 @@ fn run(
         frames.push(Profiles::new(mixture, system, &v)?);
     }
     Ok(frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kinetics, Reaction, Species, Uniform};
+
+    #[test]
+    fn steps_are_of_order_four_and_damp_what_is_fast() {
+        // A <-> B at a rate beyond all steps, 2 A -> 0: with A = B, c = c_0/(1 + k c_0 t).
+        let species = vec![Species::new("A", 0.0, 1.0, 1), Species::new("B", 0.0, 1.0, 1)];
+        let field = |k: f64| -> Option<Arc<dyn Field>> { Some(Arc::new(Uniform(k))) };
+        let exchange = |k| Kinetics::Given { forward: field(k), backward: field(k) };
+        let loss = || Reaction::new(&[0, 0], &[], Kinetics::Given { forward: field(0.5), backward: None });
+        let error = |fast: f64, steps: u32| {
+            let reactions = vec![Reaction::new(&[0], &[1], exchange(fast)), loss()];
+            let mixture = Mixture::new(1.0, Uniform(1.0), species.clone(), reactions).expect("a mixture");
+            let reference = Reference::new(2);
+            let system = System::new(&mixture, &[0.0, 1.0], &reference).expect("a system");
+            let mut v = system.interpolate(|_| vec![3.0, 3.0]);
+            for _ in 0..steps {
+                v = step(&system, &v, 1.0 / f64::from(steps)).expect("a step").0;
+            }
+            0.5 * (v[0] + v[1]) - 3.0 / 2.5
+        };
+        let slow = |steps| {
+            // Without B's share: c' = -2 k c^2.
+            let mixture = Mixture::new(1.0, Uniform(1.0), species.clone(), vec![loss()]).expect("a mixture");
+            let reference = Reference::new(2);
+            let system = System::new(&mixture, &[0.0, 1.0], &reference).expect("a system");
+            let mut v = system.interpolate(|_| vec![3.0, 0.0]);
+            for _ in 0..steps {
+                v = step(&system, &v, 1.0 / f64::from(steps)).expect("a step").0;
+            }
+            v[0] - 3.0 / 4.0
+        };
+        let ratio = slow(16) / slow(32);
+        assert!((13.0..20.0).contains(&ratio), "{ratio}");
+        assert!(error(1e9, 16).abs() < 1e-4 && error(1e9, 64).abs() < 1e-6);
+    }
 }
