@@ -178,13 +178,15 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn read(source: &str) -> (Vec<(u32, String)>, Vec<(u32, String)>, bool) {
+    type Side = Vec<(u32, String)>;
+
+    fn read(source: &str) -> (Side, Side, bool) {
         let e = Equation::parse(source).expect(source);
         let plain = |side: Vec<Term>| side.into_iter().map(|t| (t.count, t.name)).collect();
         (plain(e.left), plain(e.right), e.reversible)
     }
 
-    fn of(terms: &[(u32, &str)]) -> Vec<(u32, String)> {
+    fn of(terms: &[(u32, &str)]) -> Side {
         terms.iter().map(|(n, s)| (*n, (*s).to_owned())).collect()
     }
 

@@ -90,8 +90,8 @@ impl Mixture {
     /// A mixture in reduced units (`k_B = 1`) between reflecting walls at 0 and `length`.
     ///
     /// # Errors
-    /// [`MixtureError`]: no species, a name twice, a reaction without particles, with unknown ones or of an order above
-    /// 2, an energy or a prefactor out of range.
+    /// [`MixtureError`]: no species, a name twice, a reaction without particles, with unknown ones or of an
+    /// order above 2, an energy or a prefactor out of range.
     pub fn new(
         length: f64,
         temperature: impl Field + 'static,
@@ -229,10 +229,14 @@ impl Mixture {
         }
     }
 
-    /// How often a way is gone per time in a well-mixed cell at `x` that holds `counts` particles of each species:
-    /// `k V prod_s n_s (n_s - 1)...(n_s - a_s + 1)/V^a_s`. `volume` is the number of particles that make up one unit of
-    /// concentration in the cell: its width over the weight `w` of a particle. So `k_+ n (n - 1)/V` for `2 M -> D`, `k
-    /// n_A n_B/V` for two species, `k V` for `0 -> A`.
+    /// How often a way is gone per time in a well-mixed cell at `x` that holds `counts` particles of each
+    /// species,
+    /// ```text
+    /// k V prod_s n_s (n_s - 1)...(n_s - a_s + 1)/V^a_s .
+    /// ```
+    /// `volume` is the number `V` of particles that make up one unit of concentration in the cell: its width
+    /// over the weight `w` of a particle. So `k_+ n (n - 1)/V` for `2 M -> D`, `k n_A n_B/V` for two species,
+    /// `k V` for `0 -> A`.
     pub fn propensity(&self, way: Way, x: f64, volume: f64, counts: &[u64]) -> f64 {
         let mut propensity = self.rate_constant(way, x) * volume;
         for (species, count) in self.reactions[way.reaction].taken(way.forward) {

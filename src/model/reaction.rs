@@ -25,8 +25,8 @@ impl Species {
     }
 }
 
-/// How fast the two ways of a reaction are. A rate constant of order 0 is a concentration per time, of order 1 one per
-/// time, of order 2 one per concentration and time.
+/// How fast the two ways of a reaction are. A rate constant of order 0 is a concentration per time, of order 1
+/// one per time, of order 2 one per concentration and time.
 #[derive(Clone, Debug)]
 pub enum Kinetics {
     /// Given as functions of position; a way that is not given is closed.

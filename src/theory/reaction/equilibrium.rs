@@ -174,9 +174,9 @@ impl FastReactions {
     /// The limit for these amounts.
     ///
     /// # Errors
-    /// [`TheoryError::NoClosedForm`]: a reaction with a closed way, rates without detailed balance, or frictions of
-    /// different shapes; [`TheoryError::Start`] for amounts that no positive concentrations have; what the mixture has
-    /// out of range.
+    /// [`TheoryError::NoClosedForm`]: a reaction with a closed way, rates without detailed balance, or
+    /// frictions of different shapes; [`TheoryError::Start`] for amounts that no positive concentrations have;
+    /// what the mixture has out of range.
     pub fn new(mixture: &Mixture, amounts: &Amounts) -> Result<Self, TheoryError> {
         let totals = amounts.totals(mixture)?;
         let length = mixture.domain.length;

@@ -1,8 +1,8 @@
 //! The master equation of one reaction in a well-mixed volume: the law of the number of particles, not its mean.
 //!
 //! # Equation
-//! A single reaction moves the counts `n_k = n_k(0) + nu_k xi` along a line. Its extent `xi` is a birth and death process
-//! with the propensities of [`Mixture::propensity`], for `2 M <-> D` in a volume `V`
+//! A single reaction moves the counts `n_k = n_k(0) + nu_k xi` along a line. Its extent `xi` is a birth and
+//! death process with the propensities of [`Mixture::propensity`], for `2 M <-> D` in a volume `V`
 //! ```text
 //! d_t p(xi) = b(xi - 1) p(xi - 1) + d(xi + 1) p(xi + 1) - [b(xi) + d(xi)] p(xi),
 //! b = k_+ n_M (n_M - 1)/V,      d = k_- n_D .                                                       (1)
@@ -10,15 +10,16 @@
 //! Its stationary law is in detailed balance, `p(xi) b(xi) = p(xi + 1) d(xi + 1)`.
 //!
 //! # Space
-//! At uniform temperature, with rates and motilities the same everywhere, the stationary law of the total numbers in any
-//! number of cells joined by diffusion is that of a single well-mixed volume of the whole length. The counts are a product
-//! of Poisson laws whose means balance every reaction, restricted to what is conserved; sums over cells of
-//! independent Poisson numbers are Poisson again, so neither the number of cells nor any diffusivity is left.
+//! At uniform temperature, with rates and motilities the same everywhere, the stationary law of the total
+//! numbers in any number of cells joined by diffusion is that of a single well-mixed volume of the whole
+//! length. The counts are a product of Poisson laws whose means balance every reaction, restricted to what is
+//! conserved; sums over cells of independent Poisson numbers are Poisson again, so neither the number of cells
+//! nor any diffusivity is left.
 //!
 //! # Method
-//! In time by uniformisation: `p(t) = sum_n Poisson(n; q t) P^n p(0)` with `P = 1 + Q/q`, whose terms are all positive.
-//! What is left out bounds the error. Where the powers have come to rest at the stationary law, as they
-//! do for good, the sum ends.
+//! In time by uniformisation: `p(t) = sum_n Poisson(n; q t) P^n p(0)` with `P = 1 + Q/q`, whose terms are all
+//! positive. What is left out bounds the error. Where the powers have come to rest at the stationary law, as
+//! they do for good, the sum ends.
 
 use super::TheoryError;
 use crate::model::{Mixture, Way};
@@ -53,8 +54,8 @@ impl Extent {
     /// concentration, starting from `counts` of all species.
     ///
     /// # Errors
-    /// [`TheoryError::Premise`]: not exactly one reaction, or one that has no end; [`TheoryError::Start`]: counts or a
-    /// volume out of range; [`TheoryError::RateConstant`].
+    /// [`TheoryError::Premise`]: not exactly one reaction, or one that has no end; [`TheoryError::Start`]:
+    /// counts or a volume out of range; [`TheoryError::RateConstant`].
     pub fn new(mixture: &Mixture, x: f64, volume: f64, counts: &[u64]) -> Result<Self, TheoryError> {
         let [reaction] = mixture.reactions() else {
             return Err(TheoryError::Premise { must: "exactly one reaction" });
@@ -213,8 +214,8 @@ impl Extent {
     }
 }
 
-/// The weights of Poisson's law from some number on, normalised: by ratios of neighbours from its largest, as far as nine
-/// deviations, beyond which less than 1e-17 is left.
+/// The weights of Poisson's law from some number on, normalised: by ratios of neighbours from its largest, as
+/// far as nine deviations, beyond which less than 1e-17 is left.
 fn poisson(mean: f64) -> (u64, Vec<f64>) {
     let reach = 9.0 * libm::sqrt(mean) + 40.0;
     let middle = libm::floor(mean);

@@ -9,7 +9,7 @@
 //!   temperature.
 //!
 //! Concentrations are particles per length, in the unit that rate constants are made for; see
-//! [`Mixture`](crate::model::Mixture).
+//! [`Mixture`].
 //!
 //! # Example
 //! ```

@@ -119,8 +119,8 @@ impl Profiles {
         (0..reactions).map(pair).collect()
     }
 
-    /// Heat absorbed in every bin per length and time, in the steady state: `[J_E(hi) - J_E(lo)]/h`, which is the sum of
-    /// reaction enthalpy times net rate without the rounding of fast reactions.
+    /// Heat absorbed in every bin per length and time, in the steady state: `[J_E(hi) - J_E(lo)]/h`, which is
+    /// the sum of reaction enthalpy times net rate without the rounding of fast reactions.
     pub fn heat_absorbed(&self, grid: &Grid) -> Vec<f64> {
         let at = |k: usize| self.heat_current_at(if k == grid.bins { grid.length } else { grid.face(k) });
         (0..grid.bins).map(|b| (at(b + 1) - at(b)) / grid.bin_width()).collect()
@@ -177,8 +177,8 @@ impl Profiles {
         (apart && walled).then(|| -libm::log(last / first) / (right - left)).filter(|s| s.is_finite())
     }
 
-    /// Local Soret coefficient `-(d_x ln c_tot)/(d_x T)` of every bin: fall of the content across it over its mean and the
-    /// difference of temperatures.
+    /// Local Soret coefficient `-(d_x ln c_tot)/(d_x T)` of every bin: fall of the content across it over its
+    /// mean and the difference of temperatures.
     pub fn local_soret(&self, grid: &Grid) -> Vec<Option<f64>> {
         let length = self.mixture.domain.length;
         let bin = |b: usize| {
@@ -194,9 +194,12 @@ impl Profiles {
         (0..grid.bins).map(bin).collect()
     }
 
-    /// Entropy production of motion along x, `int sum_k J_k^2/(D_k c_k) dx`, and of reactions, `int sum_r (v_r+ - v_r-)
-    /// ln(v_r+/v_r-) dx`, both in units of `k_B`, of concentration times length, per time. `None` if a reaction goes one way
-    /// only.
+    /// Entropy production of motion along x and of reactions, both in units of `k_B`, of concentration times
+    /// length, per time,
+    /// ```text
+    /// int sum_k J_k^2/(D_k c_k) dx,      int sum_r (v_r+ - v_r-) ln(v_r+/v_r-) dx .
+    /// ```
+    /// `None` if a reaction goes one way only.
     pub fn entropy_production(&self) -> Option<[f64; 2]> {
         let (mut diffusive, mut reactive) = (0.0, 0.0);
         let mut known = true;
@@ -244,8 +247,8 @@ impl Profiles {
         largest
     }
 
-    /// Per species, what errors of its current are measured by: the largest current, or that of a slope of 1e-3 of the
-    /// largest concentration over the domain; of a species that has died out, of 1e-9 of the commonest.
+    /// Per species, what errors of its current are measured by: the largest current, or that of a slope of 1e-3
+    /// of the largest concentration over the domain; of a species that has died out, of 1e-9 of the commonest.
     pub(super) fn current_scales(&self) -> Vec<f64> {
         let largest = self.largest();
         let most = largest.iter().copied().fold(f64::MIN_POSITIVE, f64::max);

@@ -8,12 +8,12 @@
 //! `sum_k m_lk D_k c_k` is flat, `D_1 c_1 + 2 D_2 c_2` for dimers, whatever the rates.
 //!
 //! # Method
-//! Spectral elements (degree 10, Gauss quadrature) that grow geometrically away from walls and kinks, starting from the
-//! layer thickness there; bisection where the Legendre coefficients of a current have not decayed. Newton's method from
-//! the limit of fast reactions, or where there is none from uniform concentrations through implicit steps in time that
-//! grow. Conservation laws stand in place of one equation each, which reactions drop out of exactly; that the equations
-//! then leave the totals free is mended by as many solutions more. The error is estimated by solving again with degree
-//! 14; the better solution is returned.
+//! Spectral elements (degree 10, Gauss quadrature) that grow geometrically away from walls and kinks, starting
+//! from the layer thickness there; bisection where the Legendre coefficients of a current have not decayed.
+//! Newton's method from the limit of fast reactions, or where there is none from uniform concentrations through
+//! implicit steps in time that grow. Conservation laws stand in place of one equation each, which reactions
+//! drop out of exactly; that the equations then leave the totals free is mended by as many solutions more. The
+//! error is estimated by solving again with degree 14; the better solution is returned.
 //!
 //! # When not to trust it
 //! Where several stationary states exist, the one that is found is one of them. Beyond `k L^2/D = 1e8` rounding takes
@@ -95,8 +95,8 @@ impl Steady {
 /// Solves for the stationary concentrations.
 ///
 /// # Errors
-/// [`TheoryError`]: an option, an amount or a coefficient out of range; [`TheoryError::Unsteady`] where nothing stationary
-/// is found; an estimated error above `options.limit`.
+/// [`TheoryError`]: an option, an amount or a coefficient out of range; [`TheoryError::Unsteady`] where nothing
+/// stationary is found; an estimated error above `options.limit`.
 pub fn solve(mixture: &Mixture, amounts: &Amounts, options: &Options) -> Result<Steady, TheoryError> {
     options.check()?;
     let totals = amounts.totals(mixture)?;

@@ -1,12 +1,12 @@
 //! The equations of a mixture on a mesh of spectral elements: residual, derivative, solution of linear systems.
 //!
-//! Unknowns are `v_k = w_k c_k/g_k(x_0)`, continuous also where `w_k` jumps, at Lobatto nodes; with `a_k = g_k(x_0)/g_k`
-//! and `s_k = w_k/g_k(x_0)`
+//! Unknowns are `v_k = w_k c_k/g_k(x_0)`, continuous also where `w_k` jumps, at Lobatto nodes; with `a_k =
+//! g_k(x_0)/g_k` and `s_k = w_k/g_k(x_0)`
 //! ```text
 //! int phi d_t v_k/s_k dx = int [ -phi' a_k v_k' + phi R_k(v/s) ] dx .                                (1)
 //! ```
-//! For every conservation law the equation of one of its species is replaced by the sum `sum_k m_lk` of all equations,
-//! from which reactions drop out by integers, however fast they are.
+//! For every conservation law the equation of one of its species is replaced by the sum `sum_k m_lk` of all
+//! equations, from which reactions drop out by integers, however fast they are.
 
 use super::super::element::{Reference, series_derivative};
 use super::super::linear::{Chain, Matrix};
@@ -161,8 +161,8 @@ impl<'a> System<'a> {
         slopes
     }
 
-    /// Adds `int [phi source - phi' flux] dx` of every species to the rows of element `e`; `of(q)` gives both at Gauss
-    /// point `q`, the flux as the derivative on `[-1, 1]`. Reactions are left out of the rows of laws.
+    /// Adds `int [phi source - phi' flux] dx` of every species to the rows of element `e`; `of(q)` gives both
+    /// at Gauss point `q`, the flux as the derivative on `[-1, 1]`. Reactions are left out of the rows of laws.
     fn assemble(&self, e: usize, out: &mut [f64], stored: bool, of: impl Fn(usize) -> (Vec<f64>, Vec<f64>)) {
         let half = 0.5 * (self.mesh[e + 1] - self.mesh[e]);
         for q in 0..self.reference.rule.points.len() {

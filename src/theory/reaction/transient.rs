@@ -1,16 +1,17 @@
 //! Concentrations of a mixture in time, from given profiles (Eqs 23, D1).
 //!
 //! # Method
-//! Spectral elements as in [`steady`](super::steady); in time the Rosenbrock method RODAS of order 4(3) (Hairer & Wanner,
-//! Solving Ordinary Differential Equations II, Springer 1996, IV.7), which solves six linear systems with one matrix a step,
-//! damps what is fast, and conserves every total to rounding. Steps follow the embedded error. Everything is
-//! computed twice, the second time in degree 12 instead of 8 and with a thirtieth of the error per step: the difference
-//! is the estimate, the second is returned. Where it is too large the elements are halved.
+//! Spectral elements as in [`steady`](super::steady); in time the Rosenbrock method RODAS of order 4(3) (Hairer
+//! & Wanner, Solving Ordinary Differential Equations II, Springer 1996, IV.7), which solves six linear systems
+//! with one matrix a step, damps what is fast, and conserves every total to rounding. Steps follow the embedded
+//! error. Everything is computed twice, the second time in degree 12 instead of 8 and with a thirtieth of the
+//! error per step: the difference is the estimate, the second is returned. Where it is too large the elements
+//! are halved.
 //!
 //! # When not to trust it
-//! Fronts that travel are resolved by elements that are narrow everywhere, not by elements that follow. A start that is
-//! not at rest at a wall (`J_k != 0` there) forms a layer; what comes before the first time asked for is
-//! not resolved.
+//! Fronts that travel are resolved by elements that are narrow everywhere, not by elements that follow. A start
+//! that is not at rest at a wall (`J_k != 0` there) forms a layer; what comes before the first time asked for
+//! is not resolved.
 
 use super::super::element::Reference;
 use super::super::stationary::{bisect, graded};
@@ -69,8 +70,9 @@ impl Transient {
 /// Solves from the profiles `start`, one per species, to all of `times`.
 ///
 /// # Errors
-/// [`TheoryError`]: times that are not positive and increasing, concentrations that are negative, coefficients out of range;
-/// [`TheoryError::Unsteady`] where concentrations run away; an estimated error above `options.limit`.
+/// [`TheoryError`]: times that are not positive and increasing, concentrations that are negative, coefficients
+/// out of range; [`TheoryError::Unsteady`] where concentrations run away; an estimated error above
+/// `options.limit`.
 pub fn solve(
     mixture: &Mixture,
     start: &[Arc<dyn Field>],
@@ -146,7 +148,8 @@ fn check(
     Ok(())
 }
 
-/// Coefficients of RODAS: `gamma`, `a_ij` of the places, `c_ij` of the increments; the last stage is the embedded error.
+/// Coefficients of RODAS: `gamma`, `a_ij` of the places, `c_ij` of the increments; the last stage is the
+/// embedded error.
 const GAMMA: f64 = 0.25;
 const PLACES: [&[f64]; 6] = [
     &[],
