@@ -47,6 +47,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Whether velocities were looked at: the run, or the law, of underdamped particles.
+    pub fn in_phase_space(&self) -> bool {
+        self.quantities.iter().any(|q| q.observable.axis().is_some())
+    }
+
     /// The observation times, in order; none for a run that averages.
     pub fn times(&self) -> Vec<f64> {
         let mut times: Vec<f64> = self.quantities.iter().filter_map(|q| q.time).collect();
