@@ -7,8 +7,7 @@
 use super::map::{Arrow, Cell, Contours, Map, Scale};
 use super::{Axis, Mark, NEUTRAL, Panel, Rendered, STATES, axis, limit_name, middle, owner};
 use crate::observable::Observable;
-use crate::phase_space::REACH;
-use crate::report::summary::{Quantity, Row, Summary};
+use crate::report::summary::{self, Quantity, Row, Summary};
 use crate::report::{ReportError, finite, format};
 use crate::stats::Estimate;
 use kuva::plot::legend::LegendShape;
@@ -17,12 +16,16 @@ use std::borrow::Cow;
 
 /// Largest speed that is shown, as a share of the largest in the tables.
 const SHOWN: f64 = 0.72;
+/// Largest velocity in the map of the density, as a share of the largest speed that is shown.
+const DENSITY: f64 = 0.75;
 /// Speeds of the lattice on which contour lines are found.
 const LATTICE: usize = 96;
 /// Contour lines.
 const LINES: usize = 9;
 /// Arrows along x and along the speed.
 const ARROWS: (usize, usize) = (9, 7);
+/// Arrows shorter than this share of the longest are left out.
+const WEAK: f64 = 0.06;
 /// Every so many speeds a point is drawn in a cut through the plane.
 const STRIDE: usize = 2;
 /// Cells of velocity that are taken together in the map of the current at one speed.
@@ -119,16 +122,18 @@ impl<'a> Plane<'a> {
         SHOWN * self.columns.iter().filter_map(|rows| Some(rows.last()?.across?[1])).fold(0.0, f64::max)
     }
 
-    /// Middle of a bin and `sqrt(3 kT/m)` there: the cells reach to [`REACH`]` sqrt(kT/m)`.
+    /// Middle of a bin and `sqrt(3 kT/m)` there.
     fn expected(&self) -> Vec<(f64, f64)> {
-        let speed = |rows: &&[Row]| Some((middle(rows.first()?)?, rows.last()?.across?[1]));
-        self.columns.iter().filter_map(speed).map(|(x, v)| (x, v / REACH * libm::sqrt(3.0))).collect()
+        let places = self.columns.iter().map(|rows| rows.first().and_then(middle));
+        let speeds = summary::thermal_speeds(self.quantity);
+        places.zip(speeds).filter_map(|(x, v)| Some((x?, v * libm::sqrt(3.0)))).collect()
     }
 
-    /// Speeds and values of a bin, from zero; none if one is missing.
-    fn curve(&self, bin: usize, value: impl Fn(&Row) -> Option<f64>) -> Option<Vec<(f64, f64)>> {
-        let points = self.columns[bin].iter().map(|row| Some((row.across?[1], value(row)?)));
-        std::iter::once(Some((0.0, 0.0))).chain(points).collect()
+    /// Speeds and values of a bin, from zero; what is missing is not a number.
+    fn curve(&self, bin: usize, value: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, f64)> {
+        let points =
+            self.columns[bin].iter().filter_map(|row| Some((row.across?[1], value(row).unwrap_or(f64::NAN))));
+        std::iter::once((0.0, 0.0)).chain(points).collect()
     }
 }
 
@@ -141,8 +146,8 @@ fn circulation(summary: &Summary, state: usize, plane: &Plane<'_>, measured: boo
     let top = plane.top();
     let mut cells = Vec::new();
     for (bin, rows) in plane.columns.iter().enumerate() {
-        let Some((curve, row)) = plane.curve(bin, value_of(measured)).zip(rows.first()) else { continue };
-        let Some(x) = row.x_lo.zip(row.x_hi) else { continue };
+        let curve = plane.curve(bin, value_of(measured));
+        let Some(x) = rows.first().and_then(|row| row.x_lo.zip(row.x_hi)) else { continue };
         // A value belongs to what is nearest to its speed.
         for k in 1..curve.len() {
             let low = if k == 1 { 0.0 } else { 0.5 * (curve[k - 1].0 + curve[k].0) };
@@ -188,8 +193,10 @@ fn streamlines(summary: &Summary, plane: &Plane<'_>, top: f64) -> Option<Contour
         return None;
     }
     let ring = summary.quantities.iter().any(|q| q.observable == Observable::MeanVelocity);
-    let curves: Option<Vec<_>> = (0..plane.columns.len()).map(|b| plane.curve(b, value_of(false))).collect();
-    let curves = curves?;
+    let curves: Vec<_> = (0..plane.columns.len()).map(|b| plane.curve(b, value_of(false))).collect();
+    if curves.iter().flatten().any(|p| p.1.is_nan()) {
+        return None;
+    }
     let x = plane.columns.iter().map(|rows| rows.first().and_then(middle)).collect::<Option<Vec<f64>>>()?;
     let y: Vec<f64> = (0..=LATTICE).map(|k| top * k as f64 / LATTICE as f64).collect();
     let values: Vec<Vec<f64>> =
@@ -218,36 +225,36 @@ fn between(curve: &[(f64, f64)], at: f64) -> f64 {
     }
 }
 
-/// The flow along the streamlines, between two lines of the lattice each.
+/// The flow along the streamlines, between two lines of the lattice each, where it is not very weak.
 fn arrows(stream: &Contours) -> Vec<Arrow> {
     let Contours { x, y, values, .. } = stream;
     let pick = |count: usize, of: usize| (0..of).map(move |k| (2 * k + 1) * count / (2 * of));
+    let (length, top) = (x[x.len() - 1] - x[0], y[y.len() - 1] - y[0]);
     let mut arrows = Vec::new();
     for i in pick(x.len() - 1, ARROWS.0) {
         for j in pick(y.len() - 1, ARROWS.1) {
             let (dx, dy) = (x[i + 1] - x[i], y[j + 1] - y[j]);
             let [a, b, c, d] = [values[j][i], values[j][i + 1], values[j + 1][i], values[j + 1][i + 1]];
-            let along_x = 0.5 * (c + d - a - b) / dy;
-            let along_y = -0.5 * (b + d - a - c) / dx;
-            arrows.push(Arrow {
-                at: (0.5 * (x[i] + x[i + 1]), 0.5 * (y[j] + y[j + 1])),
-                by: (along_x, along_y),
-            });
+            let by = (0.5 * (c + d - a - b) / dy, -0.5 * (b + d - a - c) / dx);
+            arrows.push(Arrow { at: (0.5 * (x[i] + x[i + 1]), 0.5 * (y[j] + y[j + 1])), by });
         }
     }
+    let size = |arrow: &Arrow| libm::hypot(arrow.by.0 / length, arrow.by.1 / top);
+    let least = WEAK * arrows.iter().map(size).fold(0.0, f64::max);
+    arrows.retain(|arrow| size(arrow) > least);
     arrows
 }
 
 /// `P(x, v)` of the theory, or as measured.
 fn density(summary: &Summary, state: usize, title: String) -> Option<Drawn> {
     let plane = Plane::find(summary, Observable::PhaseDensity(state))?;
-    let (top, value) = (plane.top(), value_of(plane.measured));
+    let (top, value) = (DENSITY * plane.top(), value_of(plane.measured));
     let cell = |row: &Row| {
         let [low, high] = row.across?;
-        Some(Cell { x: row.x_lo.zip(row.x_hi)?, y: (low, high), value: value(row)? })
+        Some(Cell { x: row.x_lo.zip(row.x_hi)?, y: (low.max(-top), high.min(top)), value: value(row)? })
     };
-    let cells =
-        plane.quantity.rows.iter().filter_map(cell).filter(|c| c.y.1.abs() <= top && c.y.0.abs() <= top);
+    // What lies outside has no height left.
+    let cells = plane.quantity.rows.iter().filter_map(cell).filter(|c| c.y.0 < c.y.1);
     let label = format!("P  ({})", plane.quantity.unit);
     let labels = ["position x  (length)", "velocity v  (length/time)", &label];
     Some(Map::new(title, labels, Scale::Sequential, cells.collect()).finish_under(Panel::new("", "")))
@@ -259,10 +266,8 @@ fn at_speed(plane: &Plane<'_>, title: String) -> Drawn {
     let step = if plane.measured { TOGETHER } else { 1 };
     let mut cells = Vec::new();
     for (bin, rows) in plane.columns.iter().enumerate() {
-        let Some((curve, row)) = plane.curve(bin, value_of(plane.measured)).zip(rows.first()) else {
-            continue;
-        };
-        let Some(x) = row.x_lo.zip(row.x_hi) else { continue };
+        let curve = plane.curve(bin, value_of(plane.measured));
+        let Some(x) = rows.first().and_then(|row| row.x_lo.zip(row.x_hi)) else { continue };
         let ends: Vec<(f64, f64)> = curve.iter().step_by(step).copied().collect();
         for pair in ends.windows(2).filter(|pair| pair[0].0 < top) {
             let value = (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0);
@@ -292,6 +297,7 @@ fn cuts(summary: &Summary, state: usize, plane: &Plane<'_>, title: String) -> Pa
     let bins = plane.columns.len();
     let mut places: Vec<usize> = [1, 2, 3].map(|quarter| bins * quarter / 4).to_vec();
     places.dedup();
+    let mut limits = Vec::new();
     for (bin, (color, shape)) in places.into_iter().zip(STATES) {
         for (plane, slow) in std::iter::once((plane, true)).chain(fast.as_ref().map(|f| (f, false))) {
             let Some(rows) = plane.columns.get(bin) else { continue };
@@ -313,11 +319,14 @@ fn cuts(summary: &Summary, state: usize, plane: &Plane<'_>, title: String) -> Pa
             if !slow {
                 panel.legend.truncate(entries);
             }
-            panel.dotted(line(&|row| row.fast_limit), limit_name(summary));
+            limits.push(line(&|row| row.fast_limit));
         }
     }
     if fast.is_some_and(|fast| fast.measured) {
         panel.entry("J_fast", NEUTRAL, LegendShape::Marker(MarkerShape::Cross), None);
+    }
+    for limit in limits {
+        panel.dotted(limit, limit_name(summary));
     }
     panel.settle()
 }
