@@ -561,7 +561,7 @@ fn times_have_a_table_a_figure_and_a_page() {
 }
 
 /// Cells of velocity of made-up underdamped particles in every bin, between these shares of `sqrt(kT/m)`.
-const CELLS: usize = 32;
+const CELLS: usize = 16;
 const REACH: f64 = 6.4;
 
 /// Underdamped particles in the same temperature, gamma = 50: the closed forms of the overdamped limit with noise.
@@ -694,7 +694,7 @@ fn phase_space_has_figures_and_files_of_underdamped_runs_only() {
         (1, Kind::Theory, 6),
         (1, Kind::Measured, 6),
         (2, Kind::Compared, 6),
-        (6, Kind::Measured, 10),
+        (5, Kind::Measured, 10),
     ] {
         let summary = fake_underdamped(states, kind);
         let files = outputs(&summary).expect("finite");
@@ -712,7 +712,7 @@ fn phase_space_has_figures_and_files_of_underdamped_runs_only() {
         let single = states == 1;
         assert_eq!(figure.svg.contains("J_slow(x, V), theory"), single && kind == Kind::Compared);
         assert_eq!(figure.svg.contains("density P(x, v)"), single && kind != Kind::Compared);
-        assert_eq!(figure.svg.contains("short mean free path"), kind != Kind::Measured);
+        assert_eq!(figure.svg.contains("overdamped limit"), kind != Kind::Measured);
         for word in ["not measured", "NaN", "inf", "fast-reaction"] {
             assert!(!figure.svg.contains(word), "{word}");
         }
@@ -776,7 +776,6 @@ fn a_page_of_an_underdamped_run_says_where_slow_and_fast_particles_part() {
         let page = terminal::page(&summary, 100, false);
         // sqrt(3 T) of the first state in the bin right of the middle, T = 1.408.
         assert!(page.contains("sqrt(3 kT/m) = 2.0552"), "{page}");
-        assert!(page.contains("at x = 0.51"), "{page}");
     }
     let mut summary = fake_underdamped(1, Kind::Compared);
     for quantity in &mut summary.quantities {
@@ -794,7 +793,7 @@ fn a_page_of_an_underdamped_run_says_where_slow_and_fast_particles_part() {
         assert!(!page.contains(word), "{word}\n{page}");
     }
     let theory = terminal::theory_page(&fake_underdamped(1, Kind::Theory), 100, false);
-    for word in ["short path limit", "soret_wall", "crossover_speed at x = 0.51 ", "J_E   theory"] {
+    for word in ["overdamped", "soret_wall", "crossover_speed at x = 0.51 ", "J_E   theory"] {
         assert!(theory.contains(word), "{word}\n{theory}");
     }
     assert!(!theory.contains("mean_current") && !theory.contains("fast limit"), "{theory}");

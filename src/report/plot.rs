@@ -46,7 +46,7 @@ pub struct Rendered {
 const NEUTRAL: &str = "#222222";
 /// Theory lines.
 const THEORY: &str = "#000000";
-/// The closed form for infinitely fast transitions, or for a short mean free path.
+/// The closed form for infinitely fast transitions, or the overdamped limit.
 const FAST_LIMIT: &str = "#CC79A7";
 /// Help lines.
 const FAINT: &str = "#888888";
@@ -700,7 +700,7 @@ fn tick_format(step: f64) -> TickFormat {
 
 /// What the closed forms are the limit of.
 fn limit_name(summary: &Summary) -> &'static str {
-    if summary.in_phase_space() { "short mean free path" } else { "fast-reaction limit" }
+    if summary.in_phase_space() { "overdamped limit" } else { "fast-reaction limit" }
 }
 
 fn middle(row: &Row) -> Option<f64> {

@@ -197,7 +197,8 @@ impl Page {
         let taken: usize = numbers.clone().map(widest).sum();
         let with_unit = taken + widest(numbers.end) + 2 + NAME_WIDTH <= self.width;
         let taken = taken + if with_unit { widest(numbers.end) } else { 0 };
-        let name_width = self.width.saturating_sub(taken + 2).max(1);
+        let separators = header.len() - usize::from(!with_unit) - 1;
+        let name_width = self.width.saturating_sub(taken + 2 + separators).max(1);
 
         let mut table = Table::new();
         table.load_style(STYLE);
