@@ -172,7 +172,7 @@ impl Page {
         let mut header = vec!["quantity"];
         header.extend(simulated.then_some("mc ± s.e."));
         header.extend(theory.then_some("theory"));
-        header.extend(fast.then_some(limit_name(summary)));
+        header.extend(fast.then_some(if summary.in_phase_space() { "overdamped" } else { "fast limit" }));
         header.extend(compared.then_some("z"));
         let numbers = 1..header.len();
         header.push("dimension");
@@ -374,9 +374,8 @@ impl Page {
             lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
             if let Some([left, right]) = theory.wall_layers.filter(|_| !simulated) {
                 let text = format!(
-                    "the closed forms in the column of the {} fail within layers of thickness {} at the left wall \
-                     and {} at the right one",
-                    limit_name(summary),
+                    "the {} limit fails within layers of thickness {} at the left wall and {} at the right one",
+                    if summary.in_phase_space() { "overdamped" } else { "fast-reaction" },
                     plain(left),
                     plain(right)
                 );
@@ -472,11 +471,6 @@ impl Page {
 /// A rule below the header, two blanks between columns, no frame.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// What the closed forms are the limit of.
-fn limit_name(summary: &Summary) -> &'static str {
-    if summary.in_phase_space() { "short path limit" } else { "fast limit" }
-}
-
 /// Rows for the whole domain, most important first; of underdamped particles also where slow and fast ones part, in
 /// the middle of the domain.
 fn listed(summary: &Summary, simulated: bool) -> Vec<(&Quantity, &Row)> {
@@ -500,22 +494,18 @@ fn at_middle(observable: Observable) -> bool {
     matches!(observable, Observable::PeakSlowCurrent(_) | Observable::CrossoverSpeed(_))
 }
 
-/// Of underdamped particles: densities at the walls that a run does not estimate, and of a single state its share
-/// and, in the theory of a domain with walls, its mean current, which is zero.
+/// The share of a single state; of underdamped particles densities at the walls that a run does not estimate, and in
+/// the theory of a domain with walls the mean current of a single state, which is zero.
 fn says_nothing(summary: &Summary, quantity: &Quantity, simulated: bool) -> bool {
-    let (single, ring) = (summary.states.len() == 1, has(summary, Observable::MeanVelocity));
+    let single = summary.states.len() == 1;
+    let ring = summary.quantities.iter().any(|q| q.observable == Observable::MeanVelocity);
     let missing = quantity.rows.iter().all(|row| row.estimate.estimate().is_none());
-    summary.in_phase_space()
-        && match quantity.observable {
-            Observable::SoretWall => simulated && missing,
-            Observable::Population(_) => single,
-            Observable::MeanCurrent(_) => single && !simulated && !ring,
-            _ => false,
-        }
-}
-
-fn has(summary: &Summary, observable: Observable) -> bool {
-    summary.quantities.iter().any(|q| q.observable == observable)
+    match quantity.observable {
+        Observable::Population(_) => single,
+        Observable::SoretWall => summary.in_phase_space() && simulated && missing,
+        Observable::MeanCurrent(_) => summary.in_phase_space() && single && !simulated && !ring,
+        _ => false,
+    }
 }
 
 fn rank(observable: Observable) -> usize {
