@@ -216,6 +216,19 @@ impl Observable {
         }
     }
 
+    /// Name of the second coordinate, where there is one: the velocity `v`, the speed `V` of which a current is a
+    /// function, an internal coordinate `q` whatever its own name is.
+    pub fn axis(self) -> Option<&'static str> {
+        match self {
+            Observable::PhaseDensity(_) => Some("v"),
+            Observable::SlowCurrent(_) | Observable::FastCurrent(_) => Some("speed"),
+            Observable::PlaneDensity | Observable::PlaneCurrentAlong | Observable::PlaneCurrentAcross => {
+                Some("q")
+            }
+            _ => None,
+        }
+    }
+
     /// Name in files and tables.
     pub fn name(self) -> &'static str {
         use Observable::*;

@@ -5,22 +5,29 @@
 //! share nothing else, which is what makes their agreement evidence.
 
 mod confinement;
+mod conservation;
 mod coordinate;
 mod domain;
+mod equation;
 mod field;
 mod force;
 mod mixing;
+mod mixture;
 mod motility;
 mod network;
+mod reaction;
 mod surface;
 mod units;
 
 pub use confinement::{Reach, THRESHOLD, Well};
 pub use coordinate::{Axis, CoordinateError, Coordinates, OwnSurfaces, Range, Response};
 pub use domain::{Boundary, Domain};
+pub use equation::{Equation, Term};
 pub use field::{Field, Function, InTemperature, Interpolation, KnotError, Steps, Table, Uniform};
+pub use mixture::{Doubt, Mixture, Way};
 pub use motility::Motility;
 pub use network::{Channel, Edge, Exchange, Network, NetworkError, RateLaw, State};
+pub use reaction::{Kinetics, MixtureError, Reaction, Species};
 pub use surface::{Landscape, Surface};
 pub use units::{EnergyUnit, Units};
 
