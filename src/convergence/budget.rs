@@ -3,12 +3,12 @@
 use super::functional::Functional;
 use super::noise::ASYMPTOTIC;
 use super::{ALPHA, Kind, Options, Series, Settings};
+use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::experiment::{Experiment, Method};
 use crate::pilot::averaging;
 use crate::report::format;
 use crate::stats::{Sample, deviate_from_p, t_deviate};
-use crate::theory::Stationary;
 use serde::Serialize;
 
 /// What studies of the sampling error know about the errors of the file itself.
@@ -20,6 +20,17 @@ pub struct Evidence {
     pub(super) measured: Vec<Measured>,
 }
 
+impl Evidence {
+    /// Adds what is not known yet.
+    pub(super) fn complete(&mut self, others: Vec<Measured>) {
+        for m in others {
+            if !self.measured.iter().any(|known| known.functional.label() == m.functional.label()) {
+                self.measured.push(m);
+            }
+        }
+    }
+}
+
 /// One quantity at the largest point of a study.
 #[derive(Clone, Debug)]
 pub(super) struct Measured {
@@ -28,8 +39,8 @@ pub(super) struct Measured {
     pub spread: f64,
     pub walkers: f64,
     pub span: f64,
-    /// All repeats together.
-    pub sample: Sample,
+    /// All repeats together; none if they were made with another step than that of the file.
+    pub sample: Option<Sample>,
 }
 
 /// Which of two errors is the larger.
@@ -110,7 +121,7 @@ pub(super) fn of(
     settings: &Settings,
     evidence: &Evidence,
     series: &[Series],
-    law: Option<&Stationary>,
+    law: Option<&Continuum>,
     options: &Options,
 ) -> Result<Budget, Error> {
     let exact = matches!(experiment.method, Method::Exact {});
@@ -123,9 +134,11 @@ pub(super) fn of(
             let theory = f.theory(law, &grid);
             let noise = m.spread
                 * scale(settings.relaxation, m.walkers, m.span, settings.particles as f64, settings.span);
-            let seen = theory.map(|t| m.sample.value - t);
-            let seen_std_err = Some(m.sample.std_error()).filter(|e| e.is_finite() && *e > 0.0);
-            let seen_z = seen.zip(seen_std_err).map(|(b, e)| t_deviate(b / e, m.sample.dof()));
+            let seen = theory.zip(m.sample.as_ref()).map(|(t, sample)| sample.value - t);
+            let error = m.sample.as_ref().map(|sample| (sample.std_error(), sample.dof()));
+            let error = error.filter(|(e, _)| e.is_finite() && *e > 0.0);
+            let seen_std_err = error.map(|(e, _)| e);
+            let seen_z = seen.zip(error).map(|(b, (e, dof))| t_deviate(b / e, dof));
             let order = of_bias(series, &f.label());
             let fitted = order.and_then(|s| super::bias::at_own_step(s, settings.dt?));
             let (bias, bias_std_err) = if exact {
