@@ -127,6 +127,8 @@ pub trait GroupRunner: Send + Sync {
     fn dwell(&self) -> Vec<Vec<f64>>;
     /// The law of a leg per state, as [`Kernel::leg_law`].
     fn leg_law(&self) -> Vec<Option<LegLaw>>;
+    /// By how much currents are too large, as [`Kernel::flux_excess`].
+    fn flux_excess(&self) -> f64;
     /// What a user should know about the method, as [`Kernel::cautions`].
     fn cautions(&self) -> Vec<Caution>;
 }
@@ -304,6 +306,9 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             }
         }
         group.profile.flush();
+        if let Some(phase) = &mut group.phase {
+            phase.flush();
+        }
         Ok(())
     }
 
@@ -315,6 +320,10 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
 
     fn leg_law(&self) -> Vec<Option<LegLaw>> {
         (0..self.kernel.states()).map(|s| self.kernel.leg_law(s)).collect()
+    }
+
+    fn flux_excess(&self) -> f64 {
+        self.kernel.flux_excess()
     }
 
     fn cautions(&self) -> Vec<Caution> {

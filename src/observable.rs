@@ -28,7 +28,8 @@ pub enum Observable {
     MeanCurrent(usize),
     /// Heat flux `J_E = sum_i E_i J_i` through each interior face. energy/time.
     HeatCurrent,
-    /// `J_E` averaged over the domain like [`Observable::MeanCurrent`]. energy/time.
+    /// `J_E` averaged over the domain like [`Observable::MeanCurrent`]; of underdamped particles the mean of
+    /// [`Observable::PhaseHeatCurrent`]. energy/time.
     MeanHeatCurrent,
     /// Heat absorbed from the local bath per unit time and length in each bin,
     /// `d_x J_E` at stationarity without work. energy/(time length).

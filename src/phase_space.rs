@@ -66,6 +66,13 @@ impl PhaseSpace {
         }
     }
 
+    /// Bytes of the tallies.
+    pub fn bytes(&self) -> u64 {
+        let of_rows =
+            size_of_val(&self.moments[..]) + size_of_val(&self.scale[..]) + size_of_val(&self.speeds[..]);
+        (of_rows + size_of_val(&self.exchanged[..]) + size_of_val(&self.gain[..])) as u64
+    }
+
     /// Begins with these walkers: their energy was there before.
     pub fn open(&mut self, walkers: &Walkers) {
         self.store(walkers, -1.0);
@@ -77,7 +84,8 @@ impl PhaseSpace {
         self.flush();
     }
 
-    fn flush(&mut self) {
+    /// Adds the hot counters to the histogram.
+    pub fn flush(&mut self) {
         for (total, hot) in self.speeds.iter_mut().zip(&mut self.hot_speeds) {
             *total += u64::from(std::mem::take(hot));
         }
@@ -117,7 +125,7 @@ impl PhaseSpace {
         &self.moments[state * self.grid.bins..(state + 1) * self.grid.bins]
     }
 
-    /// Histogram of the velocity in a state and bin of x, up to the last [`PhaseSpace::close`].
+    /// Histogram of the velocity in a state and bin of x, up to the last [`PhaseSpace::flush`] or [`PhaseSpace::close`].
     pub fn speeds(&self, state: usize, bin: usize) -> &[u64] {
         let row = (state * self.grid.bins + bin) * SPEEDS;
         &self.speeds[row..row + SPEEDS]

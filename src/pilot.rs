@@ -4,8 +4,9 @@
 use crate::ensemble::Control;
 use crate::error::Error;
 use crate::event::{Position, Profile};
-use crate::experiment::{Experiment, Warning, registry};
+use crate::experiment::{Experiment, Motion, Warning, registry};
 use crate::kernel::Span;
+use crate::phase_space::PhaseSpace;
 use crate::sampling::{BURN_IN, Observer, Progress};
 use crate::simulation;
 use serde::Serialize;
@@ -151,15 +152,20 @@ pub(crate) fn legs_per_time(experiment: &Experiment) -> Result<f64, Error> {
     Ok((0..grid.bins).map(at).fold(0.0, f64::max))
 }
 
-/// Columns of the walkers, tallies and opening counts of every group.
+/// Columns of the walkers, tallies and opening counts of every group; with velocities their tallies, and the walkers
+/// as they were when scoring began.
 fn memory_bytes(experiment: &Experiment) -> u64 {
     let grid = experiment.grid();
     let cells = grid.cells() as u64;
     let states = experiment.model.network.states().len() as u64;
     let channels = 2 * experiment.model.network.edges().len() as u64;
-    let walker = (size_of::<Position>() + size_of::<u16>()) as u64;
+    let mut walker = (size_of::<Position>() + size_of::<u16>()) as u64;
     let per_cell = (4 + 8) * (states + channels) + 2 * 8 + 8 * states;
-    let group = size_of::<Profile>() as u64 + cells * per_cell;
+    let mut group = size_of::<Profile>() as u64 + cells * per_cell;
+    if experiment.motion == Motion::Underdamped {
+        walker = 2 * (walker + size_of::<f64>() as u64);
+        group += PhaseSpace::new(&experiment.model, &grid).bytes();
+    }
     experiment.run.particles * walker + experiment.run.groups as u64 * group
 }
 

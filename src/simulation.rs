@@ -5,7 +5,7 @@ use crate::continuum::Continuum;
 use crate::ensemble::Plan;
 use crate::error::Error;
 use crate::estimator::{self, Context};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Motion};
 use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::model::{Boundary, Motility};
@@ -77,6 +77,7 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
         grid: experiment.grid(),
         dwell: Vec::new(),
         leg_law: Vec::new(),
+        flux_excess: 0.0,
         timed: false,
         times: sampling::times(experiment),
     };
@@ -142,7 +143,7 @@ fn summarise(
         quantities,
         theory: Some(continuum.summary()),
         comparison: Some(verdict),
-        checks: Some(verification::judge(&questions, verification::ALPHA)),
+        checks: (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA)),
         questions,
         invariants,
         warnings,
@@ -192,11 +193,20 @@ fn motility_conventions(experiment: &Experiment) -> Vec<String> {
     let frictions = states.iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
     let propelled = if drifts { " + v_i P_i" } else { "" };
     let mut conventions = Vec::new();
-    if frictions < states.len() {
+    if experiment.motion == Motion::Underdamped {
+        let pushed = if potentials { " - (1/m_i) d_x(U + U_i)" } else { "" };
+        conventions.push(format!(
+            "frictions are those of Kramers' equation, d_t v = -(gamma_i/m_i) v{pushed} + noise of \
+             2 gamma_i kT/m_i^2; densities and currents are integrals over v, J_i = int v P_i dv"
+        ));
+        if states.len() > 1 {
+            conventions.push("a transition keeps the kinetic energy: v -> v sqrt(m_from/m_to)".into());
+        }
+    } else if frictions < states.len() {
         let pushed = if potentials { " - (D_i/kT) P_i d_x(U + U_i)" } else { "" };
         conventions.push(format!("diffusivities are Ito: J_i = -d_x(D_i P_i){pushed}{propelled}"));
     }
-    if frictions > 0 {
+    if experiment.motion == Motion::Overdamped && frictions > 0 {
         let pushed = if potentials { " - (1/gamma_i) P_i d_x(U + U_i)" } else { "" };
         conventions.push(format!(
             "frictions are kinetic, the overdamped limit of Kramers' equation: J_i = -(1/gamma_i) d_x(kT \

@@ -29,8 +29,17 @@ fn failure(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-const SYSTEMS: [&str; 8] =
-    ["two_state", "n_states", "driven_ring", "temperature_table", "friction", "units", "blowtorch", "ring"];
+const SYSTEMS: [&str; 9] = [
+    "two_state",
+    "n_states",
+    "driven_ring",
+    "temperature_table",
+    "friction",
+    "units",
+    "blowtorch",
+    "ring",
+    "underdamped",
+];
 
 #[test]
 fn every_example_is_written_checked_and_solved() {

@@ -161,6 +161,7 @@ fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
         grid: *grid,
         dwell: states.clone().map(|s| (0..grid.cells()).map(|c| kernel.dwell(s, c)).collect()).collect(),
         leg_law: states.map(|s| kernel.leg_law(s)).collect(),
+        flux_excess: 0.0,
         timed: false,
         times: Vec::new(),
     }

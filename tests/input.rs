@@ -422,7 +422,8 @@ fn mutated_files_never_panic() {
                         assert!(rate >= 0.0 && rate.is_finite(), "{text}");
                     }
                     for state in model.network.states() {
-                        assert!(state.motility.parts().1.value(x) > 0.0, "{text}");
+                        let value = state.motility.parts().1.value(x);
+                        assert!(value > 0.0 || (state.mass.is_some() && value == 0.0), "{text}");
                     }
                 }
                 let canonical = experiment.canonical().to_string();
@@ -693,6 +694,97 @@ fn methods_are_chosen_where_none_is_named() {
 }
 
 #[test]
+fn particles_with_inertia_are_what_the_file_says() {
+    let top = format!("{WALLS} \"motion\": \"underdamped\", \"parameters\": {{ \"m\": 2 }},");
+    let states = r#""states": [{ "name": "A", "energy": 1, "mass": "3*m", "friction": "T*x" },
+        { "name": "B", "mass": 0.5, "friction": 0 }]"#;
+    let e = read(&forced(&top, states, "\"duration\": 10")).unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!(e.motion, Motion::Underdamped);
+    assert!(e.model.is_underdamped());
+    assert_eq!(e.model.network.states()[0].mass, Some(6.0));
+    assert!((e.model.friction(0).unwrap().value(1.0) - 0.6).abs() < 1e-14);
+    assert_eq!(e.model.friction(1).unwrap().constant(), Some(0.0));
+    let conventions = simulation::conventions(&e).join("; ");
+    assert!(conventions.contains("Kramers' equation, d_t v = -(gamma_i/m_i) v + noise"), "{conventions}");
+    assert!(
+        conventions.contains("keeps the kinetic energy") && !conventions.contains("Ito"),
+        "{conventions}"
+    );
+    // Reading what was understood gives the same again.
+    let canonical = e.canonical();
+    assert_eq!(canonical["motion"], "underdamped");
+    assert_eq!(canonical["states"][1]["friction"], 0.0);
+    let again = read(&canonical.to_string()).unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!(again.canonical(), canonical);
+    assert!(again.warnings().is_empty(), "{:?}", again.warnings());
+}
+
+#[test]
+fn steps_of_particles_with_inertia_follow_from_what_is_fastest() {
+    let step = |top: &str, particle: &str| {
+        let top = format!("\"motion\": \"underdamped\", {top}");
+        let e = read(&forced(&top, particle, "\"duration\": 10000")).unwrap_or_else(|d| panic!("{d}"));
+        let Method::BaoabFlux { dt } = e.method else { panic!("{:?}", e.method) };
+        (dt, e.warnings().iter().map(|w| format!("{} {}", w.seen, w.meaning)).collect::<Vec<_>>().join("; "))
+    };
+    const FLAT: &str = r#""domain": { "length": 2 }, "temperature": 4,"#;
+    for (top, particle, expected, limit) in [
+        // gamma dt/m = 0.25; sqrt(kT/m) dt = 0.03 L; omega dt = 0.2, omega^2 = 800/2.
+        (FLAT, r#""mass": 2, "friction": 100"#, 0.005, "the friction over the mass"),
+        (FLAT, r#""mass": 1, "friction": 0.1"#, 0.03, "the thermal velocity"),
+        (
+            r#""domain": { "length": 2 }, "temperature": 4, "potential": "400*(x - 1)^2","#,
+            r#""mass": 2, "friction": 0.1"#,
+            0.01,
+            "the curvature",
+        ),
+        // The potential turns by 2*40 in its minimum: sqrt(kT/m) dt = 0.03 kT/80.
+        (
+            r#""domain": { "length": 2 }, "temperature": 4, "potential": "40*abs(x - 1)","#,
+            r#""mass": 1, "friction": 0.1"#,
+            0.000_75,
+            "a jump of the force",
+        ),
+        // Over the length T/T' = 0.1 at the cold wall.
+        (
+            r#""domain": { "length": 2 }, "temperature": "1 + 10*x","#,
+            r#""mass": 1, "friction": 0.1"#,
+            0.003,
+            "the slope of the temperature",
+        ),
+        // The friction changes by all of its largest value over the domain, and is zero at a wall.
+        (FLAT, r#""mass": 1, "friction": "x""#, 0.03, "the slope of the friction"),
+    ] {
+        let (dt, said) = step(top, particle);
+        // Two digits, rounded down; places are the middles of cells.
+        assert!(dt <= 1.03 * expected && dt > 0.85 * expected, "{particle}: {dt} for {expected}");
+        assert!(said.contains(limit) && said.contains("baoab_flux with dt = "), "{said}");
+    }
+    let rates = r#""states": [{ "name": "A", "energy": 1.5, "mass": 1, "friction": 1 },
+        { "name": "B", "mass": 1, "friction": 1 }]"#;
+    let (dt, said) = step(r#""domain": { "length": 2 }, "temperature": 0.5,"#, rates);
+    assert!(dt == 0.002 || dt == 0.0019, "{dt}: {said}");
+    assert!(said.contains("the fastest rate"), "{said}");
+}
+
+#[test]
+fn warnings_of_particles_with_inertia_are_their_own() {
+    let said = |top: &str, particle: &str| {
+        let top =
+            format!("\"motion\": \"underdamped\", \"method\": {{ \"baoab\": {{ \"dt\": 0.01 }} }}, {top}");
+        let e = read(&forced(&top, particle, "\"duration\": 10")).unwrap_or_else(|d| panic!("{d}"));
+        e.warnings().iter().map(|w| w.seen.clone()).collect::<Vec<_>>().join("; ")
+    };
+    let one = r#""mass": 1, "friction": "5 + x""#;
+    assert_eq!(said(&format!("{WALLS} \"potential\": \"x\","), one), "");
+    let short = said(WALLS, r#""mass": 1, "friction": 1e4"#);
+    assert!(short.contains("mean free path sqrt(m kT)/gamma is at most"), "{short}");
+    let steps = r#""domain": { "length": 2 }, "temperature": { "steps": { "at": [1], "values": [1, 2] } },"#;
+    assert!(said(steps, one).contains("a jump of the temperature"));
+    assert!(said(&RING.replace("sin(pi*x)", "x"), one).contains("on the ring the temperature is"));
+}
+
+#[test]
 fn a_ring_on_which_the_temperature_jumps_is_warned_about() {
     let said = |top: &str| {
         let e = read(&forced(top, "\"diffusivity\": 0.1", "\"legs\": 10")).unwrap_or_else(|d| panic!("{d}"));
@@ -740,8 +832,8 @@ fn settings_are_read_like_the_file() {
     };
     let inside = told(&["run.seed=1", "temperature=300 + y"]);
     assert!(inside.starts_with("--set temperature:1:8: unknown name `y`"), "{inside}");
-    let inside = told(&["states[1]={\"name\": \"ground\", \"friction\": 1, \"mass\": 2}"]);
-    assert!(inside.starts_with("--set states[1]:1:35: unknown key \"mass\""), "{inside}");
+    let inside = told(&["states[1]={\"name\": \"ground\", \"friction\": 1, \"weight\": 2}"]);
+    assert!(inside.starts_with("--set states[1]:1:35: unknown key \"weight\""), "{inside}");
     let inside = told(&["run.sed=3"]);
     assert!(inside.starts_with("--set run.sed:1:1: unknown key \"sed\"") && inside.contains("\"seed\"?"));
     // A mistake that is elsewhere keeps its place in the file, and the setting is named.

@@ -648,6 +648,7 @@ fn question(value: f64) -> Question {
             sums: (0..36).map(|_| vec![value + noise.normal()]).collect(),
             scale: vec![1.0; 36],
             grain: None,
+            room: Vec::new(),
             blind: None,
         },
     }

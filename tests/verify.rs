@@ -516,6 +516,7 @@ fn the_smallest_effect_is_seen_with_the_probability_stated() {
                 sums: (0..40).map(row).collect(),
                 scale: vec![1.0; 40],
                 grain: None,
+                room: Vec::new(),
                 blind: None,
             },
         }
@@ -544,6 +545,7 @@ fn a_law_of_inequality_fails_on_one_side_only() {
             sums: (0..40).map(|g| vec![shift + f64::from(g % 5) - 2.0]).collect(),
             scale: vec![1.0; 40],
             grain: None,
+            room: Vec::new(),
             blind: None,
         },
     };
@@ -551,7 +553,12 @@ fn a_law_of_inequality_fails_on_one_side_only() {
     assert_eq!([-9.0, 0.0, 9.0].map(verdict), [Verdict::Fails, Verdict::Holds, Verdict::Holds]);
     // No spread, no verdict; a state that nobody visits is no mistake.
     let mut still = question(0.0);
-    still.evidence =
-        Evidence::Contrasts { sums: vec![vec![0.0]; 40], scale: vec![1.0; 40], grain: None, blind: None };
+    still.evidence = Evidence::Contrasts {
+        sums: vec![vec![0.0]; 40],
+        scale: vec![1.0; 40],
+        grain: None,
+        room: Vec::new(),
+        blind: None,
+    };
     assert_eq!(verification::judge(&[still], 1e-4).checks[0].verdict, Verdict::NotApplicable);
 }

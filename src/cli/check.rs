@@ -55,15 +55,13 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
             "{}, {}, {}",
             many(network.states().len(), "state"),
             many(network.edges().len(), "transition"),
-            experiment.method.name()
+            method(experiment)
         ),
     );
     line("units", experiment.units.convention());
     if let Some(f) = forecast {
-        line(
-            "work",
-            format!("{:.1e} legs or steps, {:.0} % of them burn-in", f.legs, 100.0 * f.burn_in_share),
-        );
+        let what = if experiment.method.dt().is_some() { "steps" } else { "legs" };
+        line("work", format!("{:.1e} {what}, {:.0} % of them burn-in", f.legs, 100.0 * f.burn_in_share));
         line(
             "time",
             format!(
@@ -105,6 +103,12 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The method, with its step.
+fn method(experiment: &Experiment) -> String {
+    let name = experiment.method.name();
+    experiment.method.dt().map_or_else(|| name.to_owned(), |dt| format!("{name} with dt = {dt}"))
 }
 
 /// A duration for people.

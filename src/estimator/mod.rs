@@ -61,6 +61,8 @@ pub struct Context {
     pub dwell: Vec<Vec<f64>>,
     /// The law of a leg per state, where the kernel has one.
     pub leg_law: Vec<Option<LegLaw>>,
+    /// By which share of itself the step makes currents too large in the bulk.
+    pub flux_excess: f64,
     /// Whether elapsed times are known.
     pub timed: bool,
     /// Observation times; none in a stationary run.
@@ -70,8 +72,15 @@ pub struct Context {
 impl Context {
     /// The context of a run by `runner`.
     pub fn new(runner: &dyn GroupRunner, model: &Model, grid: &Grid, timed: bool) -> Self {
-        let (dwell, leg_law) = (runner.dwell(), runner.leg_law());
-        Context { model: model.clone(), grid: *grid, dwell, leg_law, timed, times: Vec::new() }
+        Context {
+            model: model.clone(),
+            grid: *grid,
+            dwell: runner.dwell(),
+            leg_law: runner.leg_law(),
+            flux_excess: runner.flux_excess(),
+            timed,
+            times: Vec::new(),
+        }
     }
 
     pub(crate) fn states(&self) -> usize {

@@ -21,8 +21,8 @@ const HALF: usize = SPEEDS / 2;
 const FEWEST: f64 = 400.0;
 
 /// The slope of the odd part of the law at the crossover must be this many standard errors from zero, or its root has
-/// no normal law.
-const RESOLVED: f64 = 20.0;
+/// no normal law: what is called 5.7 standard errors of the root is then 5.1 at least (Fieller).
+const RESOLVED: f64 = 12.0;
 
 impl Estimator for Speeds {
     fn observables(&self, context: &Context) -> Vec<Observable> {

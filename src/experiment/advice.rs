@@ -14,6 +14,9 @@ const NOTICEABLE: f64 = 1e-9;
 /// All that can be said about a model whose states move in these ways, at the temperatures that occur.
 pub(super) fn about(model: &Model, motilities: &[&MotilityPart<'_>], temperatures: Interval) -> Vec<Warning> {
     let length = model.domain.length;
+    if model.is_underdamped() {
+        return [jump_of_ring(model), jump(model), short_path(model)].into_iter().flatten().collect();
+    }
     [
         different_shapes(model, motilities, temperatures, length),
         pushed_ito(model, motilities, temperatures),
@@ -121,5 +124,36 @@ fn jump_of_ring(model: &Model) -> Option<Warning> {
         ),
         meaning: "x = 0 and x = length are one place: the temperature jumps there".into(),
         remedy: "give a temperature with T(0) = T(length) unless the jump is meant".into(),
+    })
+}
+
+/// A jump of the temperature that particles with inertia cross.
+fn jump(model: &Model) -> Option<Warning> {
+    model.temperature_jumps().then(|| Warning {
+        seen: "particles with inertia cross a jump of the temperature".into(),
+        meaning: "velocities from both sides mix there, and the modes of the theory converge slowly".into(),
+        remedy: "read the error of the theory; or spread the jump over a mean free path, as with tanh".into(),
+    })
+}
+
+/// A mean free path that is so short everywhere that inertia hardly matters.
+fn short_path(model: &Model) -> Option<Warning> {
+    const SHORT: f64 = 1e-3;
+    let length = model.domain.length;
+    let paths = model.network.states().iter().enumerate().flat_map(|(s, state)| {
+        let path = move |x: f64| {
+            libm::sqrt(state.mass.unwrap_or(0.0) * model.thermal_energy(x)) / model.resistance(s, x)
+        };
+        between(Interval::new(0.0, length), 64).map(path)
+    });
+    let longest = paths.fold(0.0, f64::max) / length;
+    (longest < SHORT).then(|| Warning {
+        seen: format!("the mean free path sqrt(m kT)/gamma is at most {} of the domain", brief(longest)),
+        meaning:
+            "densities differ from those of overdamped motion by about that much, and one relaxation takes \
+                  hundreds of thousands of steps"
+                .into(),
+        remedy: "take \"motion\": \"overdamped\" with the same frictions and no masses, for exact legs"
+            .into(),
     })
 }

@@ -4,7 +4,7 @@ use super::proof::{self, Proof, Sign, proven_range};
 use super::reader::{Cursor, Reports, brief};
 use super::schema::{ExperimentFile, LawPart, MotilityPart, RatePart, StatePart, TransitionPart, duplicates};
 use super::source::quote;
-use super::{Experiment, RunPlan, Transition, advice, method, start, until};
+use super::{Experiment, Motion, RunPlan, Transition, advice, method, start, until};
 use crate::expression::Interval;
 use crate::model::{Domain, Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State};
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,8 @@ pub(super) fn build(
     let length = file.domain.map(|d| d.length);
     let proof = temperature.zip(length).map(|(temperature, length)| Proof { temperature, length });
     let potential = common_potential(&file);
-    let states = file.states.as_deref().and_then(|parts| states(parts, proof.as_ref(), file.domain));
+    let states =
+        file.states.as_deref().and_then(|parts| states(parts, proof.as_ref(), file.domain, file.motion));
     let edges = match (&file.states, &file.transitions) {
         (Some(states), Some(parts)) => edges(states, parts, proof.as_ref()),
         _ => None,
@@ -43,6 +44,9 @@ pub(super) fn build(
         file.run.as_ref().and_then(|run| start::resolve(&run.start, file.states.as_deref(), proof.as_ref()));
     if let (Some(measure), Some(run)) = (&file.measure, &file.run) {
         measure.fits(run.plan.span);
+    }
+    if let (Some(measure), Some(Motion::Underdamped)) = (&file.measure, file.motion) {
+        measure.without_inertia();
     }
     let until = match (&file.run, &states, file.domain, &potential, temperatures) {
         (Some(run), Some(states), Some(domain), Some(potential), Some(range)) => {
@@ -78,7 +82,7 @@ pub(super) fn build(
     let parts = file.states.as_deref().unwrap_or_default();
     let times = file.measure.as_ref().map_or(&[][..], |m| &m.plan.times);
     let chosen = match (&file.method, &file.run) {
-        (Some(method), Some(run)) => method::choose(method, model.as_ref(), parts, run, times),
+        (Some(method), Some(run)) => method::choose(method, file.motion, model.as_ref(), parts, run, times),
         _ => None,
     };
     if !reports.is_empty() {
@@ -116,7 +120,14 @@ fn common_potential(file: &ExperimentFile<'_>) -> Option<Option<Arc<dyn Field>>>
 }
 
 /// The states, where all of them could be read; two with the same name are a mistake.
-fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>, domain: Option<Domain>) -> Option<Vec<State>> {
+fn states(
+    parts: &[StatePart<'_>],
+    proof: Option<&Proof<'_>>,
+    domain: Option<Domain>,
+    motion: Option<Motion>,
+) -> Option<Vec<State>> {
+    let inertia = motion != Some(Motion::Overdamped);
+    let friction = if inertia { Sign::NotNegative } else { Sign::Positive };
     let named = parts.iter().filter_map(|p| Some((p.name.as_deref()?, &p.at)));
     duplicates("states", named);
     let state = |part: &StatePart<'_>| {
@@ -125,9 +136,7 @@ fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>, domain: Option<Dom
                 MotilityPart::Diffusivity(law) => {
                     Motility::Diffusivity(proof?.field(law, "diffusivity", Sign::Positive)?)
                 }
-                MotilityPart::Friction(law) => {
-                    Motility::Friction(proof?.field(law, "friction", Sign::Positive)?)
-                }
+                MotilityPart::Friction(law) => Motility::Friction(proof?.field(law, "friction", friction)?),
             })
         };
         let potential = || match part.potential.as_ref()? {
@@ -147,11 +156,43 @@ fn states(parts: &[StatePart<'_>], proof: Option<&Proof<'_>>, domain: Option<Dom
             motility: motility?,
             potential: potential?,
             drift: drift?,
-            mass: part.mass.as_ref()?.as_ref().map(|(mass, _)| *mass),
+            mass: part.mass?,
         })
     };
     let states: Vec<Option<State>> = parts.iter().map(state).collect();
-    states.into_iter().collect()
+    let states: Vec<State> = states.into_iter().collect::<Option<_>>()?;
+    if let (Some(proof), Some(Motion::Underdamped)) = (proof, motion) {
+        somewhere_friction(parts, &states, proof.length)?;
+    }
+    Some(states)
+}
+
+/// Without a friction anywhere nothing would ever be forgotten; where it vanishes on a stretch, and no transition
+/// mixes energies, Kramers' equation has no solution that modes of the velocity could find.
+fn somewhere_friction(parts: &[StatePart<'_>], states: &[State], length: f64) -> Option<()> {
+    const PLACES: u32 = 1024;
+    let place = |k: u32| length * f64::from(k) / f64::from(PLACES);
+    let free = |s: &State, k: u32| s.motility.parts().1.value(place(k)) == 0.0;
+    let stretch = |s: &State| (0..PLACES).find(|k| free(s, *k) && free(s, k + 1)).map(place);
+    let first = stretch(states.first()?);
+    let MotilityPart::Friction(LawPart { at, .. }) = parts.first()?.motility.as_ref()? else {
+        return Some(());
+    };
+    let mistake = if states.iter().all(|s| (0..=PLACES).all(|k| free(s, k))) {
+        at.mistake("there is no friction anywhere")
+            .expected("a friction that is positive, in one state at least")
+            .found("0")
+            .hint("without a bath particles never forget their energy: there is no stationary law")
+    } else if let (Some(x), 1) = (first, states.len()) {
+        at.mistake("the friction vanishes on a stretch")
+            .expected("a friction that vanishes at single points at most")
+            .found(format!("0 around x = {}", brief(x)))
+            .hint("there is no reference for particles without a bath: leave them a little friction")
+    } else {
+        return Some(());
+    };
+    at.push(mistake);
+    None
 }
 
 /// An edge of the network and what the file says about it.

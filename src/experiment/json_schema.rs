@@ -58,7 +58,7 @@ pub fn json_schema() -> Value {
                 "Internal states."
             ),
             "diffusivity": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
-            "friction": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
+            "friction": described(json!({ "$ref": "#/$defs/not_negative" }), "Of a particle without internal states."),
             "drift": { "$ref": "#/$defs/drift" },
             "mass": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
             "transitions": described(
@@ -100,9 +100,10 @@ pub fn json_schema() -> Value {
         { "required": ["diffusivity"] },
         { "required": ["friction"] }
     ]);
-    // Drifts belong to states; a run has a length or times of observation.
+    // Drifts and masses belong to states; a run has a length or times of observation.
     root["allOf"] = json!([
-        { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift"]) }] },
+        { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift", "mass"]) }] },
+        { "anyOf": [overdamped(), underdamped()] },
         {
             "anyOf": [
                 { "properties": { "run": { "anyOf": [{ "required": ["legs"] }, { "required": ["duration"] }] },
@@ -117,6 +118,39 @@ pub fn json_schema() -> Value {
     root["title"] = json!("Experiment file of mc");
     root["$defs"] = definitions();
     root
+}
+
+/// A choice that is one of these, as a word or as an object.
+fn one_of(names: &[&str]) -> Value {
+    let objects = names.iter().map(|name| json!({ "type": "object", "required": [name] }));
+    json!({ "anyOf": std::iter::once(json!({ "enum": names })).chain(objects).collect::<Vec<_>>() })
+}
+
+/// Without inertia there is no mass, and a friction is positive.
+fn overdamped() -> Value {
+    let mut properties = closed(&["mass"]);
+    properties["friction"] = json!({ "$ref": "#/$defs/positive" });
+    let states = json!({ "items": { "properties": properties } });
+    properties["states"] = states;
+    properties["motion"] = one_of(&["overdamped"]);
+    properties["method"] = one_of(&["auto", "exact", "euler_maruyama"]);
+    json!({ "properties": properties })
+}
+
+/// With inertia every state has a mass and a friction, and runs last a time.
+fn underdamped() -> Value {
+    let mut properties = closed(&["diffusivity"]);
+    properties["drift"] = json!({ "const": 0 });
+    properties["states"] = json!({ "items": { "required": ["mass"], "properties": properties } });
+    properties["motion"] = one_of(&["underdamped"]);
+    properties["method"] = one_of(&["auto", "baoab", "baoab_flux"]);
+    properties["run"] = json!({ "properties": closed(&["legs"]) });
+    properties["measure"] = json!({ "properties": closed(&["times", "trajectories"]) });
+    json!({
+        "required": ["motion"],
+        "properties": properties,
+        "anyOf": [{ "required": ["states"] }, { "required": ["mass"] }]
+    })
 }
 
 fn definitions() -> Value {
@@ -135,11 +169,12 @@ fn definitions() -> Value {
                 json!({ "$ref": "#/$defs/positive" }), "Read as Ito: J = -d_x(D P). In x and T."
             ),
             "friction": described(
-                json!({ "$ref": "#/$defs/positive" }), "Kinetic: J = -(1/gamma) d_x(kT P). In x and T."
+                json!({ "$ref": "#/$defs/not_negative" }),
+                "Kinetic: J = -(1/gamma) d_x(kT P); with inertia that of Kramers' equation. In x and T."
             ),
             "potential": { "$ref": "#/$defs/potential" },
             "drift": { "$ref": "#/$defs/drift" },
-            "mass": described(json!({ "$ref": "#/$defs/positive" }), "Of underdamped particles.")
+            "mass": described(json!({ "$ref": "#/$defs/positive" }), "Where the motion is underdamped.")
         }),
         &["name"],
         "An internal state.",
@@ -481,6 +516,7 @@ mod tests {
                 || told("has the wrong type")
                 || told("are given")
                 || told("stands beside")
+                || told("inertia")
                 || told(": unknown `")
                 || (told("is out of range") && !told(", which is"));
             let complaint = complaint(&schema, &schema, &value);

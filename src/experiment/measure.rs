@@ -12,6 +12,7 @@ use crate::model::{Boundary, Model};
 #[derive(Debug)]
 pub(super) struct MeasurePart<'a> {
     pub plan: MeasurePlan,
+    pub times: Option<Cursor<'a>>,
     pub trajectories: Option<Cursor<'a>>,
 }
 
@@ -27,7 +28,7 @@ pub(super) fn read<'a>(at: Option<Cursor<'a>>) -> Reading<'a> {
     let bins = DEFAULT_BINS as usize;
     let Some(at) = at else {
         let plan = MeasurePlan { bins, times: Vec::new(), trajectories: None };
-        return Reading { times: None, part: Some(MeasurePart { plan, trajectories: None }) };
+        return Reading { times: None, part: Some(MeasurePart { plan, times: None, trajectories: None }) };
     };
     let Some(mut object) = at.object() else {
         return Reading { times: None, part: None };
@@ -46,7 +47,8 @@ pub(super) fn read<'a>(at: Option<Cursor<'a>>) -> Reading<'a> {
         let bins = usize::try_from(bins?).ok()?;
         Some(MeasurePlan { bins, times: times?, trajectories: trajectories? })
     };
-    let part = plan().map(|plan| MeasurePart { plan, trajectories: trajectories_at });
+    let part =
+        plan().map(|plan| MeasurePart { plan, times: times_at.clone(), trajectories: trajectories_at });
     Reading { times: times_at.map(|at| (at, last)), part }
 }
 
@@ -151,6 +153,24 @@ impl MeasurePart<'_> {
             return;
         };
         at.push(wrong);
+    }
+
+    /// Notes what is known of particles without inertia only.
+    pub fn without_inertia(&self) {
+        if let Some(at) = &self.times {
+            at.push(
+                at.mistake("times of observation of particles with inertia")
+                    .expected("averages over the run: no \"times\", and a \"duration\"")
+                    .hint("there is no theory of how velocities relax to compare with"),
+            );
+        }
+        if let (Some(at), None) = (&self.trajectories, &self.times) {
+            at.push(
+                at.mistake("trajectories of particles with inertia")
+                    .expected("no \"trajectories\"")
+                    .hint("the entropy along a trajectory is known for overdamped motion only"),
+            );
+        }
     }
 
     /// What is asked of the length of the run.

@@ -1,10 +1,10 @@
 //! Which method serves a system: what each asks of it, and the choice that "auto" makes.
 
-use super::reader::brief;
+use super::reader::{Cursor, brief};
 use super::schema::limits::MOST_LEGS;
 use super::schema::{MethodPart, RunPart, StatePart};
 use super::source::quote;
-use super::{Method, Warning};
+use super::{Method, Motion, Warning};
 use crate::kernel::{MOST_EXITS, Span};
 use crate::model::{Boundary, Model};
 
@@ -25,19 +25,56 @@ const SMALL: f64 = 0.02;
 /// Length of an automatic step over that of the domain, and of its drift over the length of changes.
 const STRIDE: f64 = 0.05;
 
+/// What may happen to a particle with inertia in an automatic step: `gamma dt/m`; `omega dt` in a well of frequency
+/// `omega`; and its way at thermal velocity over the length on which temperature, friction or a force change.
+const DAMPING: f64 = 0.25;
+const TURN: f64 = 0.2;
+const WAY: f64 = 0.03;
+
 /// The method of a run with what a reader should know about the choice; mistakes where there is none.
 pub(super) fn choose(
     part: &MethodPart<'_>,
+    motion: Option<Motion>,
     model: Option<&Model>,
     states: &[StatePart<'_>],
     run: &RunPart<'_>,
     times: &[f64],
 ) -> Option<(Method, Option<Warning>)> {
+    let motion = motion?;
     let timed = matches!(run.plan.span, Span::Duration(_));
+    if let (Some(method), Some(at)) = (part.given, &part.at)
+        && method.motion() != motion
+    {
+        other_motion(method, at);
+        return None;
+    }
     match part.given {
         Some(method @ (Method::EulerMaruyama { dt } | Method::Baoab { dt } | Method::BaoabFlux { dt })) => {
-            steps_fit(dt, run, times);
+            steps_fit(method.name(), dt, run, times);
+            if let (Method::BaoabFlux { .. }, Some(model), Some(at)) = (method, model, &part.at) {
+                flux_fits(dt, model, at);
+            }
             Some((method, None))
+        }
+        None if motion == Motion::Underdamped => {
+            if !timed {
+                run.length.push(
+                    run.length
+                        .mistake("particles with inertia have no legs")
+                        .expected("\"duration\", a time")
+                        .hint("legs belong to the method exact, which moves overdamped particles"),
+                );
+                return None;
+            }
+            let (dt, limit) = automatic_flight(model?, run);
+            let method = Method::BaoabFlux { dt };
+            steps_fit(method.name(), dt, run, times);
+            let warning = Warning {
+                seen: format!("no step was given for particles with inertia; what limits it is {limit}"),
+                meaning: format!("baoab_flux with dt = {dt} was chosen, with a bias of order dt^2"),
+                remedy: "run again with half of this dt and compare".into(),
+            };
+            Some((method, Some(warning)))
         }
         Some(method @ Method::Exact {}) => match obstacle(model?, timed) {
             None => Some((method, None)),
@@ -57,10 +94,45 @@ pub(super) fn choose(
             }
             Some(obstacle) => {
                 let dt = automatic_step(model?, run, times);
-                steps_fit(dt, run, times);
-                Some((Method::EulerMaruyama { dt }, Some(obstacle.warning(model?, dt, times.is_empty()))))
+                let method = Method::EulerMaruyama { dt };
+                steps_fit(method.name(), dt, run, times);
+                Some((method, Some(obstacle.warning(model?, dt, times.is_empty()))))
             }
         },
+    }
+}
+
+/// Notes that a method moves particles of the other kind.
+fn other_motion(method: Method, at: &Cursor<'_>) {
+    let mistake = match method.motion() {
+        Motion::Overdamped => at
+            .mistake(format!("{} moves particles without inertia", method.name()))
+            .expected("baoab_flux, baoab or \"auto\" for \"motion\": \"underdamped\"")
+            .hint("remove the method, or the motion and the masses for the overdamped limit"),
+        Motion::Underdamped => at
+            .mistake(format!("{} moves particles with inertia", method.name()))
+            .expected("exact, euler_maruyama or \"auto\" for overdamped motion")
+            .hint("add \"motion\": \"underdamped\", and a \"mass\" beside every \"friction\""),
+    };
+    at.push(mistake.found(method.name()));
+}
+
+/// The bath of `baoab_flux` exists for `gamma dt < 2 m` only.
+fn flux_fits(dt: f64, model: &Model, at: &Cursor<'_>) {
+    const PLACES: u32 = 1024;
+    let place = |k: u32| model.domain.length * f64::from(k) / f64::from(PLACES);
+    let damping = |s: usize| {
+        let mass = model.network.states()[s].mass.unwrap_or(f64::INFINITY);
+        (0..=PLACES).map(|k| model.resistance(s, place(k)) / mass).fold(0.0, f64::max)
+    };
+    let largest = (0..model.network.states().len()).map(damping).fold(0.0, f64::max);
+    if dt * largest >= 2.0 {
+        at.push(
+            at.mistake("the step is too long for the friction")
+                .expected(format!("dt below 2 m/gamma = {}", brief(2.0 / largest)))
+                .found(brief(dt))
+                .hint("the method baoab takes any step, at the price of a bias"),
+        );
     }
 }
 
@@ -241,13 +313,13 @@ fn small_sample(model: &Model, state: usize, span: f64) -> Warning {
 }
 
 /// What steps ask of the length of the run.
-fn steps_fit(dt: f64, run: &RunPart<'_>, times: &[f64]) {
+fn steps_fit(name: &str, dt: f64, run: &RunPart<'_>, times: &[f64]) {
     let at = &run.length;
     let Span::Duration(duration) = run.plan.span else {
         at.push(
-            at.mistake("euler_maruyama has no legs")
+            at.mistake(format!("{name} has no legs"))
                 .expected("\"duration\", a time")
-                .hint("legs belong to the method exact; a step of euler_maruyama lasts dt"),
+                .hint(format!("legs belong to the method exact; a step of {name} lasts dt")),
         );
         return;
     };
@@ -318,6 +390,56 @@ fn automatic_step(model: &Model, run: &RunPart<'_>, times: &[f64]) -> f64 {
         }
     }
     two_digits(dt)
+}
+
+/// A step in which little happens to a particle with inertia, and what limits it. To two digits, rounded down.
+fn automatic_flight(model: &Model, run: &RunPart<'_>) -> (f64, &'static str) {
+    const PLACES: u32 = 1024;
+    let length = model.domain.length;
+    let place = |k: u32| length * (f64::from(k) + 0.5) / f64::from(PLACES);
+    let places = || (0..PLACES).map(place);
+    let mut least = (run.plan.span.amount() / run.plan.rounds as f64, "the length of a round");
+    let mut at_most = |step: f64, limit: &'static str| {
+        if step < least.0 {
+            least = (step.max(f64::MIN_POSITIVE), limit);
+        }
+    };
+    for x in places() {
+        let mut exit = vec![0.0; model.network.states().len()];
+        model.network.channels().for_each(|c| exit[c.from] += model.rate(c, x));
+        at_most(SMALL / exit.into_iter().fold(0.0, f64::max), "the fastest rate");
+    }
+    for (s, state) in model.network.states().iter().enumerate() {
+        let mass = state.mass.unwrap_or(1.0);
+        let friction = state.motility.parts().1;
+        // Relative to the largest, because it may be zero in places.
+        let largest = places().map(|x| friction.value(x)).fold(0.0, f64::max);
+        let force = |x: f64| -model.potentials(s).map(|u| u.slope(x)).sum::<f64>();
+        let kinks = model.force_kinks(s);
+        let mut before: Option<(f64, f64)> = None;
+        at_most(DAMPING * mass / largest, "the friction over the mass");
+        for x in places() {
+            let thermal = model.thermal_energy(x);
+            let speed = libm::sqrt(thermal / mass);
+            at_most(WAY * length / speed, "the thermal velocity");
+            let hotter = model.temperature.slope(x) / model.temperature.value(x);
+            at_most(WAY / (hotter.abs() * speed), "the slope of the temperature");
+            if largest > 0.0 {
+                at_most(WAY * largest / (friction.slope(x).abs() * speed), "the slope of the friction");
+            }
+            let here = force(x);
+            if let Some((last, old)) = before {
+                let bend = (here - old).abs() / (x - last);
+                if kinks.iter().any(|kink| last <= *kink && *kink <= x) {
+                    at_most(WAY * thermal / ((here - old).abs() * speed), "a jump of the force");
+                } else {
+                    at_most(TURN / libm::sqrt(bend / mass), "the curvature of the potential");
+                }
+            }
+            before = Some((x, here));
+        }
+    }
+    (two_digits(least.0), least.1)
 }
 
 /// The largest number with two digits that is not above a positive one.

@@ -142,6 +142,14 @@ impl Method {
         }
     }
 
+    /// The motion that it samples.
+    pub fn motion(&self) -> Motion {
+        match self {
+            Method::Exact {} | Method::EulerMaruyama { .. } => Motion::Overdamped,
+            Method::Baoab { .. } | Method::BaoabFlux { .. } => Motion::Underdamped,
+        }
+    }
+
     /// Its time step, if it has one.
     pub fn dt(&self) -> Option<f64> {
         match self {

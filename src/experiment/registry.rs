@@ -25,8 +25,12 @@ pub fn runner(
             let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
-        Method::Baoab { dt } | Method::BaoabFlux { dt } => {
+        Method::Baoab { dt } => {
             let kernel = Baoab::new(&model, grid, dt).map_err(numeric)?;
+            Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
+        }
+        Method::BaoabFlux { dt } => {
+            let kernel = Baoab::with_exact_flux(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
     }

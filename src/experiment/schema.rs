@@ -5,7 +5,7 @@
 
 use super::diagnostics::Diagnostic;
 use super::measure::{self, MeasurePart};
-use super::reader::{Cursor, Must, Object, Parameters};
+use super::reader::{Cursor, Must, Object, Parameters, brief};
 use super::source::quote;
 use super::start::{self, StartPart};
 use super::temperature;
@@ -92,8 +92,8 @@ pub(super) struct StatePart<'a> {
     pub potential: Option<Option<FieldPart<'a>>>,
     /// Its drift velocity, where it has one.
     pub drift: Option<Option<LawPart<'a>>>,
-    /// Its mass with its place, where one is given.
-    pub mass: Option<Option<(f64, Cursor<'a>)>>,
+    /// Its mass, where it has one.
+    pub mass: Option<Option<f64>>,
     /// The name, or the entry where it has none.
     pub at: Cursor<'a>,
 }
@@ -192,9 +192,9 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
     let temperature =
         file.required("temperature").and_then(|c| temperature::read(&c, &parameters, length, folder));
     let common = file.or("potential", None, |c| potential(c, &parameters).map(Some));
-    let states = states(&mut file, &parameters);
-    let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
     let motion = file.or("motion", Motion::Overdamped, |c| motion(&c));
+    let states = states(&mut file, &parameters, motion);
+    let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
     let method = match file.optional("method") {
         None => Some(MethodPart { given: None, at: None }),
         Some(at) => method(&at).map(|given| MethodPart { given, at: Some(at) }),
@@ -321,7 +321,11 @@ fn units(at: &Cursor<'_>) -> Option<Units> {
 
 /// The states; where there are none, the one state of a particle without internal states, whose
 /// diffusivity or friction then stands at the top of the file.
-fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<StatePart<'a>>> {
+fn states<'a>(
+    file: &mut Object<'a>,
+    parameters: &Parameters,
+    motion: Option<Motion>,
+) -> Option<Vec<StatePart<'a>>> {
     let Some(at) = file.optional("states") else {
         let alone = Motilities::of(file);
         if alone.is_none() {
@@ -336,10 +340,10 @@ fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<Stat
             name: Some("particle".to_owned()),
             energy: Some(0.0),
             entropy: Some(0.0),
-            motility: alone.read(parameters),
+            motility: alone.read(parameters, motion),
             potential: Some(None),
-            drift: drift(file, parameters),
-            mass: mass(file, parameters),
+            drift: drift(file, parameters, motion),
+            mass: mass(file, parameters, motion),
             at,
         }]);
     };
@@ -365,10 +369,10 @@ fn states<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<Vec<Stat
         );
         return None;
     }
-    Some(entries.iter().map(|c| state(c, parameters)).collect())
+    Some(entries.iter().map(|c| state(c, parameters, motion)).collect())
 }
 
-fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
+fn state<'a>(at: &Cursor<'a>, parameters: &Parameters, motion: Option<Motion>) -> StatePart<'a> {
     let Some(mut object) = at.object() else {
         return StatePart {
             name: None,
@@ -392,14 +396,14 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
         object.missing(&["diffusivity", "friction"], mistake);
     }
     let potential = object.or("potential", None, |c| potential(c, parameters).map(Some));
-    let drift = drift(&mut object, parameters);
-    let mass = mass(&mut object, parameters);
+    let drift = drift(&mut object, parameters, motion);
+    let mass = mass(&mut object, parameters, motion);
     object.finish();
     StatePart {
         name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
         energy,
         entropy,
-        motility: motilities.read(parameters),
+        motility: motilities.read(parameters, motion),
         potential,
         drift,
         mass,
@@ -407,14 +411,52 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters) -> StatePart<'a> {
     }
 }
 
-/// The drift velocity of a state, of any sign.
-fn drift<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<Option<LawPart<'a>>> {
-    object.or("drift", None, |c| law(c, parameters, Must::FINITE).map(Some))
+/// The drift velocity of a state, of any sign; none where particles have inertia.
+fn drift<'a>(
+    object: &mut Object<'a>,
+    parameters: &Parameters,
+    motion: Option<Motion>,
+) -> Option<Option<LawPart<'a>>> {
+    let part = object.or("drift", None, |c| law(c, parameters, Must::FINITE).map(Some))?;
+    if let Some(LawPart { law, at }) = &part
+        && motion == Some(Motion::Underdamped)
+        && !matches!(law, Law::Number(0.0))
+    {
+        at.push(
+            at.mistake("a drift of particles with inertia")
+                .expected("forces that are slopes of a \"potential\"")
+                .hint("steps of underdamped particles know no propulsion; \"motion\": \"overdamped\" does"),
+        );
+        return None;
+    }
+    Some(part)
 }
 
-/// The mass of a state.
-fn mass<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<Option<(f64, Cursor<'a>)>> {
-    object.or("mass", None, |c| Some(Some((c.scalar(parameters, Must::POSITIVE)?, c))))
+/// The mass of a state: needed where particles have inertia, a mistake where they have none.
+fn mass<'a>(object: &mut Object<'a>, parameters: &Parameters, motion: Option<Motion>) -> Option<Option<f64>> {
+    let Some(at) = object.optional("mass") else {
+        if motion == Some(Motion::Underdamped) {
+            object.missing(
+                &["mass"],
+                object
+                    .mistake("a particle with inertia needs a mass")
+                    .expected("\"mass\", a positive number, beside the \"friction\"")
+                    .hint("without inertia, \"motion\": \"overdamped\", there is no mass"),
+            );
+        }
+        return Some(None);
+    };
+    let mass = at.scalar(parameters, Must::POSITIVE)?;
+    if motion == Some(Motion::Overdamped) {
+        at.push(
+            at.mistake("a mass means nothing without inertia")
+                .expected("no \"mass\", or particles that have inertia")
+                .found(brief(mass))
+                .hint("add \"motion\": \"underdamped\" at the top of the file, or remove the mass"),
+        );
+        return None;
+    }
+    Some(Some(mass))
 }
 
 /// A potential: a number, or an expression in `x`. That it is continuous is proven in `build`.
@@ -454,11 +496,23 @@ impl<'a> Motilities<'a> {
         self.diffusivity.as_ref().or(self.friction.as_ref()).cloned()
     }
 
-    fn read(self, parameters: &Parameters) -> Option<MotilityPart<'a>> {
-        let law = |at: Cursor<'a>| law(at, parameters, Must::POSITIVE);
+    /// Particles with inertia have a friction, and may be free of it in places.
+    fn read(self, parameters: &Parameters, motion: Option<Motion>) -> Option<MotilityPart<'a>> {
         match (self.diffusivity, self.friction) {
-            (Some(at), None) => law(at).map(MotilityPart::Diffusivity),
-            (None, Some(at)) => law(at).map(MotilityPart::Friction),
+            (Some(at), None) if motion == Some(Motion::Underdamped) => {
+                at.push(
+                    at.mistake("a diffusivity of a particle with inertia")
+                        .expected("\"friction\", mass/time")
+                        .hint("the diffusivity kT/gamma follows from the friction: \"friction\": \"T/D\" for a given D"),
+                );
+                None
+            }
+            (Some(at), None) => law(at, parameters, Must::POSITIVE).map(MotilityPart::Diffusivity),
+            (None, Some(at)) => {
+                let free = motion != Some(Motion::Overdamped);
+                let must = if free { Must::NOT_NEGATIVE } else { Must::POSITIVE };
+                law(at, parameters, must).map(MotilityPart::Friction)
+            }
             (None, None) => None,
             (Some(diffusivity), Some(friction)) => {
                 friction.push(

@@ -211,6 +211,7 @@ mod tests {
                 grid: Grid::new(experiment.model.domain.length, 4),
                 dwell: Vec::new(),
                 leg_law: Vec::new(),
+                flux_excess: 0.0,
                 timed: false,
                 times: Vec::new(),
             };

@@ -215,6 +215,11 @@ pub trait Kernel: Sync {
         None
     }
 
+    /// By which share of itself the step makes currents along x too large in the bulk; zero unless a kernel says so.
+    fn flux_excess(&self) -> f64 {
+        0.0
+    }
+
     /// What a user should know about the bias of this method at these settings.
     fn cautions(&self) -> Vec<Caution> {
         Vec::new()

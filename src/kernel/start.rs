@@ -69,7 +69,7 @@ impl Start {
             Start::Uniform => vec![1.0; cells],
             Start::Point { .. } => vec![1.0],
             Start::Profile { density, .. } => density.clone(),
-            Start::LocalEquilibrium if model.has_forces() => {
+            Start::LocalEquilibrium if model.has_forces() || model.is_underdamped() => {
                 let faces = model.fast_profile(cells + 1);
                 faces.windows(2).map(|ends| 0.5 * (ends[0] + ends[1])).collect()
             }
@@ -106,7 +106,7 @@ pub fn start<K: Kernel>(
         Start::Point { x, .. } => x / grid.length,
         _ => (part as f64 + within) / parts,
     };
-    let free = *law == Start::LocalEquilibrium && !model.has_forces();
+    let free = *law == Start::LocalEquilibrium && !model.has_forces() && !model.is_underdamped();
     let mut cumulative = Vec::with_capacity(positions.len() * states);
     let mut sum = 0.0;
     for (part, density) in positions.iter().enumerate() {
@@ -118,9 +118,7 @@ pub fn start<K: Kernel>(
         };
         let mean =
             |x: f64| occupancy.iter().enumerate().map(|(s, p)| p * model.diffusivity(s, x)).sum::<f64>();
-        // Without any friction there is no fast-reaction profile.
-        let mobile = if free { mean(middle * grid.length) } else { 1.0 };
-        let density = if mobile.is_finite() { density / mobile } else { *density };
+        let density = if free { density / mean(middle * grid.length) } else { *density };
         for (state, p) in occupancy.iter().enumerate() {
             let density = p * density;
             sum += if untimed { density / kernel.dwell(state, cell) } else { density };

@@ -19,7 +19,7 @@ impl Model {
             let middle = 0.5 * (x + to);
             let tilt =
                 if self.has_force(s) { self.force_over_thermal_energy(s, middle) * (to - x) } else { 0.0 };
-            self.weight(s, x) / self.resistance(s, middle) * bernoulli(-tilt)
+            self.weight(s, x) / self.drag(s, middle) * bernoulli(-tilt)
         };
         let mut density = vec![1.0];
         let mut occupancy = self.local_equilibrium(0.0);
@@ -41,8 +41,19 @@ impl Model {
         density
     }
 
+    /// What slows a state down: its [`Model::resistance`], and with inertia `pi^2 sqrt(m kT)/L` besides, by which a free flight
+    /// across the domain takes `L/sqrt(kT/m)`.
+    fn drag(&self, state: usize, x: f64) -> f64 {
+        let flight = self.network.states()[state].mass.map_or(0.0, |mass| {
+            let pi = std::f64::consts::PI;
+            pi * pi * libm::sqrt(mass * self.thermal_energy(x)) / self.domain.length
+        });
+        self.resistance(state, x) + flight
+    }
+
     /// How long the slowest part of the system remembers its beginning, roughly: the slowest diffusive mode
-    /// when states mix fast, and `sum_edges 1/(k_f + k_b)` at the place where each is slowest.
+    /// when states mix fast, and `sum_edges 1/(k_f + k_b)` at the place where each is slowest. With inertia,
+    /// the time of a free flight across and the memory of velocities, `m/gamma`, besides.
     ///
     /// The first is 1.6 times Muckenhoupt's constant `max_x P(beyond x) int_m^x 1/(<D> P)` from the median
     /// `m`, which bounds the inverse of the spectral gap from below, and four times which from above
@@ -55,9 +66,16 @@ impl Model {
         let sum: f64 = density.iter().sum::<f64>() * step;
         density.iter_mut().for_each(|p| *p /= sum);
         let (mut mobile, mut slowest_mixing) = (Vec::with_capacity(SAMPLES), 0.0f64);
-        for k in 0..SAMPLES {
+        // The mean of gamma/m over places and states: how fast velocities are forgotten.
+        let (inertia, mut damping) = (self.is_underdamped(), 0.0);
+        for (k, here) in density.iter().enumerate() {
             let p = self.local_equilibrium(at(k));
-            mobile.push(p.iter().enumerate().map(|(s, p)| p * self.diffusivity(s, at(k))).sum::<f64>());
+            let mean = |of: &dyn Fn(usize) -> f64| p.iter().enumerate().map(|(s, p)| p * of(s)).sum::<f64>();
+            mobile.push(mean(&|s| self.weight(s, at(k)) / self.drag(s, at(k))));
+            if inertia {
+                let mass = |s: usize| self.network.states()[s].mass.unwrap_or(f64::INFINITY);
+                damping += here * step * mean(&|s| self.resistance(s, at(k)) / mass(s));
+            }
             let rates: Vec<f64> = self.network.channels().map(|c| self.rate(c, at(k))).collect();
             let mixing =
                 rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
@@ -84,7 +102,7 @@ impl Model {
             down += resistance(k);
             slowest = slowest.max(below[k] * down);
         }
-        1.62 * slowest + slowest_mixing
+        1.62 * slowest + slowest_mixing + if inertia { 1.0 / damping } else { 0.0 }
     }
 }
 
@@ -128,5 +146,30 @@ mod tests {
         let kramers =
             0.5 * 2.0 * std::f64::consts::PI / (0.2 * 16.0 * std::f64::consts::PI.powi(2)) * libm::exp(4.0);
         assert!((0.3..3.0).contains(&(over / kramers)), "{over} {kramers}");
+    }
+
+    /// A free particle of this mass and friction in a box of length 2 at kT = 0.5.
+    fn inertia(mass: f64, friction: impl crate::model::Field + 'static) -> Model {
+        let mut state = State::new("only", 0.0, 1.0);
+        (state.motility, state.mass) = (crate::model::Motility::Friction(Arc::new(friction)), Some(mass));
+        Model::new(2.0, Uniform(0.5), vec![state], vec![]).unwrap()
+    }
+
+    #[test]
+    fn with_inertia_flights_and_velocities_take_their_time() {
+        let pi = std::f64::consts::PI;
+        for (mass, friction) in [(1.0, 100.0), (1.0, 1.0), (0.01, 0.1), (3.0, 1e-3)] {
+            let time = inertia(mass, Uniform(friction)).relaxation_time();
+            let diffusion = 4.0 * friction / (pi * pi * 0.5);
+            let expected = diffusion + 2.0 / libm::sqrt(0.5 / mass) + mass / friction;
+            assert!((time / expected - 1.0).abs() < 0.05, "{mass} {friction}: {time} {expected}");
+        }
+        // A friction that vanishes in places, or everywhere.
+        let half = Expression::parse("max(0, x - 1)", &["x"], &[]).unwrap();
+        let time = inertia(1.0, half).relaxation_time();
+        assert!(time > 4.0 && time < 20.0, "{time}");
+        assert_eq!(inertia(1.0, Uniform(0.0)).relaxation_time(), f64::INFINITY);
+        let profile = inertia(1.0, Uniform(0.0)).fast_profile(9);
+        assert!(profile.iter().all(|p| (p - 1.0).abs() < 1e-12), "{profile:?}");
     }
 }

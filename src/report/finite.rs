@@ -143,11 +143,12 @@ fn check_comparison(comparison: &ComparisonSummary) -> Result<(), ReportError> {
 fn check_question(question: &Question) -> Result<(), ReportError> {
     let Question { name, law: _, expected: _, effect: _, evidence } = question;
     match evidence {
-        Evidence::Contrasts { sums, scale, grain, blind: _ } => sums
+        Evidence::Contrasts { sums, scale, grain, room, blind: _ } => sums
             .iter()
             .flatten()
             .chain(scale)
             .chain(grain)
+            .chain(room)
             .try_for_each(|n| number(*n, || format!("contrasts of: {name}"))),
         Evidence::Exact { .. } | Evidence::Missing { .. } => Ok(()),
     }

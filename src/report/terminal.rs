@@ -172,7 +172,7 @@ impl Page {
         let mut header = vec!["quantity"];
         header.extend(simulated.then_some("mc ± s.e."));
         header.extend(theory.then_some("theory"));
-        header.extend(fast.then_some("fast limit"));
+        header.extend(fast.then_some(if with_inertia(summary) { "overdamped" } else { "fast limit" }));
         header.extend(compared.then_some("z"));
         let numbers = 1..header.len();
         header.push("dimension");
@@ -353,8 +353,8 @@ impl Page {
             lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
             if let Some([left, right]) = theory.wall_layers.filter(|_| !simulated) {
                 let text = format!(
-                    "the closed forms in the column of the fast limit fail within layers of thickness {} at the left \
-                     wall and {} at the right one",
+                    "the {} limit fails within layers of thickness {} at the left wall and {} at the right one",
+                    if with_inertia(summary) { "overdamped" } else { "fast-reaction" },
                     plain(left),
                     plain(right)
                 );
@@ -450,12 +450,19 @@ impl Page {
 /// A rule below the header, two blanks between columns, no frame.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
+/// Whether particles have velocities.
+fn with_inertia(summary: &Summary) -> bool {
+    summary.quantities.iter().any(|q| q.observable == Observable::MomentumFlux)
+}
+
 /// Rows for the whole domain, most important first.
 fn whole(summary: &Summary) -> Vec<(&Quantity, &Row)> {
     let mut entries: Vec<(&Quantity, &Row)> = summary
         .quantities
         .iter()
         .filter(|quantity| quantity.observable.support() == Support::Whole && quantity.time.is_none())
+        // All particles are in a single state.
+        .filter(|q| summary.states.len() > 1 || !matches!(q.observable, Observable::Population(_)))
         .filter_map(|quantity| quantity.rows.first().map(|row| (quantity, row)))
         .collect();
     entries.sort_by_key(|(quantity, _)| rank(quantity.observable));

@@ -53,6 +53,34 @@ pub fn single_effects(samples: &[Sample], lambda: f64) -> Vec<f64> {
     (0..samples.len()).map(|k| libm::sqrt(lambda / precision(k))).collect()
 }
 
+/// The differences within `room` of zero, contrast by contrast, that lie nearest to what was measured in the metric of
+/// Hotelling's T^2: the most that a bias of that size explains. The contrasts must be [`independent`].
+pub fn nearest(samples: &[Sample], room: &[f64]) -> Vec<f64> {
+    let factor = Factor::of(samples);
+    let unit = |k: usize| (0..samples.len()).map(|i| if i == k { 1.0 } else { 0.0 }).collect::<Vec<f64>>();
+    let columns: Vec<Vec<f64>> = (0..samples.len()).map(|k| factor.solve(&unit(k))).collect();
+    let mut rest = factor.solve(&samples.iter().map(|s| s.value).collect::<Vec<f64>>());
+    let mut shift = vec![0.0; samples.len()];
+    if room.iter().all(|r| *r == 0.0) {
+        return shift;
+    }
+    // One contrast at a time: the least of a convex function in a box is found.
+    for _ in 0..SWEEPS {
+        for (k, column) in columns.iter().enumerate() {
+            let along: f64 = column.iter().zip(&rest).map(|(c, r)| c * r).sum();
+            let square: f64 = column.iter().map(|c| c * c).sum();
+            let next = (shift[k] + along / square).clamp(-room[k], room[k]);
+            let step = next - shift[k];
+            rest.iter_mut().zip(column).for_each(|(r, c)| *r -= step * c);
+            shift[k] = next;
+        }
+    }
+    shift
+}
+
+/// Rounds over all contrasts in [`nearest`].
+const SWEEPS: usize = 200;
+
 /// The covariance matrix of the mean of some contrasts as `scale L L' scale`: correlations, so that
 /// contrasts of any size share one criterion for singularity, by Cholesky.
 struct Factor {
@@ -106,6 +134,24 @@ impl Factor {
 mod tests {
     use super::*;
     use crate::rng::{Purpose, standard_normal, stream};
+
+    #[test]
+    fn the_nearest_difference_within_its_room_explains_most() {
+        let pair = samples(1.0, 7);
+        let room = [0.5, 2e5];
+        let shift = nearest(&pair, &room);
+        let least = hotelling(&pair, &shift).expect("two contrasts").t_squared;
+        assert!(shift.iter().zip(&room).all(|(s, r)| s.abs() <= *r));
+        for i in -10..=10 {
+            for j in -10..=10 {
+                let other = [room[0] * f64::from(i) / 10.0, room[1] * f64::from(j) / 10.0];
+                assert!(hotelling(&pair, &other).expect("two contrasts").t_squared >= least * (1.0 - 1e-9));
+            }
+        }
+        assert_eq!(nearest(&pair, &[0.0, 0.0]), [0.0, 0.0]);
+        let all = nearest(&pair, &[1e9, 1e9]);
+        assert!(hotelling(&pair, &all).expect("two contrasts").t_squared < 1e-9);
+    }
 
     /// Two correlated contrasts from 40 groups.
     fn samples(shift: f64, seed: u64) -> Vec<Sample> {

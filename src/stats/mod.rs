@@ -15,7 +15,7 @@ pub use distribution::{
     t_deviate, t_quantile, t_two_sided,
 };
 pub use fit::{Amplitude, Line, ORDERS, Power, Spread, chi_squared_survival, normal_reach};
-pub use hotelling::{Hotelling, hotelling, independent, single_effects};
+pub use hotelling::{Hotelling, hotelling, independent, nearest, single_effects};
 pub use jackknife::{Sample, jackknife};
 pub use uniformity::{Uniformity, kolmogorov_smirnov_uniform};
 

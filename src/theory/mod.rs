@@ -231,12 +231,16 @@ fn temperature(model: &Model, x: f64) -> Result<f64, TheoryError> {
 }
 
 /// `w` and `g` of every state at `x` (see [`Motility`](crate::model::Motility)), checked.
+/// With inertia a friction may vanish in places.
 fn motilities(model: &Model, x: f64) -> Result<Vec<[f64; 2]>, TheoryError> {
     temperature(model, x)?;
+    let inertia = model.is_underdamped();
     let of_state = |state: usize| {
         let (what, field) = model.network.states()[state].motility.parts();
         let pair = [model.weight(state, x), model.resistance(state, x)];
-        let usable = pair.iter().all(|v| *v > 0.0 && v.is_finite() && (1.0 / v).is_finite());
+        let free = |k: usize, v: f64| k == 1 && v == 0.0 && inertia;
+        let positive = |v: f64| v > 0.0 && v.is_finite() && (1.0 / v).is_finite();
+        let usable = pair.iter().enumerate().all(|(k, v)| positive(*v) || free(k, *v));
         usable.then_some(pair).ok_or_else(|| TheoryError::Motility { state, what, x, found: field.value(x) })
     };
     (0..model.network.states().len()).map(of_state).collect()

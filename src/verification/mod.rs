@@ -9,6 +9,7 @@
 //! Checks of the book-keeping that hold in integers are [`crate::estimator::invariants`]; whether densities and
 //! currents agree with the solution of the continuum equations is [`crate::comparison`].
 
+mod inertial;
 mod premise;
 mod questions;
 mod weak;
@@ -16,7 +17,7 @@ mod weak;
 use crate::ensemble::Group;
 use crate::estimator::Context;
 use crate::stats::{
-    Sample, detectable_noncentrality, hotelling, independent, jackknife, single_effects, t_quantile,
+    Sample, detectable_noncentrality, hotelling, independent, jackknife, nearest, single_effects, t_quantile,
     t_two_sided,
 };
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,8 @@ pub enum Evidence {
         /// What a single event adds to a sum, where sums are counts less their expectation: groups must differ by
         /// several events before their law is normal.
         grain: Option<f64>,
+        /// Per contrast, how far from zero the errors of the step may take it; empty where nowhere.
+        room: Vec<f64>,
         /// Why contrasts near zero would prove nothing.
         blind: Option<String>,
     },
@@ -207,6 +210,8 @@ fn too_certain(sums: &[Vec<f64>], grain: Option<f64>) -> Option<(f64, f64)> {
 /// Contrasts that do not depend on each other, and their test.
 struct Tested {
     samples: Vec<Sample>,
+    /// How far from zero each may be.
+    room: Vec<f64>,
     statistic: f64,
     p_value: f64,
     one_sided: bool,
@@ -215,7 +220,7 @@ struct Tested {
 impl Tested {
     /// `None` where there is nothing to test.
     fn of(question: &Question) -> Option<Self> {
-        let Evidence::Contrasts { sums, scale, grain, .. } = &question.evidence else {
+        let Evidence::Contrasts { sums, scale, grain, room, .. } = &question.evidence else {
             return None;
         };
         if too_certain(sums, *grain).is_some() {
@@ -229,11 +234,14 @@ impl Tested {
             row[..contrasts].iter().map(|s| (scale > 0.0).then(|| s / scale)).collect()
         };
         let samples: Vec<Sample> = jackknife(&rows, &ratios).into_iter().collect::<Option<_>>()?;
-        let kept: Vec<Sample> = independent(&samples).into_iter().map(|k| samples[k].clone()).collect();
+        let chosen = independent(&samples);
+        let kept: Vec<Sample> = chosen.iter().map(|k| samples[*k].clone()).collect();
+        let room: Vec<f64> = chosen.iter().map(|k| room.get(*k).copied().unwrap_or(0.0)).collect();
+        let shift = nearest(&kept, &room);
         let one_sided = question.expected == Expected::NotNegative;
         let (statistic, p_value) = match kept.as_slice() {
             [one] => {
-                let t = one.value / one.std_error();
+                let t = (one.value - shift[0]) / one.std_error();
                 let both = t_two_sided(t, one.dof());
                 (
                     t,
@@ -247,11 +255,11 @@ impl Tested {
                 )
             }
             several => {
-                let test = hotelling(several, &vec![0.0; several.len()])?;
+                let test = hotelling(several, &shift)?;
                 (test.t_squared, test.p_value)
             }
         };
-        Some(Tested { samples: kept, statistic, p_value, one_sided })
+        Some(Tested { samples: kept, room, statistic, p_value, one_sided })
     }
 
     /// The smallest size that any one contrast must have to be seen with [`POWER`].
@@ -259,11 +267,12 @@ impl Tested {
         let dof = self.samples[0].dof();
         if self.one_sided {
             let reach = t_quantile(1.0 - 2.0 * limits.critical_p, dof) + t_quantile(2.0 * POWER - 1.0, dof);
-            return reach * self.samples[0].std_error();
+            return reach * self.samples[0].std_error() + self.room[0];
         }
         let contrasts = self.samples.len() as f64;
         let lambda = limits.noncentrality(contrasts, dof + 1.0 - contrasts);
-        single_effects(&self.samples, lambda).into_iter().fold(0.0, f64::max)
+        let effects = single_effects(&self.samples, lambda).into_iter().zip(&self.room);
+        effects.map(|(effect, room)| effect + room).fold(0.0, f64::max)
     }
 }
 

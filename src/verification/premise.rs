@@ -8,7 +8,7 @@ const SAMPLES: usize = 129;
 /// Relative differences that are rounding.
 const ROUNDING: f64 = 1e-9;
 
-fn places(model: &Model) -> impl Iterator<Item = f64> + '_ {
+pub(super) fn places(model: &Model) -> impl Iterator<Item = f64> + '_ {
     // Off the walls and off the middle, where kinks like to be.
     (0..SAMPLES).map(|k| model.domain.length * (k as f64 + 0.487) / SAMPLES as f64)
 }
@@ -108,7 +108,7 @@ pub(super) fn flat_density(model: &Model) -> Result<(), String> {
 
 /// Whether the heat of every transition is known.
 pub(super) fn heat_known(model: &Model) -> Result<(), String> {
-    if model.network.edges().is_empty() && !model.has_forces() {
+    if model.network.edges().is_empty() && !model.has_forces() && !model.is_underdamped() {
         return Err("there is one state, and heat is exchanged in transitions only".into());
     }
     if !model.has_heat() {

@@ -3,6 +3,7 @@
 //! expectation is zero at any time, not in the stationary law only: each contrast is the difference between
 //! what was counted and its intensity, a martingale (Dynkin's formula).
 
+use super::inertial::Inertial;
 use super::premise::{equilibrium, flat_density, heat_known, isothermal, nothing_flows, one_shape};
 use super::weak::Weak;
 use super::{Evidence, Expected, Question};
@@ -31,21 +32,21 @@ const LONG: f64 = 8.0;
 const ROUNDING: f64 = 1e-6;
 
 /// What is looked at of a group.
-struct Seen<'a> {
+pub(super) struct Seen<'a> {
     /// Time spent per state and cell.
-    time: Vec<Vec<f64>>,
+    pub time: Vec<Vec<f64>>,
     /// Net passages per state and cell face.
-    through: Vec<Vec<i64>>,
+    pub through: Vec<Vec<i64>>,
     closing: Occupancy,
-    /// Heat absorbed per cell, by transitions and by moves.
+    /// Heat absorbed per cell, by transitions and by moves or kicks.
     heat: Vec<f64>,
-    exposure: f64,
-    group: &'a Group,
+    pub exposure: f64,
+    pub group: &'a Group,
 }
 
 impl Seen<'_> {
     /// `sum_c weight_c time_c` of a state.
-    fn time(&self, state: usize, weight: &[f64]) -> f64 {
+    pub fn time(&self, state: usize, weight: &[f64]) -> f64 {
         self.time[state].iter().zip(weight).map(|(t, w)| t * w).sum()
     }
 
@@ -66,10 +67,10 @@ type Contrast<'a> = Box<dyn Fn(&Seen<'_>) -> f64 + 'a>;
 
 /// A run and the equations that it should obey.
 pub(super) struct Interview<'a> {
-    context: &'a Context,
-    weak: Weak<'a>,
-    seen: Vec<Seen<'a>>,
-    modes: usize,
+    pub(super) context: &'a Context,
+    pub(super) weak: Weak<'a>,
+    pub(super) seen: Vec<Seen<'a>>,
+    pub(super) modes: usize,
 }
 
 impl<'a> Interview<'a> {
@@ -81,7 +82,10 @@ impl<'a> Interview<'a> {
                 time: (0..states).map(|s| context.time_in(group, s).collect()).collect(),
                 through: (0..states).map(|s| passages(context, group, &closing, s)).collect(),
                 closing,
-                heat: heat_absorbed(context, group),
+                heat: match &group.phase {
+                    Some(phase) => phase.exchanged().iter().map(|[heat, _]| *heat).collect(),
+                    None => heat_absorbed(context, group),
+                },
                 exposure: context.exposure(group),
                 group,
             }
@@ -96,23 +100,31 @@ impl<'a> Interview<'a> {
 
     /// Every question, in the order of the report. Equations along x alone are those of overdamped particles.
     pub fn all(&self) -> Vec<Question> {
-        let states = 0..self.context.states();
-        if self.context.model.is_underdamped() {
-            let channels = self.context.model.network.channels();
-            return channels.map(|c| self.transition_rate(c)).chain([self.heat_booked()]).collect();
+        let inertial = Inertial::of(self);
+        let mut list = match &inertial {
+            Some(inertial) => inertial.motion(),
+            None => vec![self.steady(self.flat_sum())],
+        };
+        if inertial.is_none() {
+            list.extend(self.states().map(|s| self.constitutive_law(s)));
         }
-        let mut list = vec![self.steady(self.flat_sum())];
-        list.extend(states.map(|s| self.constitutive_law(s)));
         list.extend(self.context.model.network.channels().map(|c| self.transition_rate(c)));
-        list.extend([self.heat_booked(), self.heat_absorbed()]);
-        list.extend([self.weak_equation(), self.stationarity()].map(|q| self.steady(q)));
+        // With inertia a single state exchanges heat as well, but in no transitions.
+        if inertial.is_none() || !self.context.model.network.edges().is_empty() {
+            list.extend([self.heat_booked(), self.heat_absorbed()]);
+        }
+        if inertial.is_none() {
+            list.push(self.steady(self.weak_equation()));
+        }
+        list.push(self.steady(self.stationarity()));
         list.extend(self.hidden_currents().into_iter().map(|q| self.steady(q)));
+        list.extend(inertial.iter().flat_map(Inertial::currents));
         list.extend([self.entropy_balance(), self.second_law()].map(|q| self.steady(q)));
         list
     }
 
     /// A question that may be asked of a stationary run only.
-    fn steady(&self, question: Question) -> Question {
+    pub(super) fn steady(&self, question: Question) -> Question {
         if self.context.times.is_empty() {
             return question;
         }
@@ -120,7 +132,7 @@ impl<'a> Interview<'a> {
         Question { evidence: Evidence::Missing { reason: reason.into() }, ..question }
     }
 
-    fn name(&self, state: usize) -> &str {
+    pub(super) fn name(&self, state: usize) -> &str {
         &self.context.model.network.states()[state].name
     }
 
@@ -136,7 +148,7 @@ impl<'a> Interview<'a> {
         }
     }
 
-    fn states(&self) -> std::ops::Range<usize> {
+    pub(super) fn states(&self) -> std::ops::Range<usize> {
         0..self.context.states()
     }
 
@@ -145,6 +157,7 @@ impl<'a> Interview<'a> {
             sums: self.seen.iter().map(|seen| contrasts.iter().map(|c| c(seen)).collect()).collect(),
             scale: self.seen.iter().map(scale).collect(),
             grain: None,
+            room: Vec::new(),
             blind: None,
         }
     }
@@ -152,14 +165,14 @@ impl<'a> Interview<'a> {
     /// The same for counts less their expectation, an event being worth `grain`.
     fn counts(&self, contrasts: &[Contrast<'_>], scale: impl Fn(&Seen<'_>) -> f64, event: f64) -> Evidence {
         match self.contrasts(contrasts, scale) {
-            Evidence::Contrasts { sums, scale, blind, .. } => {
-                Evidence::Contrasts { sums, scale, grain: Some(event), blind }
+            Evidence::Contrasts { sums, scale, room, blind, .. } => {
+                Evidence::Contrasts { sums, scale, grain: Some(event), room, blind }
             }
             other => other,
         }
     }
 
-    fn sine(&self, mode: usize) -> impl Fn(f64) -> f64 + '_ {
+    pub(super) fn sine(&self, mode: usize) -> impl Fn(f64) -> f64 + '_ {
         move |x| libm::sin(self.weak.phase(mode, x))
     }
 
@@ -452,7 +465,10 @@ impl<'a> Interview<'a> {
         }
         if self.context.states() > 1 {
             list.extend(self.states().map(|s| self.flow(Some(s), vanish.is_ok())));
-            list.push(self.flow(None, vanish.is_ok()));
+            // With inertia kinetic energy is carried too: asked there.
+            if !model.is_underdamped() {
+                list.push(self.flow(None, vanish.is_ok()));
+            }
         }
         if vanish.is_ok() {
             list.push(self.no_dissipation());
@@ -566,6 +582,10 @@ impl<'a> Interview<'a> {
         let model = &self.context.model;
         let evidence = match heat_known(model) {
             Err(reason) => Evidence::Missing { reason },
+            Ok(()) if model.is_underdamped() => {
+                let reason = "with inertia the heat current is booked by this very identity";
+                Evidence::Missing { reason: reason.into() }
+            }
             Ok(()) if model.has_forces() => {
                 let reason = "forces act: the heat of moves is booked by this very identity";
                 Evidence::Missing { reason: reason.into() }
