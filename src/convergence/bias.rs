@@ -62,7 +62,7 @@ const MOST_BINS: f64 = 1000.0;
 const HALVINGS: i32 = 9;
 
 /// Standard errors from which on a bias counts as seen.
-const SEEN: f64 = 3.0;
+pub(super) const SEEN: f64 = 3.0;
 
 /// The biases of everything whose order is known, against `dt`. `None` if the observer gave up.
 pub(super) fn against_dt(
@@ -398,8 +398,9 @@ fn order(series: &Series) -> Option<f64> {
     series.expected.or(series.fit.map(|f| f.slope))
 }
 
-/// The bias at a step, by the points of the shorter half of the ladder and the order of the limit.
-pub(super) fn at_own_step(series: &Series, dt: f64) -> Option<Amplitude> {
+/// The bias at a step, by the points of the shorter half of the ladder (of underdamped particles, by all that are
+/// fitted) and the order of the limit.
+pub(super) fn at_own_step(series: &Series, dt: f64, inertia: bool) -> Option<Amplitude> {
     if series.kind == Kind::ChainBias {
         let own = series.points.iter().find(|p| (p.at / dt - 1.0).abs() < 1e-9);
         return own.map(|p| Amplitude { value: p.value, error: 0.0, chi_squared: 0.0 });
@@ -407,7 +408,9 @@ pub(super) fn at_own_step(series: &Series, dt: f64) -> Option<Amplitude> {
     let order = order(series)?;
     let fitted: Vec<Point> = series.points.iter().filter(|p| p.part != Part::Shown).copied().collect();
     let triples = triples(&fitted);
-    let amplitude = Amplitude::at_order(order, &triples[triples.len() / 2..]);
+    // Symmetric steps have no odd order behind the first, and long steps know most.
+    let from = if inertia { 0 } else { triples.len() / 2 };
+    let amplitude = Amplitude::at_order(order, &triples[from..]);
     let scale = libm::pow(dt, order);
     let known = amplitude.value.is_finite() && amplitude.error.is_finite();
     known.then_some(Amplitude { value: amplitude.value * scale, error: amplitude.error * scale, ..amplitude })

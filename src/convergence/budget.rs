@@ -140,13 +140,21 @@ pub(super) fn of(
             let seen_std_err = error.map(|(e, _)| e);
             let seen_z = seen.zip(error).map(|(b, (e, dof))| t_deviate(b / e, dof));
             let order = of_bias(series, &f.label());
-            let fitted = order.and_then(|s| super::bias::at_own_step(s, settings.dt?));
+            let fitted = order
+                .and_then(|s| super::bias::at_own_step(s, settings.dt?, experiment.model.is_underdamped()));
             let (bias, bias_std_err) = if exact {
                 (Some(0.0), None)
             } else {
                 (fitted.map(|b| b.value), fitted.map(|b| b.error).filter(|e| *e > 0.0))
             };
-            let dominant = bias.map(|b| if b.abs() > noise { Dominant::Bias } else { Dominant::Noise });
+            // A sampled bias that may as well be zero is not called the larger one.
+            let unseen = |b: f64| bias_std_err.is_some_and(|e| b.abs() < super::bias::SEEN * e);
+            let dominant = match bias {
+                Some(b) if b.abs() <= noise => Some(Dominant::Noise),
+                Some(b) if unseen(b) => None,
+                Some(_) => Some(Dominant::Bias),
+                None => None,
+            };
             let balanced_dt = order.and_then(|s| super::bias::step_for(s, noise));
             Own {
                 quantity: f.name.clone(),
@@ -273,7 +281,8 @@ fn sentences(
     let names = |list: &[&Own]| list.iter().map(|o| label(o)).collect::<Vec<_>>().join(", ");
     if biased.is_empty() {
         let share = |o: &Own| o.bias.map_or(0.0, |b| b.abs() / o.noise);
-        let largest = own.iter().max_by(|a, b| share(a).total_cmp(&share(b))).filter(|o| share(o) > 0.0);
+        let told = own.iter().filter(|o| o.dominant.is_some());
+        let largest = told.max_by(|a, b| share(a).total_cmp(&share(b))).filter(|o| share(o) > 0.0);
         let beside = largest.map_or_else(String::new, |o| {
             let equal = o
                 .balanced_dt
@@ -291,6 +300,13 @@ fn sentences(
         ));
     } else {
         list.push(format!("at the settings of the file bias dominates in {}", names(&biased)));
+    }
+    let untold: Vec<&Own> = own.iter().filter(|o| o.bias.is_some() && o.dominant.is_none()).collect();
+    if !untold.is_empty() {
+        list.push(format!(
+            "whether noise or bias is the larger is not told in {}: --effort gives more",
+            names(&untold)
+        ));
     }
     if let Some(need) = need {
         let step = match (settings.dt, need.dt) {

@@ -67,12 +67,10 @@ fn longest(model: &Model) -> f64 {
         let h = 0.5 * grid.bin_width();
         let steepness =
             if model.has_force(s) { (force(x + h) - force(x - h)).abs() / (2.0 * h) } else { 0.0 };
+        let exits = model.network.channels().filter(|c| c.from == s);
         let limits = [
             (MOST_FRICTION, model.resistance(s, x) / mass),
-            (
-                MOST_TRANSITIONS,
-                model.network.channels().filter(|c| c.from == s).map(|c| model.rate(c, x)).sum(),
-            ),
+            (MOST_TRANSITIONS, exits.map(|c| model.rate(c, x)).fold(0.0, |sum, rate| sum + rate)),
             (LONGEST_FLIGHT, libm::sqrt(model.thermal_energy(x) / mass) / grid.length),
             (MOST_ROTATION, libm::sqrt(steepness / mass)),
         ];
@@ -151,6 +149,26 @@ mod tests {
             }
         };
         (0..7).map(point).collect()
+    }
+
+    #[test]
+    fn the_longest_step_is_short_for_all_that_happens() {
+        use crate::model::{Motility, State, Uniform};
+        use std::sync::Arc;
+        let state = State {
+            motility: Motility::Friction(Arc::new(Uniform(50.0))),
+            mass: Some(2.0),
+            ..State::new("only", 0.0, 1.0)
+        };
+        let model = Model::new(1.0, Uniform(0.5), vec![state], vec![]).unwrap();
+        // gamma dt/m = 1 at 0.04; the flight of sqrt(kT/m) = 0.5 allows 0.2.
+        assert!((longest(&model) / 0.04 - 1.0).abs() < 1e-12);
+        let rungs = |own: f64| steps(&model, own, &Options::default()).unwrap();
+        for (own, longest) in [(0.016, 0.032), (1e-3, 4e-3), (0.3, 0.3)] {
+            let found = rungs(own);
+            assert!((found[0] / longest - 1.0).abs() < 1e-9 && (found[6] / longest * 8.0 - 1.0).abs() < 1e-9);
+            assert!(found.iter().any(|dt| (dt / own - 1.0).abs() < 1e-9), "{own}: {found:?}");
+        }
     }
 
     #[test]
