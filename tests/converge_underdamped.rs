@@ -3,7 +3,7 @@
 //! Statements about samples hold within 6.5 standard errors, alpha 1e-10 each; there are about 20 of them. Orders
 //! without noise, with their negative control, are held in `tests/underdamped_chain.rs`.
 
-use soret::convergence::{Axis, Kind, Options, Part, Series, Study, study};
+use soret::convergence::{Axis, Kind, Options, Series, Study, study};
 use soret::experiment::Experiment;
 
 const SIGMAS: f64 = 6.5;
@@ -41,8 +41,10 @@ fn find<'a>(study: &'a Study, label: &str) -> &'a Series {
 
 #[test]
 fn currents_have_order_two_with_the_exact_bath_and_no_bias_with_the_exact_flux() {
-    let [exact, flux] = ["baoab", "baoab_flux"].map(|m| done(&ONE.replace("METHOD", m), Axis::Dt, 1.5e8));
-    for label in ["mean_heat_current", "heat_current_carried", "peak_slow_current_middle particle"] {
+    // Every order to about 0.12.
+    let [exact, flux] = [("baoab", 3e8), ("baoab_flux", 5e7)]
+        .map(|(m, effort)| done(&ONE.replace("METHOD", m), Axis::Dt, effort));
+    for label in ["mean_heat_current", "heat_current_carried", "peak_slow_current particle"] {
         let series = find(&exact, label);
         let fit = series.fit.expect("a bias");
         let error = (fit.ci_high.expect("an end") - fit.ci_low.expect("an end")) / 3.92;
@@ -50,7 +52,8 @@ fn currents_have_order_two_with_the_exact_bath_and_no_bias_with_the_exact_flux()
         // The next term of z coth z bends a fit by 0.15 or so.
         assert!((fit.slope - 2.0).abs() < SIGMAS * error + 0.2, "{label}: {fit:?}");
         assert!(error < 0.15, "{label}: {fit:?}");
-        assert!((fit.slope - 1.0).abs() > SIGMAS * error.min(0.1), "{label}: {fit:?}");
+        // Order 1 is eight of these errors away; outside of the 95 % interval it must be.
+        assert!(fit.ci_low.is_some_and(|low| low > 1.0), "{label}: {fit:?}");
         let longest = |s: &Study| {
             let point = find(s, label).points[0];
             (point.value / point.theory.expect("a law"), point.std_err / point.theory.expect("a law").abs())
@@ -79,7 +82,7 @@ fn forces_and_states_have_studies_too() {
     let densities = find(&harmonic, "density_middle");
     assert!(densities.points.iter().all(|p| p.value.abs() < SIGMAS * p.std_err), "{densities:?}");
     let heat = find(&harmonic, "mean_heat_current");
-    assert!(heat.points.iter().all(|p| p.part != Part::Fitted || p.value.abs() < SIGMAS * p.std_err));
+    assert!(heat.points.iter().all(|p| p.value.abs() < SIGMAS * p.std_err));
     let two = done(TWO, Axis::Dt, 2e7);
     for label in ["population A", "mean_current B", "heat_current_carried", "kinetic_temperature B"] {
         let series = find(&two, label);

@@ -110,7 +110,7 @@ pub(super) fn functionals(experiment: &Experiment, context: &Context) -> Vec<Fun
     }
     // The middle half: one bin is four times as noisy.
     let half = bins / 4..(bins - bins / 4).max(bins / 4 + 1);
-    list.extend(states.map(|s| average("peak_slow_current_middle", PeakSlowCurrent(s), half.clone())));
+    list.extend(states.map(|s| average("peak_slow_current", PeakSlowCurrent(s), half.clone())));
     list
 }
 
