@@ -194,6 +194,16 @@ impl Observable {
         }
     }
 
+    /// Name of the second coordinate, where there is one: the velocity `v`, the speed `V` of which a current is a
+    /// function.
+    pub fn axis(self) -> Option<&'static str> {
+        match self.support() {
+            Support::Plane => Some("v"),
+            Support::Speeds => Some("speed"),
+            Support::Whole | Support::Bins | Support::Faces => None,
+        }
+    }
+
     /// Name in files and tables.
     pub fn name(self) -> &'static str {
         use Observable::*;

@@ -8,8 +8,8 @@ use soret::report::summary::{
     TheorySummary, Warning,
 };
 use soret::report::{
-    CHECKS_FILE, CURRENTS_FILE, MANIFEST_FILE, Output, PROFILES_FILE, ReportError, SUMMARY_FILE, TIMES_FILE,
-    csv, json, outputs, plot, terminal,
+    CHECKS_FILE, CURRENTS_FILE, MANIFEST_FILE, MAPS_FILE, Output, PHASE_SPACE_PNG_FILE, PHASE_SPACE_SVG_FILE,
+    PROFILES_FILE, ReportError, SUMMARY_FILE, TIMES_FILE, csv, json, outputs, plot, terminal,
 };
 use soret::stats::{Estimate, Outcome};
 use soret::verification::{Evidence, Expected, Question, judge};
@@ -558,6 +558,248 @@ fn times_have_a_table_a_figure_and_a_page() {
     }
     let averages = fake(2, Kind::Compared);
     assert!(outputs(&averages).expect("finite").iter().all(|file| file.name != TIMES_FILE));
+}
+
+/// Cells of velocity of made-up underdamped particles in every bin, between these shares of `sqrt(kT/m)`.
+const CELLS: usize = 16;
+const REACH: f64 = 6.4;
+
+/// Underdamped particles in the same temperature, gamma = 50: the closed forms of the overdamped limit with noise.
+/// State i has the mass `1 + i`.
+fn fake_underdamped(states: usize, kind: Kind) -> Summary {
+    let mut summary = fake(states, kind);
+    let mut noise = Noise(23);
+    let like = summary.quantities[0].clone();
+    let temperature = |x: f64| 1.0 + 0.8 * x;
+    let slow = |i: usize, x: f64, v: f64| {
+        let (m, t) = (1.0 + i as f64, temperature(x));
+        let maxwell = (-0.5 * m * v * v / t).exp() / (2.0 * std::f64::consts::PI * t / m).sqrt();
+        m * 0.8 * v.powi(3) / (3.0 * 50.0 * t) * maxwell * (1.36 / t)
+    };
+    let speed = |i: usize, x: f64| (temperature(x) / (1.0 + i as f64)).sqrt();
+    let mut push = |observable: Observable, error: f64, f: &dyn Fn(f64, f64) -> f64| {
+        use Observable::*;
+        let state = match observable {
+            KineticTemperature(i) | SlowCurrent(i) | FastCurrent(i) | PeakSlowCurrent(i) => Some(i),
+            CrossoverSpeed(i) | PhaseDensity(i) => Some(i),
+            _ => None,
+        };
+        let bins = || like.rows.iter().map(|row| (row, None));
+        let cells = |from: usize, width: usize| {
+            like.rows.iter().flat_map(move |row| {
+                let x = 0.5 * (row.x_lo.unwrap() + row.x_hi.unwrap());
+                let edge = move |k: usize| {
+                    REACH * (2.0 * k as f64 / CELLS as f64 - 1.0) * speed(state.unwrap_or(0), x)
+                };
+                (from..CELLS).map(move |k| (row, Some([edge(k + 1 - width), edge(k + 1)])))
+            })
+        };
+        let places: Vec<(&Row, Option<[f64; 2]>)> = match observable.support() {
+            Support::Plane => cells(0, 1).collect(),
+            Support::Speeds => cells(CELLS / 2, 0).collect(),
+            Support::Faces => bins().skip(1).collect(),
+            _ => bins().collect(),
+        };
+        let rows = places.into_iter().map(|(row, across)| {
+            let x = 0.5 * (row.x_lo.unwrap() + row.x_hi.unwrap());
+            let theory = f(x, across.map_or(0.0, |[low, high]| 0.5 * (low + high)));
+            let deviate = noise.normal();
+            let value = theory + error * deviate;
+            let estimate =
+                Estimate { value, std_error: error, low: value - 2.0 * error, high: value + 2.0 * error };
+            Row {
+                x_hi: if observable.support() == Support::Faces { row.x_lo } else { row.x_hi },
+                across,
+                estimate: if kind == Kind::Theory { null() } else { Outcome::Estimate(estimate) },
+                theory: (kind != Kind::Measured).then_some(theory),
+                z: (kind == Kind::Compared).then_some(deviate),
+                fast_limit: (kind != Kind::Measured && (0.1..0.9).contains(&x)).then_some(theory),
+                ..row.clone()
+            }
+        });
+        let rows = rows.collect();
+        let of = state.map(|i| summary.states[i].clone());
+        let (name, unit) = (observable.name().into(), observable.dimension().into());
+        summary.quantities.push(Quantity { observable, name, of, time: None, unit, rows });
+    };
+    push(Observable::PhaseHeatCurrent, 2e-4, &|_, _| -0.0109);
+    push(Observable::CarriedHeatCurrent, 3e-4, &|_, _| -0.0109);
+    for i in 0..states {
+        push(Observable::KineticTemperature(i), 2e-3, &|x, _| temperature(x));
+        push(Observable::PeakSlowCurrent(i), 4e-5, &|x, _| slow(i, x, 3f64.sqrt() * speed(i, x)));
+        push(Observable::CrossoverSpeed(i), 0.03, &|x, _| 3f64.sqrt() * speed(i, x));
+        push(Observable::SlowCurrent(i), 4e-5, &|x, v| slow(i, x, v));
+        push(Observable::FastCurrent(i), 4e-5, &|x, v| -slow(i, x, v));
+        push(Observable::PhaseDensity(i), 1e-3, &|x, v| {
+            let u = v / speed(i, x);
+            (-0.5 * u * u).exp() / (2.0 * std::f64::consts::PI).sqrt() / speed(i, x)
+        });
+    }
+    summary
+}
+
+#[test]
+fn planes_have_a_table_and_it_reads_back_to_the_same_bits() {
+    let summary = fake_underdamped(2, Kind::Compared);
+    let text = csv::maps(&summary).expect("finite");
+    assert!(text.starts_with(
+        "x_lo,x_hi,x_mid,axis,y_lo,y_hi,time,state,quantity,value,std_err,ci_low,ci_high,theory,z,fast_limit,unit,reason\n"
+    ));
+    let mut lines = text.lines().skip(1);
+    let planes = || summary.quantities.iter().filter(|q| q.observable.axis().is_some());
+    for (quantity, row) in planes().flat_map(|q| q.rows.iter().map(move |row| (q, row))) {
+        let fields: Vec<&str> = lines.next().expect("a line for every row").split(',').collect();
+        assert_eq!(fields.len(), csv::HEADER.len() + csv::MAP_HEADER.len());
+        let [low, high] = row.across.expect("a cell");
+        let value = row.estimate.estimate().expect("an estimate").value;
+        for (column, number) in [
+            (0, row.x_lo),
+            (1, row.x_hi),
+            (4, Some(low)),
+            (5, Some(high)),
+            (9, Some(value)),
+            (13, row.theory),
+        ] {
+            let back: f64 = fields[column].parse().expect("a number");
+            assert_eq!(Some(back.to_bits()), number.map(f64::to_bits), "{fields:?}");
+        }
+        let speeds = quantity.observable.support() == Support::Speeds;
+        assert_eq!(fields[3], if speeds { "speed" } else { "v" });
+        assert_eq!((speeds, fields[8]), (low == high, quantity.name.as_str()));
+        assert_eq!(fields[7], quantity.of.as_deref().expect("a state"));
+    }
+    assert_eq!(lines.next(), None);
+    assert_eq!(text.lines().count() - 1, 2 * 2 * CELLS * BINS);
+
+    // Nothing of it is in the other tables; they have what lives on bins and faces.
+    let (profiles, currents) =
+        (csv::profiles(&summary).expect("finite"), csv::currents(&summary).expect("finite"));
+    for name in ["slow_current", "fast_current", "phase_density"] {
+        assert!(![&profiles, &currents].iter().any(|t| t.contains(&format!(",{name},"))), "{name}");
+    }
+    for name in ["kinetic_temperature", "peak_slow_current", "crossover_speed", "heat_current"] {
+        assert!(
+            profiles.contains(&format!(",{name},")) && !profiles.contains("heat_current_carried"),
+            "{name}"
+        );
+    }
+    assert!(currents.contains(",heat_current_carried,"));
+}
+
+#[test]
+fn phase_space_has_figures_and_files_of_underdamped_runs_only() {
+    let names = [MAPS_FILE, PHASE_SPACE_PNG_FILE, PHASE_SPACE_SVG_FILE];
+    for (states, kind, panels) in [
+        (1, Kind::Compared, 6),
+        (1, Kind::Theory, 6),
+        (1, Kind::Measured, 6),
+        (2, Kind::Compared, 6),
+        (5, Kind::Measured, 10),
+    ] {
+        let summary = fake_underdamped(states, kind);
+        let files = outputs(&summary).expect("finite");
+        for name in names {
+            assert!(files.iter().any(|file| file.name == name && !file.bytes.is_empty()), "{name}");
+        }
+        let tables = json::summary(&summary).expect("finite");
+        assert!(tables.contains("\"maps.csv\""));
+        let figure = plot::phase_space(&summary).expect("finite");
+        assert!(figure.png.starts_with(b"\x89PNG\r\n\x1a\n"));
+        for (k, letter) in ('a'..='l').enumerate() {
+            assert_eq!(figure.svg.contains(&format!("({letter}) ")), k < panels, "{letter}");
+        }
+        // Beside the simulation its theory, alone the density.
+        let single = states == 1;
+        assert_eq!(figure.svg.contains("J_slow(x, V), theory"), single && kind == Kind::Compared);
+        assert_eq!(figure.svg.contains("density P(x, v)"), single && kind != Kind::Compared);
+        assert_eq!(figure.svg.contains("overdamped limit"), kind != Kind::Measured);
+        for word in ["not measured", "NaN", "inf", "fast-reaction"] {
+            assert!(!figure.svg.contains(word), "{word}");
+        }
+        let profiles = plot::profiles(&summary).expect("finite").svg;
+        assert!(
+            profiles.contains("(b) ")
+                && profiles.contains(") heat flux")
+                && !profiles.contains("fast-reaction")
+        );
+        // A single state has no current.
+        assert_eq!(profiles.contains("(b) current"), !single);
+        if let Some(folder) = std::env::var_os("REPORT_FIGURES") {
+            let name = format!("phase_{states}_{}.png", kind as u8);
+            fs::write(Path::new(&folder).join(name), &figure.png).expect("written");
+        }
+    }
+    let overdamped = fake(2, Kind::Compared);
+    let files = outputs(&overdamped).expect("finite");
+    assert!(files.iter().all(|file| !names.contains(&file.name.as_str())));
+    assert!(!json::summary(&overdamped).expect("finite").contains("maps.csv"));
+    assert_eq!(csv::maps(&overdamped).expect("finite").lines().count(), 1);
+}
+
+#[test]
+fn a_map_with_holes_or_without_a_number_is_told_apart() {
+    // Speeds at which too few were seen are left blank.
+    let mut summary = fake_underdamped(1, Kind::Measured);
+    let slow = |q: &&mut Quantity| matches!(q.observable, Observable::SlowCurrent(_));
+    for row in summary.quantities.iter_mut().find(slow).expect("there is one").rows.iter_mut().step_by(3) {
+        row.estimate = null();
+    }
+    let figure = plot::phase_space(&summary).expect("finite");
+    assert!(!figure.svg.contains("NaN") && figure.svg.contains("v*"));
+    let text = csv::maps(&summary).expect("finite");
+    assert_eq!(
+        text.lines().filter(|line| line.ends_with("not simulated")).count(),
+        (BINS * CELLS / 2).div_ceil(3)
+    );
+
+    // What is not a number is refused by all that reads it.
+    let row = &mut summary.quantities.iter_mut().find(slow).expect("there is one").rows[7];
+    row.across = Some([f64::NAN; 2]);
+    for error in [csv::maps(&summary).err(), plot::phase_space(&summary).err(), outputs(&summary).err()] {
+        match error {
+            Some(ReportError::NotFinite { place, .. }) => assert_eq!(place, "slow_current s0, row 7: across"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_page_of_an_underdamped_run_says_where_slow_and_fast_particles_part() {
+    for states in [1, 2, 30] {
+        let summary = fake_underdamped(states, Kind::Compared);
+        for columns in [60, 80, 100] {
+            let page = terminal::page(&summary, columns, false);
+            assert!(page.lines().count() <= terminal::LINES, "{page}");
+            assert!(page.lines().all(|line| width(line) <= columns), "{columns}\n{page}");
+            assert!(page.contains("J_E   mc") && page.contains("P_tot theory"), "{page}");
+        }
+        let page = terminal::page(&summary, 100, false);
+        // sqrt(3 T) of the first state in the bin right of the middle, T = 1.408.
+        assert!(page.contains("sqrt(3 kT/m) = 2.0552"), "{page}");
+    }
+    let mut summary = fake_underdamped(1, Kind::Compared);
+    for quantity in &mut summary.quantities {
+        if quantity.observable == Observable::SoretWall {
+            quantity.rows[0].estimate = null();
+        }
+    }
+    let page = terminal::page(&summary, 100, false);
+    for word in
+        ["soret ", "mean_heat_current", "peak_slow_current at x = 0.51 ", "crossover_speed at x = 0.51 "]
+    {
+        assert!(page.contains(word), "{word}\n{page}");
+    }
+    for word in ["soret_wall", "population", "n/a"] {
+        assert!(!page.contains(word), "{word}\n{page}");
+    }
+    let theory = terminal::theory_page(&fake_underdamped(1, Kind::Theory), 100, false);
+    for word in ["overdamped", "soret_wall", "crossover_speed at x = 0.51 ", "J_E   theory"] {
+        assert!(theory.contains(word), "{word}\n{theory}");
+    }
+    assert!(!theory.contains("mean_current") && !theory.contains("fast limit"), "{theory}");
+    // Of overdamped particles nothing of this is said.
+    let page = terminal::page(&fake(1, Kind::Compared), 100, false);
+    assert!(page.contains("soret_wall") && !page.contains("sqrt(3"), "{page}");
 }
 
 // ------------------------------------------------------------------------------------------- plots

@@ -4,18 +4,25 @@
 //! [`Network`] of internal states joined by [`Edge`]s, passive, driven or one-way. Kernels and theory both read it and
 //! share nothing else, which is what makes their agreement evidence.
 
+mod conservation;
 mod domain;
+mod equation;
 mod field;
 mod force;
 mod mixing;
+mod mixture;
 mod motility;
 mod network;
+mod reaction;
 mod units;
 
 pub use domain::{Boundary, Domain};
+pub use equation::{Equation, Term};
 pub use field::{Field, Function, InTemperature, Interpolation, KnotError, Steps, Table, Uniform};
+pub use mixture::{Doubt, Mixture, Way};
 pub use motility::Motility;
 pub use network::{Channel, Edge, Exchange, Network, NetworkError, RateLaw, State};
+pub use reaction::{Kinetics, MixtureError, Reaction, Species};
 pub use units::{EnergyUnit, Units};
 
 use crate::expression::Interval;

@@ -4,6 +4,10 @@
 //! why there is no estimate, `unit` is that of the value. For `transition_rate` the column `state`
 //! holds the name of the directed channel; `time` is empty for averages over the run. On faces `x_lo`, `x_hi` and `x_mid` are the same. Floats are
 //! the shortest that read back to the same bits (in pandas with `float_precision="round_trip"`).
+//!
+//! The table of a plane has the columns [`MAP_HEADER`] besides: `axis` names the second coordinate, `y_lo` and `y_hi`
+//! are the ends of the cell along it. On `v`, the velocity, the outermost cells hold what is beyond; for `speed` both
+//! ends are the speed V.
 
 use super::summary::{Quantity, Row, Summary};
 use super::{ReportError, finite};
@@ -28,6 +32,11 @@ pub const HEADER: [&str; 15] = [
     "unit",
     "reason",
 ];
+
+/// Columns of the second coordinate, after [`PLACES`] others.
+pub const MAP_HEADER: [&str; 3] = ["axis", "y_lo", "y_hi"];
+/// Columns of the first coordinate.
+const PLACES: usize = 3;
 
 /// `profiles.csv`: every quantity that lives on bins, windowed currents apart.
 pub fn profiles(summary: &Summary) -> Result<String, ReportError> {
@@ -57,11 +66,38 @@ pub fn times(summary: &Summary) -> Result<String, ReportError> {
     table(summary, ordered.into_iter())
 }
 
+/// `maps.csv`: every quantity that lives in a plane of the position and a second coordinate.
+pub fn maps(summary: &Summary) -> Result<String, ReportError> {
+    let header = with_places(HEADER.to_vec(), MAP_HEADER);
+    let chosen = summary.quantities.iter().filter(|q| q.observable.axis().is_some());
+    write(summary, header, chosen, |quantity, row| {
+        let ends = row.across.map(|ends| ends.map(|end| number(Some(end)))).unwrap_or_default();
+        let [low, high] = ends;
+        let axis = quantity.observable.axis().unwrap_or_default().to_owned();
+        with_places(record(quantity, row).to_vec(), [axis, low, high])
+    })
+}
+
+/// The fields of the second coordinate behind those of the first.
+fn with_places<T>(mut fields: Vec<T>, across: [T; MAP_HEADER.len()]) -> Vec<T> {
+    fields.splice(PLACES..PLACES, across);
+    fields
+}
+
 /// The rows of the chosen quantities, quantity by quantity.
 fn table<'a>(summary: &Summary, chosen: impl Iterator<Item = &'a Quantity>) -> Result<String, ReportError> {
+    write(summary, HEADER.to_vec(), chosen, |quantity, row| record(quantity, row).to_vec())
+}
+
+fn write<'a>(
+    summary: &Summary,
+    header: Vec<&str>,
+    chosen: impl Iterator<Item = &'a Quantity>,
+    record: impl Fn(&Quantity, &Row) -> Vec<String>,
+) -> Result<String, ReportError> {
     finite::check(summary)?;
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(HEADER).map_err(encode)?;
+    writer.write_record(header).map_err(encode)?;
     for quantity in chosen {
         for row in &quantity.rows {
             writer.write_record(record(quantity, row)).map_err(encode)?;

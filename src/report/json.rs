@@ -1,14 +1,14 @@
 //! `summary.json`: the answer of a run in one small file.
 //!
 //! It holds every quantity with one value for the whole domain, the theory beside it, the verdict, the
-//! invariants and the warnings. Profiles stand in `profiles.csv` and `currents.csv` only: a table is the
+//! invariants and the warnings. Profiles stand in `profiles.csv`, `currents.csv` and `maps.csv` only: a table is the
 //! better home for them; of the numbers here only those at observation times stand in a table too, `times.csv`. The words are those of the tables (`value`,
 //! `std_err`, `ci_low`, `ci_high`, `theory`, `z`, `fast_limit`); where there is no value, `reason` says why. Keys come
 //! in a fixed order, floats in the shortest form that reads back to the same bits; the text is a
 //! function of the summary alone.
 
 use super::summary::{ComparisonSummary, Invariant, RunSummary, Summary, TheorySummary, Warning};
-use super::{CURRENTS_FILE, PROFILES_FILE, ReportError, TIMES_FILE, finite};
+use super::{CURRENTS_FILE, MAPS_FILE, PROFILES_FILE, ReportError, TIMES_FILE, finite};
 use crate::observable::Support;
 use crate::stats::Outcome;
 use crate::verification::Verification;
@@ -98,6 +98,9 @@ impl<'a> Document<'a> {
         let mut tables = vec![PROFILES_FILE, CURRENTS_FILE];
         if !summary.times().is_empty() {
             tables.push(TIMES_FILE);
+        }
+        if summary.in_phase_space() {
+            tables.push(MAPS_FILE);
         }
         Self {
             format_version: summary.format_version,

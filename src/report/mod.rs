@@ -13,8 +13,8 @@
 //! | [`terminal`] | one page of text |
 //! | [`json`] | `summary.json` |
 //! | [`checks`] | `checks.json`, and the page of `mc verify` |
-//! | [`csv`] | `profiles.csv`, `currents.csv`, `times.csv` |
-//! | [`plot`] | `profiles.svg`, `profiles.png` |
+//! | [`csv`] | `profiles.csv`, `currents.csv`, `times.csv`, `maps.csv` |
+//! | [`plot`] | `profiles.svg`, `profiles.png`; `phase_space.svg`, `phase_space.png` |
 //! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
 //! | [`sweep`] | the runs of a sweep: `sweep.csv`, `sweep.json`, `sweep.svg`, `sweep.png` |
@@ -46,10 +46,17 @@ pub const PROFILES_FILE: &str = "profiles.csv";
 pub const CURRENTS_FILE: &str = "currents.csv";
 /// Name of the table of what was seen at each observation time, for runs with times.
 pub const TIMES_FILE: &str = "times.csv";
+/// Name of the table of everything that lives in a plane of the position and a second coordinate, for runs of
+/// underdamped particles.
+pub const MAPS_FILE: &str = "maps.csv";
 /// Name of the figure as scalable vector graphics.
 pub const FIGURE_SVG_FILE: &str = "profiles.svg";
 /// Name of the figure as a bitmap.
 pub const FIGURE_PNG_FILE: &str = "profiles.png";
+/// Name of the figure of the plane of position and speed, as scalable vector graphics.
+pub const PHASE_SPACE_SVG_FILE: &str = "phase_space.svg";
+/// Name of the same figure as a bitmap.
+pub const PHASE_SPACE_PNG_FILE: &str = "phase_space.png";
 /// Name of the file with the numbers behind the checks.
 pub const CHECKS_FILE: &str = "checks.json";
 /// Name of the manifest.
@@ -84,6 +91,12 @@ pub fn outputs(summary: &Summary) -> Result<Vec<Output>, ReportError> {
     ];
     if !summary.times().is_empty() {
         files.push(Output::new(TIMES_FILE, csv::times(summary)?));
+    }
+    if summary.in_phase_space() {
+        let figure = plot::phase_space(summary)?;
+        files.push(Output::new(MAPS_FILE, csv::maps(summary)?));
+        files.push(Output::new(PHASE_SPACE_SVG_FILE, figure.svg));
+        files.push(Output::new(PHASE_SPACE_PNG_FILE, figure.png));
     }
     if summary.checks.is_some() {
         files.push(Output::new(CHECKS_FILE, checks::file(summary)?));

@@ -1,16 +1,18 @@
 //! The figure of a run, as SVG and PNG: density, currents, local Soret coefficient, deviations; of a run with
-//! observation times densities and means against time.
+//! observation times densities and means against time; of underdamped particles the plane of position and speed.
 //!
 //! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
 //! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
 //! The same data give the same bytes. Only this file and those in its folder name the plotting crate: the figure of a
-//! sweep, that of a run with times, panels with logarithmic axes, and maps.
+//! sweep, those of a run with times and of phase space, panels with logarithmic axes, and maps.
 
 pub mod log_log;
 pub mod map;
+mod phase;
 mod sweep;
 mod times;
 
+pub use phase::phase_space;
 pub use sweep::sweep;
 
 use super::summary::{Quantity, Row, Summary};
@@ -44,7 +46,7 @@ pub struct Rendered {
 const NEUTRAL: &str = "#222222";
 /// Theory lines.
 const THEORY: &str = "#000000";
-/// The closed form for infinitely fast transitions.
+/// The closed form for infinitely fast transitions, or the overdamped limit.
 const FAST_LIMIT: &str = "#CC79A7";
 /// Help lines.
 const FAINT: &str = "#888888";
@@ -66,16 +68,23 @@ const BITMAP_SCALE: f32 = 2.0;
 
 /// The figure of four panels over the domain: (a) densities, (b) currents, (c) local Soret coefficient,
 /// (d) deviations from theory in standard errors. With observation times: densities at some of them, means
-/// against time, deviations.
+/// against time, deviations. Of underdamped particles the heat flux is shown too, in place of a current that is zero.
 pub fn profiles(summary: &Summary) -> Result<Rendered, ReportError> {
     finite::check(summary)?;
-    let panels = if summary.times().is_empty() {
-        vec![densities(summary), currents(summary), local_soret(summary), deviations(summary)]
-    } else {
+    let panels = if !summary.times().is_empty() {
         times::panels(summary)
+    } else if summary.in_phase_space() {
+        phase::profiles(summary)
+    } else {
+        vec![densities(summary), currents(summary), local_soret(summary), deviations(summary)]
     };
+    arrange(summary, panels.into_iter().map(Panel::finish).collect())
+}
+
+/// Panels, two beside each other, below the title of the run.
+fn arrange(summary: &Summary, panels: Vec<(Vec<Plot>, Layout)>) -> Result<Rendered, ReportError> {
     let rows = panels.len().div_ceil(2);
-    let (plots, layouts) = panels.into_iter().map(Panel::finish).unzip();
+    let (plots, layouts) = panels.into_iter().unzip();
     let title = if summary.title.is_empty() { &summary.name } else { &summary.title };
     let scene = Figure::new(rows, 2)
         .with_title(shortened(title, 90))
@@ -159,7 +168,7 @@ fn local_soret(summary: &Summary) -> Panel {
         match quantity.observable {
             Observable::LocalSoret => {
                 panel.quantity(quantity, Mark::TOTAL, "local");
-                panel.fast_limit(quantity);
+                panel.fast_limit(summary, quantity);
             }
             Observable::Soret => {
                 if let Some(row) = quantity.rows.first() {
@@ -337,14 +346,14 @@ impl Panel {
         }
     }
 
-    /// The closed form for infinitely fast transitions, where there is one.
-    fn fast_limit(&mut self, quantity: &Quantity) {
+    /// The closed form of the limit, where there is one.
+    fn fast_limit(&mut self, summary: &Summary, quantity: &Quantity) {
         for piece in pieces(quantity, |row| row.fast_limit) {
-            self.dotted(piece);
+            self.dotted(piece, limit_name(summary));
         }
     }
 
-    fn dotted(&mut self, line: Vec<(f64, f64)>) {
+    fn dotted(&mut self, line: Vec<(f64, f64)>, name: &str) {
         const DASHES: &str = "2 4";
         if line.is_empty() {
             return;
@@ -355,9 +364,8 @@ impl Panel {
         let plot =
             LinePlot::new().with_data(line).with_color(FAST_LIMIT).with_stroke_width(1.3).with_dotted();
         self.lines.push(Plot::Line(plot));
-        const NAME: &str = "fast-reaction limit";
-        if self.legend.iter().all(|entry| entry.label != NAME) {
-            self.entry(NAME, FAST_LIMIT, LegendShape::Line, Some(DASHES));
+        if self.legend.iter().all(|entry| entry.label != name) {
+            self.entry(name, FAST_LIMIT, LegendShape::Line, Some(DASHES));
         }
     }
 
@@ -397,6 +405,26 @@ impl Panel {
         let line =
             LinePlot::new().with_data([(low, 0.0), (high, 0.0)]).with_color(FAINT).with_stroke_width(1.0);
         self.plots.insert(0, Plot::Line(line));
+    }
+
+    /// A dashed curve with an entry in the legend.
+    fn dashed(&mut self, line: Vec<(f64, f64)>, color: &str, name: &str) {
+        const DASHES: &str = "7 4";
+        if line.is_empty() {
+            return;
+        }
+        let plot = LinePlot::new().with_data(line).with_color(color).with_stroke_width(1.5).with_dashed();
+        self.lines.push(Plot::Line(plot));
+        self.entry(name, color, LegendShape::Line, Some(DASHES));
+    }
+
+    /// Puts another letter before the title.
+    fn letter(&mut self, letter: char) {
+        let text = match self.title.strip_prefix('(').and_then(|rest| rest.split_once(") ")) {
+            Some((_, text)) => text,
+            None => &self.title,
+        };
+        self.title = format!("({letter}) {text}");
     }
 
     /// A dashed line with an entry in the legend.
@@ -554,6 +582,19 @@ impl Panel {
         let powers =
             (if plain { 0 } else { power_of(largest) }, power_of(self.y.0.abs().max(self.y.1.abs())));
         let (x, y) = (10f64.powi(-powers.0), 10f64.powi(-powers.1));
+        self.scale(x, y);
+        self.band = self.band.map(|half| half * y);
+        for line in &mut self.references {
+            line.value *= y;
+        }
+        self.axis.low *= x;
+        self.axis.high *= x;
+        self.y = (self.y.0 * y, self.y.1 * y);
+        powers
+    }
+
+    /// Multiplies the coordinates of everything drawn.
+    fn scale(&mut self, x: f64, y: f64) {
         let scale = |point: (&mut f64, &mut f64)| {
             *point.0 *= x;
             *point.1 *= y;
@@ -565,14 +606,6 @@ impl Panel {
                 _ => {}
             }
         }
-        self.band = self.band.map(|half| half * y);
-        for line in &mut self.references {
-            line.value *= y;
-        }
-        self.axis.low *= x;
-        self.axis.high *= x;
-        self.y = (self.y.0 * y, self.y.1 * y);
-        powers
     }
 
     fn finish(mut self) -> (Vec<Plot>, Layout) {
@@ -663,6 +696,11 @@ fn tick_format(step: f64) -> TickFormat {
             _ => text,
         }
     }))
+}
+
+/// What the closed forms are the limit of.
+fn limit_name(summary: &Summary) -> &'static str {
+    if summary.in_phase_space() { "overdamped limit" } else { "fast-reaction limit" }
 }
 
 fn middle(row: &Row) -> Option<f64> {

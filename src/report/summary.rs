@@ -1,6 +1,7 @@
 //! What a run has to say, as plain data: everything printed, written or drawn comes from here.
 
 use crate::observable::{Instant, Observable};
+use crate::phase_space::REACH;
 use crate::stats::Outcome;
 use crate::verification::{Question, Verification};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Whether velocities were looked at: the run, or the law, of underdamped particles.
+    pub fn in_phase_space(&self) -> bool {
+        self.quantities.iter().any(|q| q.observable.axis().is_some())
+    }
+
     /// The observation times, in order; none for a run that averages.
     pub fn times(&self) -> Vec<f64> {
         let mut times: Vec<f64> = self.quantities.iter().filter_map(|q| q.time).collect();
@@ -150,6 +156,12 @@ pub struct Quantity {
     pub unit: String,
     /// One row for the whole, or one per bin or interior face.
     pub rows: Vec<Row>,
+}
+
+/// `sqrt(kT/m)` in the middle of each bin, from a quantity on speeds: these reach up to [`REACH`] times as far.
+pub fn thermal_speeds(quantity: &Quantity) -> Vec<f64> {
+    let bins = quantity.rows.chunk_by(|a, b| a.x_lo == b.x_lo);
+    bins.filter_map(|rows| Some(rows.last()?.across?[1] / REACH)).collect()
 }
 
 /// One number.

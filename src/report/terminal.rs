@@ -5,7 +5,7 @@ mod sweep;
 pub use sweep::sweep_page;
 
 use super::format::{beside, brief, deviate, outcome, plain};
-use super::summary::{Quantity, Row, RunSummary, Summary, Warning};
+use super::summary::{self, Quantity, Row, RunSummary, Summary, Warning};
 use crate::observable::{Instant, Observable, Support};
 use crate::stats::Outcome;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
@@ -105,7 +105,7 @@ impl Page {
         if !summary.times().is_empty() {
             table.extend(self.moments(summary, simulated, rows));
         }
-        if table.is_empty() || !whole(summary).is_empty() {
+        if table.is_empty() || !listed(summary, simulated).is_empty() {
             table.extend(self.table(summary, simulated, rows.saturating_sub(table.len())));
         }
 
@@ -162,7 +162,7 @@ impl Page {
     /// `quantity | mc ± s.e. | theory | z | dimension`, columns without any entry left out; without a
     /// simulation the fast-reaction limit stands beside the theory.
     fn table(&self, summary: &Summary, simulated: bool, limit: usize) -> Vec<String> {
-        let entries = whole(summary);
+        let entries = listed(summary, simulated);
         let shown = &entries[..entries.len().min(limit)];
         let compared = simulated && shown.iter().any(|(_, row)| row.z.is_some());
         let theory = shown.iter().any(|(_, row)| row.theory.is_some());
@@ -172,13 +172,13 @@ impl Page {
         let mut header = vec!["quantity"];
         header.extend(simulated.then_some("mc ± s.e."));
         header.extend(theory.then_some("theory"));
-        header.extend(fast.then_some(if with_inertia(summary) { "overdamped" } else { "fast limit" }));
+        header.extend(fast.then_some(if summary.in_phase_space() { "overdamped" } else { "fast limit" }));
         header.extend(compared.then_some("z"));
         let numbers = 1..header.len();
         header.push("dimension");
         let mut cells: Vec<Vec<String>> = Vec::new();
         for (quantity, row) in shown {
-            let mut line = vec![label(quantity)];
+            let mut line = vec![label(quantity, row, summary.states.len() > 1)];
             line.extend(simulated.then(|| outcome(&row.estimate)));
             if theory {
                 let text = row.theory.map(|t| beside(t, &row.estimate));
@@ -197,7 +197,8 @@ impl Page {
         let taken: usize = numbers.clone().map(widest).sum();
         let with_unit = taken + widest(numbers.end) + 2 + NAME_WIDTH <= self.width;
         let taken = taken + if with_unit { widest(numbers.end) } else { 0 };
-        let name_width = self.width.saturating_sub(taken + 2).max(1);
+        let separators = header.len() - usize::from(!with_unit) - 1;
+        let name_width = self.width.saturating_sub(taken + 2 + separators).max(1);
 
         let mut table = Table::new();
         table.load_style(STYLE);
@@ -307,8 +308,26 @@ impl Page {
         lines
     }
 
-    /// The total density over the domain in blocks, simulation above theory, on one scale.
+    /// The total density over the domain in blocks, simulation above theory, on one scale; of underdamped particles
+    /// also the heat flux, and the speed at which slow and fast ones are expected to part.
     fn profile(&self, summary: &Summary, simulated: bool) -> Vec<String> {
+        let mut lines = self.curves(summary, simulated, Observable::Density, "P_tot");
+        if summary.in_phase_space() {
+            lines.extend(self.curves(summary, simulated, Observable::PhaseHeatCurrent, "J_E  "));
+            let sentence = expected_speeds(summary);
+            lines.extend(sentence.iter().flat_map(|text| wrap(text, self.width, "", "  ")).take(2));
+        }
+        lines
+    }
+
+    /// One quantity in bins, at observation times the density.
+    fn curves(
+        &self,
+        summary: &Summary,
+        simulated: bool,
+        observable: Observable,
+        symbol: &str,
+    ) -> Vec<String> {
         let mut curves: Vec<(String, Vec<f64>)> = Vec::new();
         let mut add = |name: String, quantity: &Quantity, of: fn(&Row) -> Option<f64>| {
             let series: Vec<f64> = quantity.rows.iter().filter_map(of).collect();
@@ -316,13 +335,15 @@ impl Page {
                 curves.push((name, series));
             }
         };
-        if let Some(quantity) = summary.quantities.iter().find(|q| q.observable == Observable::Density) {
+        if let Some(quantity) = summary.quantities.iter().find(|q| q.observable == observable) {
             if simulated {
-                add("P_tot mc    ".into(), quantity, value);
+                add(format!("{symbol} mc    "), quantity, value);
             }
-            add("P_tot theory".into(), quantity, |row| row.theory);
+            add(format!("{symbol} theory"), quantity, |row| row.theory);
         }
-        for time in summary.times_among(TIME_PROFILES) {
+        let times =
+            if observable == Observable::Density { summary.times_among(TIME_PROFILES) } else { vec![] };
+        for time in times {
             for (_, quantity) in summary.seen_at(time).filter(|(what, _)| *what == Instant::Density) {
                 let name = format!("P_tot {:<6}", format!("t={}", brief(time)));
                 add(name, quantity, if simulated { counted } else { |row| row.theory });
@@ -354,7 +375,7 @@ impl Page {
             if let Some([left, right]) = theory.wall_layers.filter(|_| !simulated) {
                 let text = format!(
                     "the {} limit fails within layers of thickness {} at the left wall and {} at the right one",
-                    if with_inertia(summary) { "overdamped" } else { "fast-reaction" },
+                    if summary.in_phase_space() { "overdamped" } else { "fast-reaction" },
                     plain(left),
                     plain(right)
                 );
@@ -450,23 +471,41 @@ impl Page {
 /// A rule below the header, two blanks between columns, no frame.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// Whether particles have velocities.
-fn with_inertia(summary: &Summary) -> bool {
-    summary.quantities.iter().any(|q| q.observable == Observable::MomentumFlux)
-}
-
-/// Rows for the whole domain, most important first.
-fn whole(summary: &Summary) -> Vec<(&Quantity, &Row)> {
+/// Rows for the whole domain, most important first; of underdamped particles also where slow and fast ones part, in
+/// the middle of the domain.
+fn listed(summary: &Summary, simulated: bool) -> Vec<(&Quantity, &Row)> {
+    let chosen = |quantity: &&Quantity| {
+        let whole = quantity.observable.support() == Support::Whole && quantity.time.is_none();
+        (whole && !says_nothing(summary, quantity, simulated)) || at_middle(quantity.observable)
+    };
+    let row = |quantity: &Quantity| if at_middle(quantity.observable) { quantity.rows.len() / 2 } else { 0 };
     let mut entries: Vec<(&Quantity, &Row)> = summary
         .quantities
         .iter()
-        .filter(|quantity| quantity.observable.support() == Support::Whole && quantity.time.is_none())
-        // All particles are in a single state.
-        .filter(|q| summary.states.len() > 1 || !matches!(q.observable, Observable::Population(_)))
-        .filter_map(|quantity| quantity.rows.first().map(|row| (quantity, row)))
+        .filter(chosen)
+        .filter_map(|quantity| quantity.rows.get(row(quantity)).map(|row| (quantity, row)))
         .collect();
     entries.sort_by_key(|(quantity, _)| rank(quantity.observable));
     entries
+}
+
+/// Quantities in bins of which the one in the middle is shown.
+fn at_middle(observable: Observable) -> bool {
+    matches!(observable, Observable::PeakSlowCurrent(_) | Observable::CrossoverSpeed(_))
+}
+
+/// The share of a single state; of underdamped particles densities at the walls that a run does not estimate, and in
+/// the theory of a domain with walls the mean current of a single state, which is zero.
+fn says_nothing(summary: &Summary, quantity: &Quantity, simulated: bool) -> bool {
+    let single = summary.states.len() == 1;
+    let ring = summary.quantities.iter().any(|q| q.observable == Observable::MeanVelocity);
+    let missing = quantity.rows.iter().all(|row| row.estimate.estimate().is_none());
+    match quantity.observable {
+        Observable::Population(_) => single,
+        Observable::SoretWall => summary.in_phase_space() && simulated && missing,
+        Observable::MeanCurrent(_) => summary.in_phase_space() && single && !simulated && !ring,
+        _ => false,
+    }
 }
 
 fn rank(observable: Observable) -> usize {
@@ -475,19 +514,46 @@ fn rank(observable: Observable) -> usize {
         Observable::SoretWall => 1,
         Observable::MeanCurrent(_) => 2,
         Observable::MeanHeatCurrent => 3,
-        Observable::MeanVelocity | Observable::EffectiveDiffusion => 4,
-        Observable::EntropyProduction => 5,
-        Observable::MeanTemperature => 6,
-        Observable::Population(_) => 7,
-        _ => 8,
+        Observable::PeakSlowCurrent(_) => 4,
+        Observable::CrossoverSpeed(_) => 5,
+        Observable::MeanVelocity | Observable::EffectiveDiffusion => 6,
+        Observable::EntropyProduction => 7,
+        Observable::MeanTemperature => 8,
+        Observable::Population(_) => 9,
+        _ => 10,
     }
 }
 
-fn label(quantity: &Quantity) -> String {
+/// Name, owner and place; in a bin the only state is not named.
+fn label(quantity: &Quantity, row: &Row, several: bool) -> String {
+    let place = row.x_lo.zip(row.x_hi).map(|(low, high)| format!(" at x = {}", brief(0.5 * (low + high))));
     match &quantity.of {
-        Some(of) => format!("{} {of}", quantity.name),
-        None => quantity.name.clone(),
+        Some(of) if several || place.is_none() => {
+            format!("{} {of}{}", quantity.name, place.unwrap_or_default())
+        }
+        _ => format!("{}{}", quantity.name, place.unwrap_or_default()),
     }
+}
+
+/// `sqrt(3 kT/m)` where the table shows the speed at which slow and fast particles part.
+fn expected_speeds(summary: &Summary) -> Option<String> {
+    let mut place = None;
+    let mut speeds = Vec::new();
+    for quantity in &summary.quantities {
+        if matches!(quantity.observable, Observable::SlowCurrent(_)) {
+            let all = summary::thermal_speeds(quantity);
+            let bin = all.len() / 2;
+            let row = quantity.rows.chunk_by(|a, b| a.x_lo == b.x_lo).nth(bin)?.first()?;
+            place = row.x_lo.zip(row.x_hi).map(|(low, high)| 0.5 * (low + high));
+            let speed = format!("{:.4}", libm::sqrt(3.0) * all.get(bin)?);
+            match &quantity.of {
+                Some(of) if summary.states.len() > 1 => speeds.push(format!("{speed} ({of})")),
+                _ => speeds.push(speed),
+            }
+        }
+    }
+    speeds.dedup();
+    Some(format!("sqrt(3 kT/m) = {} at x = {}", speeds.join(", "), brief(place?)))
 }
 
 /// Bins in which too few particles were seen for an estimate are drawn as empty.

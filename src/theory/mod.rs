@@ -14,6 +14,8 @@
 //! - [`kramers`]: the stationary law of positions, velocities and states of a particle with inertia
 //!   (Eqs 17-22), with an error estimate.
 //! - [`overdamped`]: closed forms of the same for a short mean free path, and where they hold.
+//! - [`reaction`]: particles that react with each other: stationary and relaxing concentrations, the limit of
+//!   fast reactions (Eqs 23-24, D1-D7), and the master equation of small systems.
 //! - [`chain`]: the law of Euler-Maruyama's own chain of steps, constant diffusivities.
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
@@ -56,6 +58,7 @@ mod linear;
 mod modes;
 pub mod overdamped;
 mod phase_functionals;
+pub mod reaction;
 pub mod relaxation;
 pub mod spreading;
 pub mod stationary;
@@ -169,6 +172,39 @@ pub enum TheoryError {
         x: f64,
         /// The value there.
         found: f64,
+    },
+    /// A diffusivity or friction of a species is not positive and finite somewhere.
+    #[error("the {what} of species {species} must be positive and finite, found {found} at x = {x}")]
+    SpeciesMotility {
+        /// Index of the species.
+        species: usize,
+        /// `diffusivity` or `friction`.
+        what: &'static str,
+        /// Where.
+        x: f64,
+        /// The value there.
+        found: f64,
+    },
+    /// A rate constant of a reaction is out of range somewhere.
+    #[error(
+        "the {} rate constant of reaction {reaction} must be from 0 to 1e100, found {found} at x = {x}",
+        if *forward { "forward" } else { "backward" }
+    )]
+    RateConstant {
+        /// Index of the reaction.
+        reaction: usize,
+        /// Which way.
+        forward: bool,
+        /// Where.
+        x: f64,
+        /// The value there.
+        found: f64,
+    },
+    /// No stationary concentrations were found.
+    #[error("no stationary concentrations were found: {why}")]
+    Unsteady {
+        /// Why, as far as it is known.
+        why: &'static str,
     },
     /// The linear system cannot be solved in double precision: rates (times length^2 over
     /// diffusivity) that span too many orders of magnitude, or that vanish in a region.
@@ -290,15 +326,23 @@ fn fields(model: &Model) -> Vec<&Arc<dyn Field>> {
 
 /// Walls (on a ring, its seam) and kinks: the positions between which every coefficient is smooth.
 fn breakpoints(model: &Model) -> Result<Vec<f64>, TheoryError> {
-    let length = model.domain.length;
+    let forced = (0..model.network.states().len()).flat_map(|state| model.force_kinks(state));
+    between(model.domain.length, fields(model).into_iter(), forced)
+}
+
+/// Both ends of the domain, the kinks of `fields` and `more`, sorted.
+fn between<'a>(
+    length: f64,
+    fields: impl Iterator<Item = &'a Arc<dyn Field>>,
+    more: impl Iterator<Item = f64>,
+) -> Result<Vec<f64>, TheoryError> {
     if !(length > 0.0 && length.is_finite()) {
         return Err(TheoryError::Length { found: length });
     }
     let inside = |x: &f64| *x > 1e-12 * length && *x < (1.0 - 1e-12) * length;
     let range = Interval::new(0.0, length);
-    let forced = (0..model.network.states().len()).flat_map(|state| model.force_kinks(state));
     let mut points: Vec<f64> =
-        fields(model).into_iter().flat_map(|field| field.kinks(range)).chain(forced).filter(inside).collect();
+        fields.flat_map(|field| field.kinks(range)).chain(more).filter(inside).collect();
     points.extend([0.0, length]);
     points.sort_by(f64::total_cmp);
     points.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * length);

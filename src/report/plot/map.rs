@@ -3,8 +3,11 @@
 //!
 //! A place without a value is grey. Powers of ten are taken out of axes and values as in the other panels.
 
-use super::{FAINT, NEUTRAL, PANEL, Rendered, blend, in_powers, power_of, render, shortened, tick_format};
+use super::{
+    FAINT, NEUTRAL, PANEL, Panel, Rendered, blend, in_powers, power_of, render, shortened, tick_format,
+};
 use crate::report::ReportError;
+use kuva::plot::legend::LegendPosition;
 use kuva::plot::quiver::QuiverPivot;
 use kuva::plot::{BandPlot, ColorMap, ContourPlot, QuiverPlot};
 use kuva::render::annotations::TextAnnotation;
@@ -189,8 +192,15 @@ impl Map {
     }
 
     /// Everything that is drawn, for a place in a figure.
-    pub(super) fn finish(mut self) -> (Vec<Plot>, Layout) {
+    fn finish(self) -> (Vec<Plot>, Layout) {
+        let nothing = Panel::new("", "");
+        self.finish_under(nothing)
+    }
+
+    /// The same with the points, lines and legend of a panel on top; its ranges do not matter.
+    pub(super) fn finish_under(mut self, mut panel: Panel) -> (Vec<Plot>, Layout) {
         let powers = self.rescale();
+        panel.scale(10f64.powi(-powers[0]), 10f64.powi(-powers[1]));
         let (x, y) = self.frame();
         let (low, high) = self.scale.range(self.cells.iter().map(|c| c.value));
         let [x_label, y_label, label] = [0, 1, 2].map(|k| in_powers(&self.labels[k], powers[k]));
@@ -232,6 +242,12 @@ impl Map {
             .with_color_range(low, high)
             .with_color_legend_label(label);
         plots.push(Plot::Quiver(bar));
+        plots.append(&mut panel.plots);
+        plots.append(&mut panel.lines);
+        if !panel.legend.is_empty() {
+            layout =
+                layout.with_legend_position(LegendPosition::InsideTopRight).with_legend_entries(panel.legend);
+        }
         (plots, layout)
     }
 

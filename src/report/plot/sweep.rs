@@ -104,7 +104,7 @@ impl<'s> Drawing<'s> {
                 .filter_map(|p| Some((self.positions[p.at[0]], p.finished.number("soret")?.fast_limit?)));
             let mut limit: Vec<(f64, f64)> = limit.collect();
             limit.sort_by(|a, b| a.0.total_cmp(&b.0));
-            panel.dotted(limit);
+            panel.dotted(limit, "fast-reaction limit");
         }
         panel
     }
