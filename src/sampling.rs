@@ -42,8 +42,10 @@ pub struct Progress {
     pub rounds: u64,
     /// Share of the whole run that is done, burn-in included.
     pub share: f64,
-    /// Legs scored so far.
+    /// Legs or steps scored so far.
     pub legs: u64,
+    /// Whether they are steps.
+    pub stepped: bool,
     /// The global Soret coefficient so far.
     pub soret: Outcome,
 }
@@ -116,6 +118,7 @@ pub fn sample_weighed(
             rounds: ensemble.plan().rounds,
             share: ensemble.share(),
             legs: legs(&context, ensemble.groups()),
+            stepped: experiment.method.dt().is_some(),
             soret: soret[0].outcome(0),
         })
     };

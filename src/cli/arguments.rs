@@ -222,7 +222,7 @@ pub struct Converge {
     /// What to vary; may be given several times [default: all that the method has]
     #[arg(long = "in", value_name = "AXIS", value_enum)]
     pub axes: Vec<ConvergeAxis>,
-    /// Points an axis [default: 7, 6 for dt]
+    /// Points an axis [default: 7, 6 for dt of euler_maruyama]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=100))]
     pub points: Option<u16>,
     /// Smallest value of the axis, if --in names one [default: from the file]

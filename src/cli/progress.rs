@@ -113,7 +113,8 @@ impl Observer for Watch {
         };
         let elapsed = self.started.elapsed().as_secs_f64();
         let since = self.part_started.lock().map_or(self.started, |started| *started).elapsed().as_secs_f64();
-        let rate = format!("{:.0} M legs/s", progress.legs as f64 / since.max(1e-9) / 1e6);
+        let what = if progress.stepped { "steps" } else { "legs" };
+        let rate = format!("{:.0} M {what}/s", progress.legs as f64 / since.max(1e-9) / 1e6);
         let done = self.parts_done.load(Ordering::Relaxed);
         let share = (done as f64 + progress.share) / self.parts as f64;
         let part =

@@ -8,20 +8,24 @@
 //! Orders to expect. Constant diffusivities: moves are exact and the first order of their splitting from
 //! the transitions cancels in `P_tot` and the currents, because `sum_i D_i P_i` is flat: order 2 there and
 //! 1 for each `P_i`. Diffusivities that vary: order 1, and 1/2 for the density at a wall, seen in bins of a
-//! fifth of the length of a step.
+//! fifth of the length of a step. Underdamped particles: order 2, see [`super::underdamped`].
 
+use super::budget::{Evidence, Measured};
 use super::functional::Functional;
+use super::functional::Reducer;
 use super::runs::{Laboratory, Setting};
-use super::{Axis, Fit, Kind, Options, Part, Point, Series};
+use super::{Axis, Fit, Kind, Options, Part, Point, Series, underdamped};
+use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::estimator::Context;
-use crate::experiment::{Experiment, Method};
+use crate::experiment::Experiment;
 use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::model::Model;
 use crate::observable::Observable;
-use crate::stats::{Amplitude, Line, Power, chi_squared_survival, normal_reach, t_deviate, t_quantile};
-use crate::theory::Stationary;
+use crate::stats::{
+    Amplitude, Line, Power, Sample, chi_squared_survival, normal_reach, t_deviate, t_quantile,
+};
 use crate::theory::chain::{self, Chain};
 
 /// Points of a study.
@@ -58,34 +62,45 @@ const MOST_BINS: f64 = 1000.0;
 const HALVINGS: i32 = 9;
 
 /// Standard errors from which on a bias counts as seen.
-const SEEN: f64 = 3.0;
+pub(super) const SEEN: f64 = 3.0;
 
 /// The biases of everything whose order is known, against `dt`. `None` if the observer gave up.
 pub(super) fn against_dt(
     lab: &mut Laboratory<'_>,
-    law: Option<&Stationary>,
+    law: Option<&Continuum>,
     options: &Options,
+    evidence: &mut Evidence,
 ) -> Result<Option<Vec<Series>>, Error> {
-    let Method::EulerMaruyama { dt: own } = lab.experiment.method else {
+    let Some(own) = lab.experiment.method.dt() else {
         return Ok(Some(Vec::new()));
     };
     let model = lab.experiment.model.clone();
-    let steps = steps(&model, own, options)?;
+    let inertia = model.is_underdamped();
+    let steps =
+        if inertia { underdamped::steps(&model, own, options)? } else { steps(&model, own, options)? };
+    let nearest =
+        steps.iter().copied().min_by(|a, b| f64::total_cmp(&(a / own).ln().abs(), &(b / own).ln().abs()));
     let mut points: Vec<Vec<Point>> = Vec::new();
     let mut asked: Vec<Functional> = Vec::new();
     for dt in &steps {
         let changed = at_step(lab.experiment, *dt);
         let setting = setting(&model, *dt, options.effort / steps.len() as f64);
-        let functionals = |context: &Context| functionals(&changed, context);
+        let functionals = |context: &Context| match inertia {
+            true => underdamped::functionals(&changed, context),
+            false => functionals(&changed, context),
+        };
         let Some((found, reducer)) =
             lab.run_changed(&changed, &functionals, setting, 1.0 / steps.len() as f64)?
         else {
             return Ok(None);
         };
         points.resize(reducer.functionals.len(), Vec::new());
-        for ((points, sample), functional) in
-            points.iter_mut().zip(found.together(&reducer)).zip(&reducer.functionals)
-        {
+        let together = found.together(&reducer);
+        // Bins of another width are other functionals.
+        if Some(*dt) == nearest && changed.measure.bins == lab.experiment.measure.bins {
+            evidence.complete(measured(&reducer, setting, &together, (*dt / own - 1.0).abs() < 1e-9));
+        }
+        for ((points, sample), functional) in points.iter_mut().zip(together).zip(&reducer.functionals) {
             let theory = functional.theory(law, &reducer.context.grid);
             if let (Some(sample), Some(theory)) = (sample, theory) {
                 let error = sample.std_error();
@@ -108,15 +123,15 @@ pub(super) fn against_dt(
         }
         asked = reducer.functionals;
     }
-    let chain = chain(&model, &steps, own);
+    let chain = if inertia { Vec::new() } else { chain(&model, &steps, own) };
     let varies = varies(&model);
     let sampled: Vec<(Functional, Vec<Point>)> =
         asked.into_iter().zip(points).filter(|(_, points)| !points.is_empty()).collect();
     let mut list = of_chain(&sampled, &chain);
     let number = sampled.len();
-    let series = sampled.into_iter().map(|(f, points)| {
+    let series = sampled.into_iter().map(|(f, mut points)| {
         let agrees = agrees(&f, &points, &chain, number);
-        let fit = fit(&points);
+        let fit = if inertia { underdamped::fit(&mut points) } else { fit(&points) };
         let note = match fit {
             None => "no bias is seen at any step: upper bounds only".to_owned(),
             Some(fit) if fit.p_value < 1e-3 => {
@@ -128,7 +143,7 @@ pub(super) fn against_dt(
         Series {
             axis: Axis::Dt,
             kind: Kind::Bias,
-            expected: expected(&f, varies),
+            expected: if inertia { Some(underdamped::ORDER) } else { expected(&f, varies) },
             quantity: f.name,
             state: f.of,
             unit: f.unit,
@@ -141,6 +156,23 @@ pub(super) fn against_dt(
     });
     list.extend(series);
     Ok(Some(list))
+}
+
+/// What a point says about the errors of the file; `own` if it was made with the step of the file.
+fn measured(reducer: &Reducer, setting: Setting, samples: &[Option<Sample>], own: bool) -> Vec<Measured> {
+    let known = |(f, sample): (&Functional, &Option<Sample>)| {
+        let sample = sample.as_ref()?;
+        let spread = sample.std_error() * libm::sqrt(setting.repeats as f64);
+        let usable = spread > 0.0 && spread.is_finite();
+        usable.then(|| Measured {
+            functional: f.clone(),
+            spread,
+            walkers: setting.walkers as f64,
+            span: setting.span,
+            sample: own.then(|| sample.clone()),
+        })
+    };
+    reducer.functionals.iter().zip(samples).filter_map(known).collect()
 }
 
 /// The law of the chain at steps from the longest of the study down to that of the file, the limit of short
@@ -284,11 +316,11 @@ fn functionals(experiment: &Experiment, context: &Context) -> Vec<Functional> {
 /// The experiment with another step; where diffusivities vary, with bins that shrink with it.
 fn at_step(experiment: &Experiment, dt: f64) -> Experiment {
     let mut changed = experiment.clone();
-    changed.method = Method::EulerMaruyama { dt };
+    changed.method = experiment.method.with_dt(dt);
     changed.run.span = Span::Duration(1.0);
     changed.run.burn_in = None;
     let model = &experiment.model;
-    if varies(model) {
+    if varies(model) && !model.is_underdamped() {
         let length = model.domain.length;
         let states = 0..model.network.states().len();
         let at_walls = states.flat_map(|s| [0.0, length].map(|x| model.diffusivity(s, x)));
@@ -320,8 +352,13 @@ fn steps(model: &Model, own: f64, options: &Options) -> Result<Vec<f64>, Error> 
     let by_stride = stride * stride / (2.0 * diffusivity);
     let longest = (MOST_TRANSITIONS / rate).min(by_stride).max(own);
     let points = options.points.unwrap_or(POINTS).max(2);
+    ladder(longest, libm::pow(RATIO, points as f64 - 1.0), points, options)
+}
+
+/// So many steps from the longest to its fraction `1/range`, unless the options say otherwise.
+pub(super) fn ladder(longest: f64, range: f64, points: usize, options: &Options) -> Result<Vec<f64>, Error> {
     let to = options.to.unwrap_or(longest);
-    let from = options.from.unwrap_or(to / libm::pow(RATIO, points as f64 - 1.0));
+    let from = options.from.unwrap_or(to / range);
     if !(from > 0.0 && from < to && to.is_finite()) {
         return Err(Error::Usage(format!("there is no step between {from} and {to}")));
     }
@@ -341,7 +378,7 @@ fn triples(points: &[Point]) -> Vec<(f64, f64, f64)> {
     points.iter().map(|p| (p.at, p.value, p.std_err)).collect()
 }
 
-fn fit(points: &[Point]) -> Option<Fit> {
+pub(super) fn fit(points: &[Point]) -> Option<Fit> {
     let power = Power::through(&triples(points))?;
     let (first, last) = (points.first()?.at, points.last()?.at);
     Some(Fit {
@@ -361,15 +398,19 @@ fn order(series: &Series) -> Option<f64> {
     series.expected.or(series.fit.map(|f| f.slope))
 }
 
-/// The bias at a step, by the points of the shorter half of the ladder and the order of the limit.
-pub(super) fn at_own_step(series: &Series, dt: f64) -> Option<Amplitude> {
+/// The bias at a step, by the points of the shorter half of the ladder (of underdamped particles, by all that are
+/// fitted) and the order of the limit.
+pub(super) fn at_own_step(series: &Series, dt: f64, inertia: bool) -> Option<Amplitude> {
     if series.kind == Kind::ChainBias {
         let own = series.points.iter().find(|p| (p.at / dt - 1.0).abs() < 1e-9);
         return own.map(|p| Amplitude { value: p.value, error: 0.0, chi_squared: 0.0 });
     }
     let order = order(series)?;
-    let triples = triples(&series.points);
-    let amplitude = Amplitude::at_order(order, &triples[triples.len() / 2..]);
+    let fitted: Vec<Point> = series.points.iter().filter(|p| p.part != Part::Shown).copied().collect();
+    let triples = triples(&fitted);
+    // Symmetric steps have no odd order behind the first, and long steps know most.
+    let from = if inertia { 0 } else { triples.len() / 2 };
+    let amplitude = Amplitude::at_order(order, &triples[from..]);
     let scale = libm::pow(dt, order);
     let known = amplitude.value.is_finite() && amplitude.error.is_finite();
     known.then_some(Amplitude { value: amplitude.value * scale, error: amplitude.error * scale, ..amplitude })

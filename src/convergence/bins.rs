@@ -8,11 +8,11 @@
 use super::functional::Functional;
 use super::runs::{Laboratory, Setting};
 use super::{Axis, Fit, Kind, Options, Part, Point, Series};
+use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::observable::Observable;
 use crate::stats::Line;
-use crate::theory::Stationary;
 
 /// Numbers of bins that divide [`CELLS`].
 const LADDER: [usize; 7] = [5, 10, 20, 40, 80, 160, 320];
@@ -36,7 +36,7 @@ const RUN: f64 = 64.0;
 /// up.
 pub(super) fn against(
     lab: &mut Laboratory<'_>,
-    law: Option<&Stationary>,
+    law: Option<&Continuum>,
     options: &Options,
 ) -> Result<Option<Vec<Series>>, Error> {
     if options.from.is_some() || options.to.is_some() || options.points.is_some() {
@@ -144,7 +144,7 @@ fn point(bins: usize, value: f64, std_err: f64, part: Part) -> Point {
 /// Root mean square over bins of bin average minus value at the middle, and of the value at the middle. The
 /// value at a point is the same functional on a bin so narrow that its own difference, which falls with the
 /// square of the width, is taken out by extrapolation.
-fn binning_error(observable: Observable, grid: &Grid, law: Option<&Stationary>) -> Option<(f64, f64)> {
+fn binning_error(observable: Observable, grid: &Grid, law: Option<&Continuum>) -> Option<(f64, f64)> {
     let on = |times: usize| law?.reference(observable, &Grid::new(grid.length, grid.bins * times));
     let (wide, narrow) = (on(1)?, on(FINER)?);
     let pairs: Vec<(f64, f64)> = wide

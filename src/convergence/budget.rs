@@ -3,12 +3,12 @@
 use super::functional::Functional;
 use super::noise::ASYMPTOTIC;
 use super::{ALPHA, Kind, Options, Series, Settings};
+use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::experiment::{Experiment, Method};
 use crate::pilot::averaging;
 use crate::report::format;
 use crate::stats::{Sample, deviate_from_p, t_deviate};
-use crate::theory::Stationary;
 use serde::Serialize;
 
 /// What studies of the sampling error know about the errors of the file itself.
@@ -20,6 +20,17 @@ pub struct Evidence {
     pub(super) measured: Vec<Measured>,
 }
 
+impl Evidence {
+    /// Adds what is not known yet.
+    pub(super) fn complete(&mut self, others: Vec<Measured>) {
+        for m in others {
+            if !self.measured.iter().any(|known| known.functional.label() == m.functional.label()) {
+                self.measured.push(m);
+            }
+        }
+    }
+}
+
 /// One quantity at the largest point of a study.
 #[derive(Clone, Debug)]
 pub(super) struct Measured {
@@ -28,8 +39,8 @@ pub(super) struct Measured {
     pub spread: f64,
     pub walkers: f64,
     pub span: f64,
-    /// All repeats together.
-    pub sample: Sample,
+    /// All repeats together; none if they were made with another step than that of the file.
+    pub sample: Option<Sample>,
 }
 
 /// Which of two errors is the larger.
@@ -110,7 +121,7 @@ pub(super) fn of(
     settings: &Settings,
     evidence: &Evidence,
     series: &[Series],
-    law: Option<&Stationary>,
+    law: Option<&Continuum>,
     options: &Options,
 ) -> Result<Budget, Error> {
     let exact = matches!(experiment.method, Method::Exact {});
@@ -123,17 +134,27 @@ pub(super) fn of(
             let theory = f.theory(law, &grid);
             let noise = m.spread
                 * scale(settings.relaxation, m.walkers, m.span, settings.particles as f64, settings.span);
-            let seen = theory.map(|t| m.sample.value - t);
-            let seen_std_err = Some(m.sample.std_error()).filter(|e| e.is_finite() && *e > 0.0);
-            let seen_z = seen.zip(seen_std_err).map(|(b, e)| t_deviate(b / e, m.sample.dof()));
+            let seen = theory.zip(m.sample.as_ref()).map(|(t, sample)| sample.value - t);
+            let error = m.sample.as_ref().map(|sample| (sample.std_error(), sample.dof()));
+            let error = error.filter(|(e, _)| e.is_finite() && *e > 0.0);
+            let seen_std_err = error.map(|(e, _)| e);
+            let seen_z = seen.zip(error).map(|(b, (e, dof))| t_deviate(b / e, dof));
             let order = of_bias(series, &f.label());
-            let fitted = order.and_then(|s| super::bias::at_own_step(s, settings.dt?));
+            let fitted = order
+                .and_then(|s| super::bias::at_own_step(s, settings.dt?, experiment.model.is_underdamped()));
             let (bias, bias_std_err) = if exact {
                 (Some(0.0), None)
             } else {
                 (fitted.map(|b| b.value), fitted.map(|b| b.error).filter(|e| *e > 0.0))
             };
-            let dominant = bias.map(|b| if b.abs() > noise { Dominant::Bias } else { Dominant::Noise });
+            // A sampled bias that may as well be zero is not called the larger one.
+            let unseen = |b: f64| bias_std_err.is_some_and(|e| b.abs() < super::bias::SEEN * e);
+            let dominant = match bias {
+                Some(b) if b.abs() <= noise => Some(Dominant::Noise),
+                Some(b) if unseen(b) => None,
+                Some(_) => Some(Dominant::Bias),
+                None => None,
+            };
             let balanced_dt = order.and_then(|s| super::bias::step_for(s, noise));
             Own {
                 quantity: f.name.clone(),
@@ -260,7 +281,8 @@ fn sentences(
     let names = |list: &[&Own]| list.iter().map(|o| label(o)).collect::<Vec<_>>().join(", ");
     if biased.is_empty() {
         let share = |o: &Own| o.bias.map_or(0.0, |b| b.abs() / o.noise);
-        let largest = own.iter().max_by(|a, b| share(a).total_cmp(&share(b))).filter(|o| share(o) > 0.0);
+        let told = own.iter().filter(|o| o.dominant.is_some());
+        let largest = told.max_by(|a, b| share(a).total_cmp(&share(b))).filter(|o| share(o) > 0.0);
         let beside = largest.map_or_else(String::new, |o| {
             let equal = o
                 .balanced_dt
@@ -278,6 +300,13 @@ fn sentences(
         ));
     } else {
         list.push(format!("at the settings of the file bias dominates in {}", names(&biased)));
+    }
+    let untold: Vec<&Own> = own.iter().filter(|o| o.bias.is_some() && o.dominant.is_none()).collect();
+    if !untold.is_empty() {
+        list.push(format!(
+            "whether noise or bias is the larger is not told in {}: --effort gives more",
+            names(&untold)
+        ));
     }
     if let Some(need) = need {
         let step = match (settings.dt, need.dt) {

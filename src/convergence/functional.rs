@@ -1,12 +1,12 @@
 //! Single numbers made of what estimators and theory both answer: the same weights on both sides.
 
+use crate::continuum::Continuum;
 use crate::ensemble::{Group, each};
 use crate::estimator::{self, Context, Estimator};
 use crate::experiment::Experiment;
 use crate::grid::Grid;
 use crate::observable::{Observable, Support};
 use crate::stats::{Sample, jackknife};
-use crate::theory::Stationary;
 
 /// A weighted sum over the entries of one observable.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,21 @@ impl Functional {
         Functional { name: name.into(), of: None, unit, observable, weights: vec![(bin, 1.0)] }
     }
 
+    /// The mean of neighbouring entries.
+    pub fn average(
+        name: &str,
+        observable: Observable,
+        entries: std::ops::Range<usize>,
+        experiment: &Experiment,
+    ) -> Self {
+        let weight = 1.0 / entries.len() as f64;
+        Functional {
+            name: name.into(),
+            weights: entries.map(|k| (k, weight)).collect(),
+            ..Functional::whole(observable, experiment)
+        }
+    }
+
     /// `mean_current excited`.
     pub fn label(&self) -> String {
         match &self.of {
@@ -70,7 +85,7 @@ impl Functional {
     }
 
     /// What the continuum says, if there is a solution.
-    pub fn theory(&self, law: Option<&Stationary>, grid: &Grid) -> Option<f64> {
+    pub fn theory(&self, law: Option<&Continuum>, grid: &Grid) -> Option<f64> {
         self.apply(&law?.reference(self.observable, grid)?).filter(|v| v.is_finite())
     }
 }

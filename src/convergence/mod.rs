@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`noise`] | sampling error against particles, and against legs or duration |
 //! | [`bias`] | bias of a stepped method against its `dt`; that of `exact`, which has none |
+//! | [`underdamped`] | which steps and quantities that is for particles with inertia |
 //! | [`bins`] | bin averages against values at a point, beside the noise of a bin |
 //! | [`budget`] | noise and bias at the settings of the file, and what a wanted error needs |
 
@@ -22,12 +23,13 @@ pub mod budget;
 pub mod functional;
 pub mod noise;
 mod runs;
+pub mod underdamped;
 
+use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::experiment::{Experiment, FORMAT_VERSION};
 use crate::kernel::Span;
 use crate::sampling::Observer;
-use crate::theory::{self, Stationary};
 use budget::Budget;
 use runs::Laboratory;
 use serde::Serialize;
@@ -269,15 +271,15 @@ pub fn study(
     }
     let axes = axes(experiment, options)?;
     // Without a solution there are sampling errors, but no bias.
-    let law = theory::stationary::solve(&experiment.model, &theory::Options::default()).ok();
-    let law: Option<&Stationary> = law.as_ref();
+    let law = Continuum::solve(experiment).ok();
+    let law = law.as_ref();
     let mut lab = Laboratory::new(experiment, observer, axes.len())?;
     let mut series = Vec::new();
     let mut measured = budget::Evidence::default();
     for axis in axes {
         let found = match axis {
             Axis::Particles | Axis::Legs => noise::against(axis, &mut lab, law, options, &mut measured)?,
-            Axis::Dt => bias::against_dt(&mut lab, law, options)?,
+            Axis::Dt => bias::against_dt(&mut lab, law, options, &mut measured)?,
             Axis::Bins => bins::against(&mut lab, law, options)?,
         };
         match found {

@@ -10,11 +10,12 @@ use super::budget::{Evidence, Measured};
 use super::functional::{Functional, Gathered, Reducer};
 use super::runs::{Laboratory, Setting};
 use super::{Axis, Fit, Kind, LEAST_REPEATS, Options, Part, Point, Series};
+use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::kernel::Span;
+use crate::model::Boundary;
 use crate::observable::Observable;
 use crate::stats::{Line, Sample, Spread, normal_reach};
-use crate::theory::Stationary;
 
 /// Relaxation times from which on the length of a run is fitted.
 pub const ASYMPTOTIC: f64 = 20.0;
@@ -46,7 +47,7 @@ type Alone = Vec<Vec<Option<f64>>>;
 pub(super) fn against(
     axis: Axis,
     lab: &mut Laboratory<'_>,
-    law: Option<&Stationary>,
+    law: Option<&Continuum>,
     options: &Options,
     evidence: &mut Evidence,
 ) -> Result<Option<Vec<Series>>, Error> {
@@ -97,6 +98,11 @@ pub(super) fn against(
     // Heat has a part that depends on where a run begins and ends, which falls as 1/t; while that is the larger
     // part the slope lies between -1 and -1/2.
     let ends = |f: &Functional| axis == Axis::Legs && f.observable == Observable::EntropyProduction;
+    // The current of a single state between walls is nothing but the difference of the ends, over the time.
+    let model = &lab.experiment.model;
+    let still = model.network.states().len() == 1 && model.domain.walls == Boundary::Reflecting;
+    let displaced =
+        |f: &Functional| axis == Axis::Legs && still && f.observable == Observable::MeanCurrent(0);
     let series = reducer.functionals.iter().zip(points).zip(theory).map(|((f, points), theory)| {
         let defined: Vec<Point> = points.iter().flatten().map(|p| Point { theory, ..*p }).collect();
         let complete = defined.len() == points.len();
@@ -109,7 +115,7 @@ pub(super) fn against(
             theory,
             fit: fit(&defined),
             points: defined,
-            expected: (!ends(f)).then_some(-0.5),
+            expected: (!ends(f)).then_some(if displaced(f) { -1.0 } else { -0.5 }),
             agrees: None,
             note: if complete {
                 note.clone()
@@ -122,7 +128,7 @@ pub(super) fn against(
 }
 
 /// What the continuum says of every functional.
-fn theory(reducer: &Reducer, law: Option<&Stationary>) -> Vec<Option<f64>> {
+fn theory(reducer: &Reducer, law: Option<&Continuum>) -> Vec<Option<f64>> {
     reducer.functionals.iter().map(|f| f.theory(law, &reducer.context.grid)).collect()
 }
 
@@ -287,7 +293,7 @@ fn measured(
             spread: Spread::of(&defined)?.deviation,
             walkers: setting.walkers as f64,
             span: setting.span,
-            sample: sample?,
+            sample: Some(sample?),
         })
     };
     reducer.functionals.iter().zip(alone).zip(samples).filter_map(known).collect()

@@ -181,6 +181,7 @@ impl<'a> Laboratory<'a> {
                 rounds: PARTS,
                 share: self.done,
                 legs: self.legs as u64,
+                stepped: self.experiment.method.dt().is_some(),
                 soret: Outcome::null("a study looks at many"),
             };
             if ensemble.rounds_done() == 0 || observer.after_round(&progress) == Control::Stop {

@@ -59,11 +59,13 @@ pub fn nearest(samples: &[Sample], room: &[f64]) -> Vec<f64> {
     let factor = Factor::of(samples);
     let unit = |k: usize| (0..samples.len()).map(|i| if i == k { 1.0 } else { 0.0 }).collect::<Vec<f64>>();
     let columns: Vec<Vec<f64>> = (0..samples.len()).map(|k| factor.solve(&unit(k))).collect();
-    let mut rest = factor.solve(&samples.iter().map(|s| s.value).collect::<Vec<f64>>());
-    let mut shift = vec![0.0; samples.len()];
-    if room.iter().all(|r| *r == 0.0) {
+    // Contrasts that have room enough are at rest from the beginning, however they are correlated.
+    let mut shift: Vec<f64> = samples.iter().zip(room).map(|(s, r)| s.value.clamp(-r, *r)).collect();
+    let left: Vec<f64> = samples.iter().zip(&shift).map(|(s, shift)| s.value - shift).collect();
+    if left.iter().all(|l| *l == 0.0) || room.iter().all(|r| *r == 0.0) {
         return shift;
     }
+    let mut rest = factor.solve(&left);
     // One contrast at a time: the least of a convex function in a box is found.
     for _ in 0..SWEEPS {
         for (k, column) in columns.iter().enumerate() {
@@ -79,7 +81,7 @@ pub fn nearest(samples: &[Sample], room: &[f64]) -> Vec<f64> {
 }
 
 /// Rounds over all contrasts in [`nearest`].
-const SWEEPS: usize = 200;
+const SWEEPS: usize = 2000;
 
 /// The covariance matrix of the mean of some contrasts as `scale L L' scale`: correlations, so that
 /// contrasts of any size share one criterion for singularity, by Cholesky.
