@@ -216,7 +216,6 @@ fn walls_have_order_one_half_where_diffusivities_vary() {
         potential: None,
         coordinates: None,
         network: Network::new(vec![only], vec![]).expect("a state"),
-        coordinates: None,
     };
     let law = solve(&model);
     let relative = |dt: f64, bins: usize, steps_done: f64, seed: u64| -> [Bias; 3] {
