@@ -478,7 +478,7 @@ fn rank(observable: Observable) -> usize {
         Observable::MeanVelocity | Observable::EffectiveDiffusion => 4,
         Observable::EntropyProduction => 5,
         Observable::MeanTemperature => 6,
-        Observable::Population(_) => 7,
+        Observable::Population(_) | Observable::WellPopulation(_) => 7,
         _ => 8,
     }
 }
