@@ -9,8 +9,9 @@ use soret::continuum::Continuum;
 use soret::experiment::{Experiment, Method, RunPlan};
 use soret::kernel::Span;
 use soret::model::{Axis, Coordinates, Landscape, Model};
-use soret::observable::Observable;
 use soret::sampling::{self, Sampled};
+use soret::simulation;
+use soret::verification::{self, Verification};
 use std::sync::Arc;
 
 /// Family-wise probability of a false alarm of each run.
@@ -96,6 +97,16 @@ fn judge(own: &Experiment, others: &[(&str, Experiment)]) -> (Sampled, Compariso
     (sampled, comparison)
 }
 
+/// What trajectories are asked.
+fn checks(sampled: &Sampled) -> Verification {
+    let questions = verification::questions(&sampled.context, &sampled.groups);
+    let judged = verification::judge(&questions, ALPHA);
+    for c in &judged.checks {
+        note(format!("  {}: {:?} {:?} {} {:?}", c.name, c.verdict, c.p_value, c.words, c.smallest_effect));
+    }
+    judged
+}
+
 #[test]
 fn a_double_well_at_any_speed_along_x() {
     for (alpha, dt, duration) in [(0.01, 0.0125, 60.0), (1.0, 0.008, 30.0), (10.0, 0.0025, 6.0)] {
@@ -104,6 +115,71 @@ fn a_double_well_at_any_speed_along_x() {
             soret::kernel::automatic_step(&double_well("0.5 + 0.5*x", alpha, 0.0))
         ));
         let of = |t: &str, a: f64| experiment(double_well(t, a, 0.0), dt, 2048, duration);
-        judge(&of("0.5 + 0.5*x", alpha), &[("alpha x 1.1", of("0.5 + 0.5*x", 1.1 * alpha))]);
+        let (sampled, _) = judge(&of("0.5 + 0.5*x", alpha), &[("slope + 10 %", of("0.475 + 0.55*x", alpha))]);
+        let judged = checks(&sampled);
+        assert!(judged.passes);
     }
+}
+
+#[test]
+fn a_tilted_well() {
+    let of = |tilt: f64| experiment(double_well("0.5 + 0.5*x", 1.0, tilt), 0.008, 2048, 30.0);
+    let (sampled, _) = judge(&of(0.5), &[("tilt + 10 %", of(0.55))]);
+    assert!(checks(&sampled).passes);
+}
+
+#[test]
+fn at_uniform_temperature_nothing_flows() {
+    let own = experiment(double_well("0.7", 1.0, 0.3), 0.02, 2048, 30.0);
+    let mut naive = own.clone();
+    naive.method = Method::EulerMaruyama { dt: 0.02 };
+    let (sampled, _) =
+        judge(&own, &[("gradient", experiment(double_well("0.65 + 0.1*x", 1.0, 0.3), 0.02, 2048, 30.0))]);
+    let judged = checks(&sampled);
+    assert!(judged.passes);
+    let sampled = sampling::sample(&naive, &()).expect("a run");
+    assert!(!checks(&sampled).passes);
+}
+
+#[test]
+fn two_coordinates_have_identities_and_a_limit() {
+    let two = model("0.5 + 0.5*x", &["q", "r"], "q^2 + (r - q)^2", "0.02*(1 + q^2 + r^2)");
+    let own = experiment(two, 0.02, 1024, 20.0);
+    let begin = std::time::Instant::now();
+    let summary = simulation::run(&own, &()).expect("a run");
+    note(format!("{:?}", begin.elapsed()));
+    let verdict = summary.comparison.expect("a verdict");
+    note(format!("{:?}", verdict.sentences));
+    assert_eq!(verdict.agrees, None);
+    assert!(verdict.sentences[0].contains("several coordinates"));
+    assert!(summary.invariants.iter().all(|i| i.holds), "{:?}", summary.invariants);
+    let checks = summary.checks.expect("checks");
+    for c in &checks.checks {
+        note(format!("  {}: {:?} {:?} {}", c.name, c.verdict, c.p_value, c.words));
+    }
+    assert!(checks.passes);
+    for q in &summary.quantities {
+        if q.rows.len() < 100 && q.rows.iter().any(|r| r.fast_limit.is_some()) {
+            note(format!(
+                "{:?} {:?}",
+                q.observable,
+                q.rows
+                    .iter()
+                    .map(|r| (r.estimate.estimate().map(|e| (e.value, e.std_error)), r.fast_limit))
+                    .nth(q.rows.len() / 2)
+            ));
+        }
+    }
+}
+
+#[test]
+fn threads_do_not_matter() {
+    let own = experiment(double_well("0.5 + 0.5*x", 1.0, 0.0), 0.02, 256, 4.0);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let summary = pool.install(|| simulation::run(&own, &())).expect("a run");
+        note(format!("{:?} {:?}", summary.theory, summary.comparison.as_ref().map(|c| &c.sentences)));
+        serde_json::to_string(&summary).expect("a summary")
+    };
+    assert_eq!(run(1), run(3));
 }
