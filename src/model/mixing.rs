@@ -6,6 +6,9 @@ use super::{Boundary, Coordinates, Model, Reach};
 /// Places at which profiles are sampled.
 const SAMPLES: usize = 257;
 
+/// Probabilities that sums over all places cannot tell from nothing.
+const ROUNDING: f64 = 1e-12;
+
 impl Model {
     /// The density that fast transitions would give, up to a factor, at equally spaced points from wall to
     /// wall: local occupancies `p_i(x)`, and `P(x)` from `sum_i J_i = 0`. On a ring it need not close where a
@@ -133,7 +136,7 @@ impl Model {
 }
 
 /// `max_x P(beyond x) int_m^x 1/(D P)` from the median `m`, for a density at points so far apart and the resistance of the
-/// intervals between them.
+/// intervals between them; up to where `P(beyond x)` is rounding.
 fn muckenhoupt(density: &[f64], step: f64, resistance: impl Fn(usize) -> f64) -> f64 {
     let mut left = 0.0;
     let below: Vec<f64> = density
@@ -147,11 +150,13 @@ fn muckenhoupt(density: &[f64], step: f64, resistance: impl Fn(usize) -> f64) ->
     let (mut slowest, mut up, mut down) = (0.0f64, 0.0, 0.0);
     for (k, below) in below.iter().enumerate().skip(median) {
         up += resistance(k);
-        slowest = slowest.max((1.0 - below).max(0.0) * up);
+        let beyond = Some(1.0 - below).filter(|p| *p > ROUNDING);
+        slowest = slowest.max(beyond.map_or(0.0, |p| p * up));
     }
     for k in (0..=median).rev() {
         down += resistance(k);
-        slowest = slowest.max(below[k] * down);
+        let beyond = Some(below[k]).filter(|p| *p > ROUNDING);
+        slowest = slowest.max(beyond.map_or(0.0, |p| p * down));
     }
     slowest
 }
@@ -203,6 +208,22 @@ mod tests {
         let mut state = State::new("only", 0.0, 1.0);
         (state.motility, state.mass) = (crate::model::Motility::Friction(Arc::new(friction)), Some(mass));
         Model::new(2.0, Uniform(0.5), vec![state], vec![]).unwrap()
+    }
+
+    #[test]
+    fn a_coordinate_takes_its_time_over_a_barrier() {
+        use crate::model::{Axis, Landscape};
+        let surface = |source: &str| Landscape::new(source, &["q"], &[], Arc::new(Uniform(0.5))).unwrap();
+        let time = |height: f64| {
+            let mut model = one_state("0");
+            let well = surface(&format!("{height}*(q^2 - 1)^2"));
+            model.coordinates = Some(Coordinates::new(vec![Axis::new("q", 1.0)], well, surface("0.1")));
+            model.relaxation_time() - 1.0 / (0.1 * std::f64::consts::PI.powi(2))
+        };
+        // Kramers' rate of both ways together: 2 sqrt(U''_well |U''_top|)/(2 pi) exp(-height/kT).
+        let kramers = std::f64::consts::PI / (libm::sqrt(32.0) * 2.0) * libm::exp(4.0);
+        assert!((0.4..2.5).contains(&(time(2.0) / kramers)), "{} {kramers}", time(2.0));
+        assert!(time(4.0) / time(2.0) > 20.0 && time(0.3) < 2.0);
     }
 
     #[test]
