@@ -350,7 +350,7 @@ fn ranges_forces_states_and_several_coordinates_keep_it_too() {
     // Mean energies by quadrature.
     let walls = mean(0.5, [-0.5, 1.0], |q| q, |q| q);
     let circle =
-        mean(0.5, [-1.0, 1.0], |q| (3.141_592_653_589_793 * q).cos(), |q| (3.141_592_653_589_793 * q).cos());
+        mean(0.5, [-1.0, 1.0], |q| (std::f64::consts::PI * q).cos(), |q| (std::f64::consts::PI * q).cos());
     let pushed = 0.25 + mean(0.5, [0.0, 1.0], |x| 2.0 * x, |x| 2.0 * x);
     let (a, b) =
         (|q: f64| 0.5 + q * q + 0.3 * (3.0 * q).cos(), |q: f64| q * q + 0.3 * (3.0 * q).cos() + 0.7 * q);

@@ -108,7 +108,7 @@ struct Room {
 #[derive(Clone, Debug)]
 enum Reactions {
     /// Rates do not depend on coordinates.
-    Outer(Frozen),
+    Outer(Box<Frozen>),
     /// They do: the channels out of each state.
     Inner(Vec<Vec<Channel>>),
 }
@@ -163,7 +163,7 @@ impl Continuous {
             (0..states).map(|s| model.network.channels().filter(|c| c.from == s).collect()).collect();
         let reactions = match (model.network.edges().is_empty(), own) {
             (true, _) => None,
-            (false, false) => Some(Reactions::Outer(Frozen::new(model, grid, dt)?)),
+            (false, false) => Some(Reactions::Outer(Box::new(Frozen::new(model, grid, dt)?))),
             (false, true) => Some(Reactions::Inner(channels)),
         };
         let length = model.domain.length;

@@ -519,7 +519,7 @@ fn rank(observable: Observable) -> usize {
         Observable::MeanVelocity | Observable::EffectiveDiffusion => 6,
         Observable::EntropyProduction => 7,
         Observable::MeanTemperature => 8,
-        Observable::Population(_) => 9,
+        Observable::Population(_) | Observable::WellPopulation(_) => 9,
         _ => 10,
     }
 }

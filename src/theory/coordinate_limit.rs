@@ -20,16 +20,20 @@
 //! double well whose barrier is not crossed while the particle diffuses over the length of the temperature.
 
 use super::element::Rule;
-use super::functionals::integrate;
+use super::functionals::{Profile, integrate, reference};
 use super::{TheoryError, breakpoints, temperature};
 use crate::grid::Grid;
 use crate::model::{Boundary, Model, Well};
+use crate::observable::Observable;
 
 /// Points of the Gauss rule on a panel.
 const POINTS: usize = 10;
 
 /// Panels per coordinate beyond which there is no doubling, for 1, 2 and 3 coordinates.
 const MOST_PANELS: [usize; 3] = [512, 64, 16];
+
+/// Points in every piece of the domain between which averages over several coordinates are interpolated.
+const NODES: usize = 10;
 
 /// Relative change of averages at which doubling the panels ends.
 const TOLERANCE: f64 = 1e-12;
@@ -45,6 +49,8 @@ pub struct CoordinateLimit {
     vertices: Vec<f64>,
     logarithms: Option<Vec<f64>>,
     constant: f64,
+    /// Of several coordinates, averages at Chebyshev's points in every piece; otherwise none.
+    table: Vec<Vec<Averages>>,
 }
 
 /// Averages by Boltzmann's weights at one x.
@@ -110,9 +116,18 @@ impl CoordinateLimit {
             vertices: breakpoints(model)?,
             logarithms: None,
             constant: 1.0,
+            table: Vec::new(),
         };
         limit.double_panels(axes);
         limit.refine()?;
+        if axes > 1 {
+            let piece = |ends: &[f64]| -> Vec<Averages> {
+                (0..NODES)
+                    .map(|k| limit.averages_at(0.5 * (ends[0] + ends[1] + node(k) * (ends[1] - ends[0]))))
+                    .collect()
+            };
+            limit.table = limit.vertices.windows(2).map(piece).collect();
+        }
         if forced {
             let mut last = 0.0;
             let mut logarithms = vec![0.0];
@@ -212,6 +227,11 @@ impl CoordinateLimit {
 
     /// Averages by Boltzmann's weights at x.
     pub fn averages_at(&self, x: f64) -> Averages {
+        let piece = self.vertices.partition_point(|v| *v <= x).clamp(1, self.vertices.len() - 1) - 1;
+        if let Some(nodes) = self.table.get(piece) {
+            let (a, b) = (self.vertices[piece], self.vertices[piece + 1]);
+            return interpolated(nodes, (2.0 * x - a - b) / (b - a));
+        }
         let model = &self.model;
         let kt = model.thermal_energy(x);
         let Some(coordinates) = &model.coordinates else {
@@ -318,6 +338,87 @@ impl CoordinateLimit {
         fits.then(|| (0..grid.bins).map(average).collect())
     }
 
+    /// The values of an observable in the limit, on the same grid and by the same definitions as
+    /// [`CoordinateLaw::reference`](super::CoordinateLaw::reference): densities, Soret coefficients, heat fluxes of the interior
+    /// (zero at the walls themselves), mean energies, and of a single coordinate the density on the plane and the populations of
+    /// wells. `None` for everything else.
+    pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        use Observable::*;
+        let length = self.model.domain.length;
+        let fits = (grid.length - length).abs() <= 1e-12 * length;
+        let ends = |b: usize| [grid.face(b).min(length), grid.face(b + 1).min(length)];
+        let rule = Rule::gauss(4);
+        match observable {
+            Density | Soret | SoretWall | MeanTemperature | LocalSoret | HeatCurrent => {
+                reference(self, observable, grid)
+            }
+            MeanHeatCurrent => {
+                Some(vec![Some(integrate(&self.vertices, 0.0, length, |x| self.heat_current_at(x)) / length)])
+            }
+            MeanEnergy if fits => {
+                let mean = |b: usize| {
+                    let [lo, hi] = ends(b);
+                    let (mut energy, mut particles) = (0.0, 0.0);
+                    for (x, w) in rule.on(lo, hi) {
+                        let here = w * self.total_density_at(x);
+                        energy += here * self.averages_at(x).energy;
+                        particles += here;
+                    }
+                    Some(energy / particles)
+                };
+                Some((0..grid.bins).map(mean).collect())
+            }
+            PlaneDensity | WellPopulation(_) if fits && self.ends.len() == 1 && grid.across > 0 => {
+                let mut plane = Vec::new();
+                for b in 0..grid.bins {
+                    let [lo, hi] = ends(b);
+                    let mut cells = vec![0.0; grid.across];
+                    for (x, w) in rule.on(lo, hi) {
+                        let shares = self.shares_at(x, grid.across);
+                        let here = w * self.total_density_at(x) / (hi - lo);
+                        cells.iter_mut().zip(shares).for_each(|(sum, share)| *sum += here * share);
+                    }
+                    plane.extend(cells);
+                }
+                let width = (self.ends[0][1] - self.ends[0][0]) / grid.across as f64;
+                let WellPopulation(k) = observable else {
+                    return Some(plane.into_iter().map(|p| Some(p / width)).collect());
+                };
+                let edges = self.model.well_edges(self.ends[0], grid.across);
+                let well = *edges.get(k)?..*edges.get(k + 1)?;
+                let inside: f64 =
+                    plane.chunks(grid.across).map(|row| row[well.clone()].iter().sum::<f64>()).sum();
+                Some(vec![Some(inside * grid.bin_width())])
+            }
+            _ => None,
+        }
+    }
+
+    /// Boltzmann's shares of equal cells of the only coordinate at x.
+    fn shares_at(&self, x: f64, cells: usize) -> Vec<f64> {
+        let model = &self.model;
+        let kt = model.thermal_energy(x);
+        let [lo, hi] = self.ends[0];
+        let at = |k: usize| lo + (hi - lo) * k as f64 / cells as f64;
+        let states = model.network.states();
+        let points = (0..cells).flat_map(|k| self.rule.on(at(k), at(k + 1)).map(move |p| (k, p)));
+        let energies: Vec<(usize, f64, f64)> = points
+            .flat_map(|(k, (q, w))| {
+                let of =
+                    move |s: usize| (k, w * libm::exp(states[s].entropy), model.energy_within(s, x, &[q]));
+                (0..states.len()).map(of)
+            })
+            .collect();
+        let lowest = energies.iter().fold(f64::INFINITY, |m, e| m.min(e.2));
+        let mut shares = vec![0.0; cells];
+        for (k, w, energy) in energies {
+            shares[k] += w * libm::exp((lowest - energy) / kt);
+        }
+        let sum: f64 = shares.iter().sum();
+        shares.iter_mut().for_each(|share| *share /= sum);
+        shares
+    }
+
     /// The wells of a state in the only coordinate at x, with what makes discrete states of them; empty for several
     /// coordinates.
     pub fn wells_at(&self, state: usize, x: f64) -> Vec<WellState> {
@@ -352,6 +453,82 @@ impl CoordinateLimit {
             }
         };
         wells.iter().enumerate().map(of_well).collect()
+    }
+}
+
+/// Chebyshev's points of the first kind.
+fn node(k: usize) -> f64 {
+    libm::cos(std::f64::consts::PI * (k as f64 + 0.5) / NODES as f64)
+}
+
+/// The polynomial through the nodes, in barycentric form.
+fn interpolated(nodes: &[Averages], s: f64) -> Averages {
+    let numbers = |a: &Averages| {
+        let [first, second, third] = a.slopes;
+        [a.energy, a.diffusivity, a.covariance, a.variance, a.fluctuation, first, second, third]
+    };
+    let (mut sums, mut norm) = ([0.0; 8], 0.0);
+    for (k, at) in nodes.iter().enumerate() {
+        let distance = s - node(k);
+        if distance == 0.0 {
+            return *at;
+        }
+        let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+        let weight = sign * libm::sin(std::f64::consts::PI * (k as f64 + 0.5) / NODES as f64) / distance;
+        norm += weight;
+        sums.iter_mut().zip(numbers(at)).for_each(|(sum, value)| *sum += weight * value);
+    }
+    let [energy, diffusivity, covariance, variance, fluctuation, first, second, third] =
+        sums.map(|s| s / norm);
+    Averages { energy, diffusivity, covariance, variance, fluctuation, slopes: [first, second, third] }
+}
+
+/// All states together.
+impl Profile for CoordinateLimit {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn vertices(&self) -> &[f64] {
+        &self.vertices
+    }
+
+    fn breakpoints(&self) -> &[f64] {
+        &self.vertices
+    }
+
+    fn densities(&self, x: f64) -> Vec<f64> {
+        vec![self.total_density_at(x)]
+    }
+
+    fn rise(&self, lo: f64, hi: f64) -> f64 {
+        self.total_density_at(hi) - self.total_density_at(lo)
+    }
+
+    fn currents(&self, _x: f64) -> Vec<f64> {
+        vec![0.0]
+    }
+
+    fn heat_current(&self, x: f64) -> f64 {
+        self.heat_current_at(x)
+    }
+
+    fn work(&self, _lo: f64, _hi: f64, _weight: &dyn Fn(f64) -> f64) -> Option<f64> {
+        None
+    }
+
+    fn entropy_production(&self) -> Option<f64> {
+        None
+    }
+
+    fn has_transitions(&self) -> bool {
+        false
+    }
+
+    /// Smooth on every bin: four points are enough, and each may be a sum over several coordinates.
+    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64> {
+        let rule = Rule::gauss(4);
+        vec![rule.on(lo, hi).map(|(x, w)| w * self.total_density_at(x)).sum::<f64>() / (hi - lo)]
     }
 }
 
