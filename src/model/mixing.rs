@@ -270,6 +270,25 @@ mod tests {
         assert!((0.3..3.0).contains(&(over / kramers)), "{over} {kramers}");
     }
 
+    #[test]
+    fn coordinates_take_their_time() {
+        use crate::model::{Axis, Coordinates, Landscape};
+        let time = |potential: &str, diffusivity: &str| {
+            let mut model = one_state("0");
+            let surface = |source: &str| Landscape::new(source, &["q"], &[], Arc::new(Uniform(0.5))).unwrap();
+            let (u, d) = (surface(potential), surface(diffusivity));
+            model.coordinates = Some(Coordinates::new(vec![Axis::new("q", 1.0)], u, d));
+            model.relaxation_time()
+        };
+        // <D> = 0.01 kT along x; 1/(mu U'') = 1 along q, known to a factor of two.
+        let harmonic = time("q^2/2", "0.01*q^2") - 1.0 / (0.005 * std::f64::consts::PI.powi(2));
+        assert!((0.0..2.5).contains(&harmonic), "{harmonic}");
+        // Over a barrier of 16 kT, by Kramers: 1/(k + k).
+        let kramers = std::f64::consts::PI / libm::sqrt(64.0 * 32.0) * libm::exp(16.0);
+        let over = time("8*(q^2 - 1)^2", "1") / kramers;
+        assert!((0.5..2.5).contains(&over), "{over}");
+    }
+
     /// A free particle of this mass and friction in a box of length 2 at kT = 0.5.
     fn inertia(mass: f64, friction: impl crate::model::Field + 'static) -> Model {
         let mut state = State::new("only", 0.0, 1.0);
