@@ -357,8 +357,9 @@ fn states<'a>(
     motion: Option<Motion>,
     internal: bool,
 ) -> (Option<Vec<StatePart<'a>>>, Option<SurfacePart<'a>>) {
+    let given = file.optional("states");
     let alone = Motilities::of(file);
-    let Some(at) = file.optional("states") else {
+    let Some(at) = given else {
         if internal {
             let at = alone.any().unwrap_or_else(|| file.whole());
             if alone.is_none() {

@@ -217,9 +217,9 @@ fn slowest_mode(density: &[f64], mobile: &[f64], step: f64) -> f64 {
     }
     let median = below.partition_point(|b| *b < 0.5).min(intervals - 1);
     let (mut slowest, mut up, mut down) = (0.0f64, 0.0, 0.0);
-    for k in median..intervals {
+    for (k, above) in above.iter().enumerate().skip(median) {
         up += resistance(k) * sum;
-        slowest = slowest.max(above[k] * up);
+        slowest = slowest.max(above * up);
     }
     for k in (0..=median).rev() {
         down += resistance(k) * sum;
