@@ -102,7 +102,7 @@ pub(super) fn read<'a>(at: &Cursor<'a>) -> Option<UntilPart<'a>> {
 }
 
 /// Everything with a single value that a run with these states measures as an average over the run. The
-/// fraction of a single state is one, and without a force its currents are zero; kinetic energy flows all the same.
+/// fraction of a single state is one, and without a force or inertia its currents are zero.
 fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observable> {
     use Observable::*;
     let mut list = vec![Soret, SoretWall, MeanTemperature];
@@ -111,12 +111,9 @@ fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observab
         list.extend(each.clone().map(Population));
     }
     let underdamped = states.iter().all(|s| s.mass.is_some());
-    let flows =
-        states.len() > 1 || potential || states.iter().any(|s| s.potential.is_some() || s.drift.is_some());
-    if flows {
+    let moved = |s: &State| s.potential.is_some() || s.drift.is_some() || s.mass.is_some();
+    if states.len() > 1 || potential || states.iter().any(moved) {
         list.extend(each.map(MeanCurrent));
-    }
-    if flows || underdamped {
         list.extend([MeanHeatCurrent, EntropyProduction]);
     }
     if domain.walls == Boundary::Periodic {
