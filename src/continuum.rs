@@ -89,6 +89,7 @@ impl Continuum {
         let entries = observable.support().entries(grid);
         let closed = match self {
             Continuum::Inertial(_, closed) => closed.as_ref().and_then(|c| c.reference(observable, grid)),
+            Continuum::Internal(known) => known.limit.as_ref().and_then(|l| l.reference(observable, grid)),
             _ => self.fast().and_then(|f| f.reference(observable, grid)),
         };
         closed.filter(|c| c.len() == entries).unwrap_or_else(|| vec![None; entries])

@@ -1,17 +1,201 @@
-//! Densities and currents of particles with continuous internal coordinates, from groups of [`InternalSpace`] tallies.
+//! What particles with continuous internal coordinates are measured by: heat, energies, and the plane of x and one coordinate.
 //!
-//! On the plane of x and one coordinate q, summed over states: `P(x, q)` per length and per unit of q, normalised, the
-//! currents `J_x(x, q)` and `J_q(x, q)` by counts, and `J_E(x)`. Every function gives one [`Sample`] per entry, by leaving
-//! out one group at a time; `None` where nothing was seen.
+//! On the plane, summed over states: `P(x, q)` per length and per unit of q, normalised, from walkers seen in the middle of their
+//! moves, and the currents `J_x(x, q)` and `J_q(x, q)` by counts ([`InternalSpace`]). [`InternalHeat`] and [`InternalPlane`] are the
+//! estimators of a run; [`Plane`] gives the same and a little more of tallies that belong to none.
 
-use super::ratio;
 use super::soret::exponential_family;
 use super::velocities::Samples;
+use super::{Context, Estimator, ratio};
+use crate::ensemble::Group;
 use crate::internal_space::InternalSpace;
-use crate::model::Field;
+use crate::model::{Boundary, Field};
+use crate::observable::Observable;
 use crate::stats::{Sample, jackknife};
 
-/// Groups to be evaluated, all on the same plane.
+/// Heat, transitions and energies: `J_E` at faces and its mean, heat absorbed, entropy production
+/// `sigma = -sum (heat absorbed)/T` per unit time, transitions and mean energy per bin.
+///
+/// `J_E` at a face is what was absorbed (heat and work) on the side of smaller x less what is stored there, which closes
+/// exactly; on a ring only its differences are known.
+#[derive(Clone, Copy, Debug)]
+pub struct InternalHeat;
+
+impl Estimator for InternalHeat {
+    fn observables(&self, context: &Context) -> Vec<Observable> {
+        use Observable::*;
+        let channels = 2 * context.model.network.edges().len();
+        let mut list = vec![MeanHeatCurrent, EntropyProduction, HeatCurrent, MeanEnergy, HeatAbsorbed];
+        list.extend((0..channels).map(TransitionRate));
+        list
+    }
+
+    /// Exposure, mean of the energy carried, sum of heat/T, energy carried through inner faces; walkers seen, their energy, heat
+    /// and passages per channel, per bin.
+    fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
+        let (grid, channels) = (&context.grid, context.model.network.channels());
+        let Some(internal) = &group.internal else {
+            return vec![0.0; 2 + grid.bins * (4 + channels.count())];
+        };
+        let heat: Vec<f64> = internal.exchanged().iter().map(|[heat, _]| *heat).collect();
+        let over_t =
+            |(c, q): (usize, &f64)| q * context.grid.cell_mean(c, |x| 1.0 / context.model.thermal_energy(x));
+        let (faces, mean) = carried(internal);
+        let mut sums = vec![context.exposure(group), mean, heat.iter().enumerate().map(over_t).sum()];
+        sums.extend(&faces[1..grid.bins]);
+        sums.extend(internal.seen().chunks(internal.cells()).map(|row| row.iter().sum::<u64>() as f64));
+        sums.extend(internal.energies().iter().map(|[first, _]| first));
+        sums.extend(context.per_bin(heat.into_iter()));
+        for channel in channels {
+            sums.extend(context.per_bin(group.profile.passages(channel.index).iter().map(|n| *n as f64)));
+        }
+        sums
+    }
+
+    fn evaluate(&self, context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>> {
+        let (bins, time) = (context.grid.bins, sums[0]);
+        let per_length = time * context.grid.bin_width();
+        let (heat_known, closes) =
+            (context.model.has_heat(), context.model.domain.walls == Boundary::Reflecting);
+        let faces = sums[3..2 + bins].iter().map(|e| ratio(*e, time).filter(|_| closes)).collect();
+        let mut profiles = sums[2 + bins..].chunks(bins);
+        let (seen, energy) = (profiles.next().unwrap_or_default(), profiles.next().unwrap_or_default());
+        let mut result = vec![
+            vec![ratio(sums[1], time).filter(|_| closes)],
+            vec![ratio(-sums[2], time).filter(|_| heat_known)],
+            faces,
+            energy.iter().zip(seen).map(|(e, n)| ratio(*e, *n)).collect(),
+        ];
+        result.extend(profiles.map(|part| part.iter().map(|s| ratio(*s, per_length)).collect()));
+        if !heat_known {
+            result[4].fill(None);
+        }
+        result
+    }
+
+    fn why_undefined(&self, context: &Context, observable: Observable) -> String {
+        let reason = match observable {
+            Observable::MeanHeatCurrent | Observable::HeatCurrent
+                if context.model.domain.walls == Boundary::Periodic =>
+            {
+                "on a ring only its differences are known from the heat absorbed"
+            }
+            Observable::EntropyProduction | Observable::HeatAbsorbed if !context.model.has_heat() => {
+                "a transition has a free rate in one direction only: its heat is not known"
+            }
+            Observable::MeanEnergy => "no particle was seen here",
+            _ => "no time was scored",
+        };
+        reason.into()
+    }
+}
+
+/// Density and currents on the plane of x and the first coordinate, and the populations of the wells of its potential.
+///
+/// A well ends at the edge of a cell that is nearest to its barrier in the middle of the domain
+/// ([`crate::model::Model::well_edges`]). A current is left out where a group counted fewer than ten passages to and fro, in
+/// variance: it has no normal law there.
+#[derive(Clone, Copy, Debug)]
+pub struct InternalPlane;
+
+/// Variance of a net count in a group below which it is left out.
+const FEWEST: f64 = 10.0;
+
+/// The first and last cell, exclusive, of every well.
+fn wells(context: &Context, ends: [f64; 2]) -> Vec<[usize; 2]> {
+    let edges = context.model.well_edges(ends, context.grid.across);
+    edges.windows(2).map(|pair| [pair[0], pair[1]]).collect()
+}
+
+impl Estimator for InternalPlane {
+    fn observables(&self, context: &Context) -> Vec<Observable> {
+        use Observable::*;
+        let ends = context.model.coordinate_reach().ok().and_then(|reach| reach.ends.first().copied());
+        let wells = ends.map_or(0, |ends| wells(context, ends).len());
+        let mut list: Vec<Observable> = (0..wells).map(WellPopulation).collect();
+        list.extend([PlaneDensity, PlaneCurrentAlong, PlaneCurrentAcross]);
+        list
+    }
+
+    /// Exposure, groups, width of the cells of each; walkers seen in wells, walkers seen on the plane, net passages along x and q, and their squares.
+    fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
+        let (bins, cells) = (context.grid.bins, context.grid.across);
+        let Some(internal) = &group.internal else {
+            return Vec::new();
+        };
+        let wells = wells(context, [internal.edge(0), internal.edge(cells)]);
+        let seen = internal.seen();
+        let mut sums = vec![context.exposure(group), 1.0, internal.cell_width()];
+        sums.extend(wells.iter().map(|[first, last]| {
+            seen.chunks(cells).map(|row| row[*first..*last].iter().sum::<u64>()).sum::<u64>() as f64
+        }));
+        sums.extend(seen.iter().map(|n| *n as f64));
+        let along = internal.move_passages();
+        let across = internal.shift_passages();
+        let inner = across.chunks(cells + 1).flat_map(|row| &row[1..cells]);
+        let counts: Vec<f64> = along[cells..bins * cells].iter().chain(inner).map(|n| *n as f64).collect();
+        sums.extend(&counts);
+        sums.extend(counts.iter().map(|n| n * n));
+        sums
+    }
+
+    fn evaluate(&self, context: &Context, sums: &[f64]) -> Vec<Vec<Option<f64>>> {
+        let (bins, cells) = (context.grid.bins, context.grid.across);
+        let [time, groups, width] = [sums[0], sums[1], sums[2] / sums[1]];
+        let counted = 2 * bins * cells - bins - cells;
+        let wells = sums.len() - 3 - bins * cells - 2 * counted;
+        let (in_wells, rest) = sums[3..].split_at(wells);
+        let (seen, rest) = rest.split_at(bins * cells);
+        let (counts, squares) = rest.split_at(counted);
+        let all: f64 = seen.iter().sum();
+        let area = width * context.grid.bin_width();
+        let mut result: Vec<Vec<Option<f64>>> = in_wells.iter().map(|n| vec![ratio(*n, all)]).collect();
+        result.push(seen.iter().map(|n| ratio(*n, all * area)).collect());
+        let rates: Vec<Option<f64>> = counts
+            .iter()
+            .zip(squares)
+            .enumerate()
+            .map(|(k, (n, square))| {
+                let size = if k < (bins - 1) * cells { width } else { context.grid.bin_width() };
+                let variance = (square - n * n / groups) / (groups - 1.0);
+                ratio(*n, time * size).filter(|_| variance >= FEWEST)
+            })
+            .collect();
+        let (along, across) = rates.split_at((bins - 1) * cells);
+        result.extend([along.to_vec(), across.to_vec()]);
+        result
+    }
+
+    fn why_undefined(&self, _context: &Context, observable: Observable) -> String {
+        let reason = match observable {
+            Observable::PlaneCurrentAlong | Observable::PlaneCurrentAcross => {
+                "fewer than ten passages to and fro in a group"
+            }
+            _ => "no particle was seen",
+        };
+        reason.into()
+    }
+}
+
+/// Energy carried by moves through every face between bins, walls included, and its mean over the domain: what was absorbed (heat
+/// and work) on the side of smaller x less what is stored there.
+fn carried(internal: &InternalSpace) -> (Vec<f64>, f64) {
+    let (grid, mut sum, mut mean) = (internal.grid(), 0.0, 0.0);
+    let mut faces = vec![0.0];
+    for (c, ([heat, work], gain)) in internal.exchanged().iter().zip(internal.gain()).enumerate() {
+        let absorbed = heat + work - gain;
+        // Within a cell the mean over its length.
+        mean += (sum + 0.5 * absorbed) / grid.cells() as f64;
+        sum += absorbed;
+        if (c + 1) % grid.cells_per_bin == 0 {
+            faces.push(sum);
+        }
+    }
+    (faces, mean)
+}
+
+/// Groups of tallies that belong to no run, all on the same plane. Every function gives one [`Sample`] per entry, by leaving out one
+/// group at a time; `None` where nothing was seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Plane<'a> {
     /// The groups.
@@ -68,35 +252,14 @@ impl Plane<'_> {
         self.rates(&|g| g.shift_passages().iter().map(|n| *n as f64 / g.grid().bin_width()).collect())
     }
 
-    /// `J_E` at every face between bins, walls included, energy per time: what was absorbed (heat and work) to the left of the face
-    /// less what is stored there, which closes exactly. On a ring only differences between faces mean anything.
+    /// `J_E` at every face between bins, walls included, energy per time. On a ring only differences between faces mean anything.
     pub fn heat_current(&self) -> Samples {
-        self.rates(&|g| {
-            let mut sum = 0.0;
-            let cells = g.exchanged().iter().zip(g.gain()).map(|([heat, work], gain)| heat + work - gain);
-            let absorbed: Vec<f64> = cells.collect();
-            let bins = absorbed.chunks(g.grid().cells_per_bin).map(|cells| {
-                sum += cells.iter().sum::<f64>();
-                sum
-            });
-            std::iter::once(0.0).chain(bins.collect::<Vec<_>>()).collect()
-        })
+        self.rates(&|g| carried(g).0)
     }
 
     /// `J_E` averaged over the domain.
     pub fn mean_heat_current(&self) -> Option<Sample> {
-        let sums = |g: &InternalSpace| {
-            let (grid, mut sum, mut mean) = (g.grid(), 0.0, 0.0);
-            for ([heat, work], gain) in g.exchanged().iter().zip(g.gain()) {
-                let absorbed = heat + work - gain;
-                // Within a cell the mean over its length.
-                mean += (sum + 0.5 * absorbed) / grid.cells() as f64;
-                sum += absorbed;
-            }
-            vec![mean, self.duration]
-        };
-        let groups: Vec<Vec<f64>> = self.groups.iter().map(sums).collect();
-        jackknife(&groups, &|s| vec![ratio(s[0], s[1])]).pop()?
+        self.rates(&|g| vec![carried(g).1]).pop()?
     }
 
     /// The global Soret coefficient, as [`super::Soret`] has it, from bins; per unit of the temperature.

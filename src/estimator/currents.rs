@@ -15,10 +15,16 @@ use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::observable::Observable;
 
-/// `J_i` and `J_E` at faces, averaged over bins and over the domain; `J_E` of underdamped particles, who carry
-/// kinetic energy besides, is left to [`super::Moments`] and [`super::Bath`].
+/// `J_i` and `J_E` at faces, averaged over bins and over the domain; `J_E` of particles that carry more than the energy of their
+/// state is left to others: kinetic energy to [`super::Moments`] and [`super::Bath`], that of internal coordinates to
+/// [`super::InternalHeat`].
 #[derive(Clone, Copy, Debug)]
 pub struct Currents;
+
+/// Whether particles carry the energies of their states and nothing else.
+fn carry_states_only(context: &Context) -> bool {
+    !context.model.is_underdamped() && context.model.coordinates.is_none()
+}
 
 /// Net passages in `state` through every cell face, from the left wall (first entry, zero by
 /// construction) to the right wall (last entry, zero if every event was counted). On a ring first and last
@@ -77,7 +83,7 @@ impl Estimator for Currents {
         let mut list: Vec<Observable> = states.clone().map(Observable::MeanCurrent).collect();
         list.extend(states.clone().map(Observable::Current));
         list.extend(states.map(Observable::WindowCurrent));
-        if !context.model.is_underdamped() {
+        if carry_states_only(context) {
             list.extend([Observable::MeanHeatCurrent, Observable::HeatCurrent]);
         }
         list
@@ -115,7 +121,7 @@ impl Estimator for Currents {
         let mut result: Vec<Vec<Option<f64>>> = per_state.iter().map(|s| rates(&s[..1])).collect();
         result.extend(per_state.iter().map(|s| rates(&s[1..bins])));
         result.extend(per_state.iter().map(|s| rates(&s[bins..])));
-        if !context.model.is_underdamped() {
+        if carry_states_only(context) {
             result.extend([rates(&carried[..1]), rates(&carried[1..])]);
         }
         result

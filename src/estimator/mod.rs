@@ -22,6 +22,7 @@ pub mod velocities;
 mod work;
 
 pub use bath::Bath;
+pub use coordinates::{InternalHeat, InternalPlane};
 pub use currents::Currents;
 pub(crate) use currents::passages;
 pub use density::Density;
@@ -164,8 +165,18 @@ pub fn standard() -> Vec<Box<dyn Estimator>> {
     vec![Box::new(Soret), Box::new(Spreading), Box::new(Density), Box::new(Currents), Box::new(Heat)]
 }
 
-/// The estimators of runs of a model: the standard ones, or those that look at velocities besides.
+/// The estimators of runs of a model: the standard ones, or those that look at velocities or internal coordinates besides.
 pub fn of(model: &Model) -> Vec<Box<dyn Estimator>> {
+    if model.coordinates.is_some() {
+        return vec![
+            Box::new(Soret),
+            Box::new(Spreading),
+            Box::new(Density),
+            Box::new(Currents),
+            Box::new(InternalHeat),
+            Box::new(InternalPlane),
+        ];
+    }
     if !model.is_underdamped() {
         return standard();
     }

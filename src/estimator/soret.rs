@@ -4,6 +4,7 @@ use super::currents::passages;
 use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
 use crate::event::Occupancy;
+use crate::grid::Grid;
 use crate::kernel::LegLaw;
 use crate::model::Boundary;
 use crate::observable::Observable;
@@ -18,7 +19,9 @@ use crate::observable::Observable;
 ///   length of a leg: no bin, no extrapolation.
 /// - `S_T(x)`: `P_tot' = sum_i (f_i P_i - J_i/D_i)` by the definition of the currents (constant `D_i`, forces
 ///   `f_i` over kT), so the difference of `P_tot` across a bin is a windowed current and not a difference of noisy
-///   densities. It is not known of underdamped particles.
+///   densities. It is not known of underdamped particles. With internal coordinates, whose diffusivities average to no
+///   function of x, it is a difference of densities at the faces after all, each from the cells around it by weights
+///   that are right for cubics.
 #[derive(Clone, Copy, Debug)]
 pub struct Soret;
 
@@ -49,14 +52,22 @@ impl Estimator for Soret {
                 *bin += time;
             }
             heated += context.time_in(group, s).zip(&temperature).map(|(time, t)| time * t).sum::<f64>();
-            for (sum, f) in fall.iter_mut().zip(density_fall(context, group, &closing, s)) {
-                *sum += f;
+            if context.model.coordinates.is_none() {
+                for (sum, f) in fall.iter_mut().zip(density_fall(context, group, &closing, s)) {
+                    *sum += f;
+                }
             }
             if let Some(law) = &context.leg_law[s] {
                 let (l, r) = wall_densities(context, group, s, law);
                 left += l;
                 right += r;
             }
+        }
+        if context.model.coordinates.is_some() {
+            let all = (0..states).map(|s| context.time_in(group, s).collect::<Vec<f64>>());
+            let cells = all.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).unwrap_or_default();
+            let faces = faces_of_cells(&context.grid, &cells);
+            fall.iter_mut().zip(faces.windows(2)).for_each(|(fall, ends)| *fall = ends[0] - ends[1]);
         }
         let mut sums = vec![context.exposure(group), per_bin.iter().sum(), heated, left, right];
         sums.extend(per_bin);
@@ -147,6 +158,49 @@ fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: us
     context.per_bin(per_cell)
 }
 
+/// `P` at every face between bins and at both walls from the time in cells, times the exposure.
+///
+/// Inside with the weight `(9 - 15 s^2)/8` over half a bin to both sides, at a wall with the cubic that has the same moments over
+/// one bin: both return cubics as they are. What is left is of order `h^4`, times the fourth derivative: 2e-4 inside, 6e-4 at a
+/// wall. On a ring nothing ends at `x = 0`, and the two limits are taken there all the same.
+fn faces_of_cells(grid: &Grid, cells: &[f64]) -> Vec<f64> {
+    let (bins, m) = (grid.bins, grid.cells_per_bin);
+    let half = m / 2;
+    // Weights at middles of cells, normalised and without a second moment on the cells themselves.
+    let inside: Vec<f64> = {
+        let square = |k: usize| (k as f64 + 0.5) * (k as f64 + 0.5);
+        let power = |n: i32| 2.0 * (0..half).map(|k| square(k).powi(n)).sum::<f64>();
+        let (zeroth, second, fourth) = (power(0), power(1), power(2));
+        let norm = zeroth * fourth - second * second;
+        match half {
+            0 | 1 => vec![0.5],
+            _ => (0..half).map(|k| (fourth - second * square(k)) / norm).collect(),
+        }
+    };
+    // sum_l (2l + 1) (-1)^l P_l(2s - 1), l up to 3.
+    let cubic = |s: f64| {
+        let z = 2.0 * s - 1.0;
+        1.0 - 3.0 * z + 2.5 * (3.0 * z * z - 1.0) - 3.5 * z * (5.0 * z * z - 3.0)
+    };
+    let at_wall: Vec<f64> = match m {
+        0..8 => vec![1.0],
+        _ => (0..m).map(|k| cubic((k as f64 + 0.5) / m as f64) / m as f64).collect(),
+    };
+    let at = |face: usize| {
+        let sum: f64 = match face {
+            0 => at_wall.iter().zip(cells).map(|(w, n)| w * n).sum(),
+            _ if face == bins => at_wall.iter().zip(cells.iter().rev()).map(|(w, n)| w * n).sum(),
+            _ => {
+                let (left, right) = cells.split_at(face * m);
+                let both = left.iter().rev().zip(right).map(|(a, b)| a + b);
+                inside.iter().zip(both).map(|(w, n)| w * n).sum()
+            }
+        };
+        sum / grid.cell_width()
+    };
+    (0..=bins).map(at).collect()
+}
+
 /// Point densities of one state at the left and right wall, times the exposure.
 fn wall_densities(context: &Context, group: &Group, state: usize, law: &LegLaw) -> (f64, f64) {
     // Legs that ended in each cell, less those that left the state there, plus those that came in.
@@ -228,6 +282,17 @@ pub(super) fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn densities_at_faces_are_right_for_cubics() {
+        let grid = Grid::new(2.0, 10);
+        let of = |x: f64| 1.0 + x - 0.7 * x * x + 0.3 * x * x * x;
+        let cells: Vec<f64> = (0..grid.cells()).map(|c| grid.cell_mean(c, of) * grid.cell_width()).collect();
+        for (k, found) in faces_of_cells(&grid, &cells).into_iter().enumerate() {
+            // Middles stand for cells: off by the square of their number in a bin.
+            assert!((found - of(grid.face(k))).abs() < 1e-3, "face {k}: {found}, not {}", of(grid.face(k)));
+        }
+    }
 
     #[test]
     fn the_exponential_family_finds_its_own_parameter() {

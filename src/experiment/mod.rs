@@ -523,6 +523,7 @@ impl Experiment {
                 Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
                 _ => None,
             },
+            WellPopulation(well) => Some(format!("well {}", well + 1)),
             CycleCurrent(e) | CycleFano(e) | UncertaintyProduct(e) => Some(self.transitions[e].name.clone()),
             TransitionRate(c) | Fano(c) => {
                 let channel = network.channel(c);

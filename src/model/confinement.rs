@@ -408,6 +408,18 @@ impl Model {
         let pairs = edges.windows(2).zip(&minima);
         pairs.map(|(ends, k)| Well { between: [ends[0], ends[1]], bottom: refined(*k, 1.0) }).collect()
     }
+
+    /// Where the wells of the first state in the middle of the domain end, on so many equal cells between the ends: the edge
+    /// nearest to each barrier, with 0 and `cells` around them. Empty unless there are several wells.
+    pub fn well_edges(&self, ends: [f64; 2], cells: usize) -> Vec<usize> {
+        let wells = self.wells(0, 0.5 * self.domain.length, ends);
+        let edge = |q: f64| libm::round((q - ends[0]) / (ends[1] - ends[0]) * cells as f64) as usize;
+        let Some(last) = wells.len().checked_sub(1).filter(|last| *last > 0) else {
+            return Vec::new();
+        };
+        let barriers = wells[..last].iter().map(|well| edge(well.between[1]));
+        std::iter::once(0).chain(barriers).chain([cells]).collect()
+    }
 }
 
 /// The minimum of a function with one, by golden sections.

@@ -1,7 +1,7 @@
 //! Rough answers to two questions that every run asks: where are the particles about, and how long do they
 //! remember where they began? Good for starts, burn-ins and warnings; **not** for comparisons.
 
-use super::{Boundary, Model};
+use super::{Boundary, Coordinates, Model, Reach};
 
 /// Places at which profiles are sampled.
 const SAMPLES: usize = 257;
@@ -59,7 +59,15 @@ impl Model {
     /// `m`, which bounds the inverse of the spectral gap from below, and four times which from above
     /// (Muckenhoupt, Studia Math. 44, 31 (1972)); without a force it is `L^2/(pi^2 D)`. The second bounds how
     /// long states take to mix.
+    ///
+    /// With internal coordinates: `L^2/(pi^2 <D>)` by Boltzmann's weights along each coordinate, 1.6 times Muckenhoupt's constant of the
+    /// slowest coordinate, and of the transitions what they take without coordinates.
     pub fn relaxation_time(&self) -> f64 {
+        if let Some(coordinates) = &self.coordinates
+            && let Ok(reach) = self.coordinate_reach()
+        {
+            return self.memory_within(coordinates, &reach);
+        }
         let step = self.domain.length / (SAMPLES - 1) as f64;
         let at = |k: usize| k as f64 * step;
         let mut density = self.fast_profile(SAMPLES);
@@ -81,29 +89,71 @@ impl Model {
                 rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
             slowest_mixing = slowest_mixing.max(mixing);
         }
-        // Probability left of the middle of each interval, and the resistance of the interval.
-        let mut left = 0.0;
-        let below: Vec<f64> = (0..SAMPLES - 1)
-            .map(|k| {
-                left += 0.5 * (density[k] + density[k + 1]) * step;
-                left
-            })
-            .collect();
         let resistance = |k: usize| 2.0 * step / (mobile[k] * density[k] + mobile[k + 1] * density[k + 1]);
-        let median = below.partition_point(|b| *b < 0.5).min(SAMPLES - 2);
-        let mut slowest = 0.0f64;
-        let mut up = 0.0;
-        for (k, below) in below.iter().enumerate().skip(median) {
-            up += resistance(k);
-            slowest = slowest.max((1.0 - below).max(0.0) * up);
-        }
-        let mut down = 0.0;
-        for k in (0..=median).rev() {
-            down += resistance(k);
-            slowest = slowest.max(below[k] * down);
-        }
+        let slowest = muckenhoupt(&density, step, resistance);
         1.62 * slowest + slowest_mixing + if inertia { 1.0 / damping } else { 0.0 }
     }
+
+    fn memory_within(&self, coordinates: &Coordinates, reach: &Reach) -> f64 {
+        let (mut across, mut inside, mut mixing) = (0.0f64, 0.0f64, 0.0f64);
+        for x in [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| share * self.domain.length) {
+            let thermal = self.thermal_energy(x);
+            for state in 0..self.network.states().len() {
+                for (axis, [low, high]) in reach.ends.iter().enumerate() {
+                    let step = (high - low) / SAMPLES as f64;
+                    let at = |k: usize| {
+                        let mut q = reach.bottom.clone();
+                        q[axis] = low + (k as f64 + 0.5) * step;
+                        q
+                    };
+                    let energy: Vec<f64> =
+                        (0..SAMPLES).map(|k| coordinates.energy(state, x, &at(k))).collect();
+                    let lowest = energy.iter().copied().fold(f64::INFINITY, f64::min);
+                    let mut weight: Vec<f64> =
+                        energy.iter().map(|e| libm::exp((lowest - e) / thermal).max(1e-200)).collect();
+                    let sum: f64 = weight.iter().sum::<f64>() * step;
+                    weight.iter_mut().for_each(|w| *w /= sum);
+                    let mobile: f64 = (0..SAMPLES)
+                        .map(|k| weight[k] * step * self.diffusivity_within(state, x, &at(k)))
+                        .sum();
+                    across = across.max(1.0 / mobile);
+                    let noise = self.internal_diffusivity(axis, x);
+                    let slow =
+                        muckenhoupt(&weight, step, |k| step * 2.0 / (noise * (weight[k] + weight[k + 1])));
+                    inside = inside.max(1.62 * slow);
+                }
+            }
+            let rates: Vec<f64> = self.network.channels().map(|c| self.rate(c, x)).collect();
+            let times = rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1]));
+            mixing = mixing.max(times.filter(|t| t.is_finite()).sum());
+        }
+        let pi = std::f64::consts::PI;
+        self.domain.length * self.domain.length / (pi * pi) * across + inside + mixing
+    }
+}
+
+/// `max_x P(beyond x) int_m^x 1/(D P)` from the median `m`, for a density at points so far apart and the resistance of the
+/// intervals between them.
+fn muckenhoupt(density: &[f64], step: f64, resistance: impl Fn(usize) -> f64) -> f64 {
+    let mut left = 0.0;
+    let below: Vec<f64> = density
+        .windows(2)
+        .map(|pair| {
+            left += 0.5 * (pair[0] + pair[1]) * step;
+            left
+        })
+        .collect();
+    let median = below.partition_point(|b| *b < 0.5).min(below.len() - 1);
+    let (mut slowest, mut up, mut down) = (0.0f64, 0.0, 0.0);
+    for (k, below) in below.iter().enumerate().skip(median) {
+        up += resistance(k);
+        slowest = slowest.max((1.0 - below).max(0.0) * up);
+    }
+    for k in (0..=median).rev() {
+        down += resistance(k);
+        slowest = slowest.max(below[k] * down);
+    }
+    slowest
 }
 
 /// `z/(exp(z) - 1)`.

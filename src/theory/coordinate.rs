@@ -410,9 +410,12 @@ struct Law {
     sums: Vec<Vec<Vec<f64>>>,
 }
 
-/// Integrals over q at one x, in this order: per state the density and the current, then the heat flux, work, and
-/// `int D P dq`; then per channel the passages.
-const SINGLE: usize = 3;
+/// Integrals over q at one x, in this order: per state the density and the current, then the heat flux, work,
+/// `int D P dq` and `int E P dq`; then per channel the passages.
+const SINGLE: usize = 4;
+
+/// Points of the Gauss rule in each cell of a plane, along x and along q: enough where `P` falls by `exp(5)` across a cell.
+const CELL_POINTS: usize = 6;
 
 impl Law {
     fn new(model: &Model, meshes: &(Vec<f64>, Line), degrees: [usize; 2]) -> Result<Self, TheoryError> {
@@ -878,6 +881,7 @@ impl<'a> Section<'a> {
                     // Energies relative to their mean: the currents sum to zero but for rounding.
                     sums[2 * n] += weight * (p.energy - self.weights.mean[0]) * p.along;
                     sums[2 * n + 2] += weight * p.diffusivity * p.density;
+                    sums[2 * n + 3] += weight * p.energy * p.density;
                 }
                 for channel in model.network.channels() {
                     let flow = weight * model.rate_within(channel, x, &[q]) * points[channel.from].density;
@@ -1023,15 +1027,46 @@ impl CoordinateLaw {
         sum
     }
 
+    /// `int sum_i value dq` over each cell of the coordinate between neighbouring `faces`, at x.
+    fn across_cells(&self, x: f64, faces: &[f64], value: impl Fn(&Point) -> f64) -> Vec<f64> {
+        let vertices = &self.law.line.vertices;
+        let rule = Rule::gauss(CELL_POINTS);
+        let Some(section) = self.section(x) else {
+            return vec![f64::NAN; faces.len() - 1];
+        };
+        let cell = |ends: &[f64]| {
+            let (lo, hi) = (ends[0].max(vertices[0]), ends[1].min(vertices[vertices.len() - 1]));
+            let mut sum = 0.0;
+            let first = vertices.partition_point(|v| *v <= lo).max(1);
+            for pair in vertices[first - 1..].windows(2).take_while(|pair| pair[0] < hi) {
+                for (q, weight) in rule.on(pair[0].max(lo), pair[1].min(hi)) {
+                    let states = states(&self.model);
+                    sum += weight * states.map(|i| value(&section.point(&self.model, i, q))).sum::<f64>();
+                }
+            }
+            sum
+        };
+        faces.windows(2).map(cell).collect()
+    }
+
+    /// The points and weights of a rule on a strip of x, piece by piece between vertices.
+    fn strip(&self, [lo, hi]: [f64; 2]) -> Vec<(f64, f64)> {
+        let rule = Rule::gauss(CELL_POINTS);
+        let pieces = self.law.mesh.windows(2).map(|pair| (pair[0].max(lo), pair[1].min(hi)));
+        pieces.filter(|(a, b)| b > a).flat_map(|(a, b)| rule.on(a, b).collect::<Vec<_>>()).collect()
+    }
+
     /// `P(x, q)`, all states, averaged over each bin and each cell of the coordinate between neighbouring `faces`:
     /// `[bin][cell]`, 1/(length coordinate). `None` for a grid of another length.
     pub fn plane_density(&self, grid: &Grid, faces: &[f64]) -> Option<Vec<Vec<f64>>> {
         self.bins(grid, |strip| {
-            let cell = |ends: &[f64]| {
-                let area = (strip[1] - strip[0]) * (ends[1] - ends[0]);
-                self.integrate(strip, [ends[0], ends[1]], |_, _, _, p| p.density) / area
-            };
-            faces.windows(2).map(cell).collect()
+            let mut sums = vec![0.0; faces.len() - 1];
+            for (x, weight) in self.strip(strip) {
+                let cells = self.across_cells(x, faces, |p| p.density);
+                sums.iter_mut().zip(cells).for_each(|(sum, p)| *sum += weight * p);
+            }
+            let areas = faces.windows(2).map(|ends| (strip[1] - strip[0]) * (ends[1] - ends[0]));
+            sums.iter().zip(areas).map(|(sum, area)| sum / area).collect()
         })
     }
 
@@ -1039,24 +1074,25 @@ impl CoordinateLaw {
     /// `[face][cell]`, `int J_x dq`, 1/time.
     pub fn plane_current_along(&self, grid: &Grid, faces: &[f64]) -> Option<Vec<Vec<f64>>> {
         self.fits(grid)?;
-        let at_face = |k: usize| {
-            let cell =
-                |ends: &[f64]| self.integrate_across(grid.face(k), [ends[0], ends[1]], |_, _, p| p.along);
-            faces.windows(2).map(cell).collect()
-        };
-        Some((1..grid.bins).map(at_face).collect())
+        Some((1..grid.bins).map(|k| self.across_cells(grid.face(k), faces, |p| p.along)).collect())
     }
 
     /// Net passages per time through each given place of the coordinate within each bin: `[bin][face]`, `int J_q dx`,
     /// 1/time, positive towards larger q.
     pub fn plane_current_across(&self, grid: &Grid, faces: &[f64]) -> Option<Vec<Vec<f64>>> {
+        let vertices = &self.law.line.vertices;
+        let inside = vertices[0]..=vertices[vertices.len() - 1];
         self.bins(grid, |strip| {
             let mut sums = vec![0.0; faces.len()];
-            quadrature(&self.law.mesh, strip[0], strip[1], |x, weight| {
-                for (sum, q) in sums.iter_mut().zip(faces) {
-                    *sum += weight * self.at(x, *q).iter().map(|p| p.across).sum::<f64>();
+            for (x, weight) in self.strip(strip) {
+                let Some(section) = self.section(x) else {
+                    return vec![f64::NAN; faces.len()];
+                };
+                for (sum, q) in sums.iter_mut().zip(faces).filter(|(_, q)| inside.contains(*q)) {
+                    let states = states(&self.model);
+                    *sum += weight * states.map(|i| section.point(&self.model, i, *q).across).sum::<f64>();
                 }
-            });
+            }
             sums
         })
     }
@@ -1165,7 +1201,51 @@ impl CoordinateLaw {
                 Some(vec![Some(sum)])
             }
             Observable::TransitionRate(_) | Observable::CycleCurrent(_) => None,
+            Observable::MeanEnergy => {
+                let mean = |[lo, hi]: [f64; 2]| {
+                    let (mut energy, mut particles) = (0.0, 0.0);
+                    quadrature(&self.law.mesh, lo, hi, |x, w| {
+                        energy += w * self.law.sum(self.law.heat() + 3, x);
+                        particles += w * self.total_density_at(x);
+                    });
+                    Some(energy / particles)
+                };
+                self.bins(grid, mean)
+            }
+            Observable::WellPopulation(_)
+            | Observable::PlaneDensity
+            | Observable::PlaneCurrentAlong
+            | Observable::PlaneCurrentAcross => {
+                let values = self.on_plane(observable, grid)?;
+                Some(values.into_iter().map(|v| Some(v).filter(|v| v.is_finite())).collect())
+            }
             _ => reference(self, observable, grid),
+        }
+    }
+
+    /// What lives on the plane: the cells of the coordinate are those of the grid, equal and from end to end.
+    fn on_plane(&self, observable: Observable, grid: &Grid) -> Option<Vec<f64>> {
+        let vertices = &self.law.line.vertices;
+        let ends = [vertices[0], vertices[vertices.len() - 1]];
+        let cells = Some(grid.across).filter(|cells| *cells > 0)?;
+        let width = (ends[1] - ends[0]) / cells as f64;
+        let faces: Vec<f64> =
+            (0..=cells).map(|k| ends[0] + (ends[1] - ends[0]) * k as f64 / cells as f64).collect();
+        let over = |rows: Vec<Vec<f64>>, size: f64| rows.into_iter().flatten().map(|v| v / size).collect();
+        match observable {
+            Observable::PlaneDensity => Some(over(self.plane_density(grid, &faces)?, 1.0)),
+            Observable::PlaneCurrentAlong => Some(over(self.plane_current_along(grid, &faces)?, width)),
+            Observable::PlaneCurrentAcross => {
+                Some(over(self.plane_current_across(grid, &faces[1..cells])?, grid.bin_width()))
+            }
+            Observable::WellPopulation(k) => {
+                let edges = self.model.well_edges(ends, cells);
+                let well = *edges.get(k)?..*edges.get(k + 1)?;
+                let rows = self.plane_density(grid, &faces)?;
+                let inside: f64 = rows.iter().map(|row| row[well.clone()].iter().sum::<f64>()).sum();
+                Some(vec![inside * grid.bin_width() * width])
+            }
+            _ => None,
         }
     }
 

@@ -20,10 +20,11 @@
 //! double well whose barrier is not crossed while the particle diffuses over the length of the temperature.
 
 use super::element::Rule;
-use super::functionals::integrate;
+use super::functionals::{Profile, integrate, reference};
 use super::{TheoryError, breakpoints, temperature};
 use crate::grid::Grid;
 use crate::model::{Boundary, Model, Well};
+use crate::observable::Observable;
 
 /// Points of the Gauss rule on a panel.
 const POINTS: usize = 10;
@@ -318,6 +319,87 @@ impl CoordinateLimit {
         fits.then(|| (0..grid.bins).map(average).collect())
     }
 
+    /// The values of an observable in the limit, on the same grid and by the same definitions as
+    /// [`CoordinateLaw::reference`](super::CoordinateLaw::reference): densities, Soret coefficients, heat fluxes of the interior
+    /// (zero at the walls themselves), mean energies, and of a single coordinate the density on the plane and the populations of
+    /// wells. `None` for everything else.
+    pub fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        use Observable::*;
+        let length = self.model.domain.length;
+        let fits = (grid.length - length).abs() <= 1e-12 * length;
+        let ends = |b: usize| [grid.face(b).min(length), grid.face(b + 1).min(length)];
+        let rule = Rule::gauss(4);
+        match observable {
+            Density | Soret | SoretWall | MeanTemperature | LocalSoret | HeatCurrent => {
+                reference(self, observable, grid)
+            }
+            MeanHeatCurrent => {
+                Some(vec![Some(integrate(&self.vertices, 0.0, length, |x| self.heat_current_at(x)) / length)])
+            }
+            MeanEnergy if fits => {
+                let mean = |b: usize| {
+                    let [lo, hi] = ends(b);
+                    let (mut energy, mut particles) = (0.0, 0.0);
+                    for (x, w) in rule.on(lo, hi) {
+                        let here = w * self.total_density_at(x);
+                        energy += here * self.averages_at(x).energy;
+                        particles += here;
+                    }
+                    Some(energy / particles)
+                };
+                Some((0..grid.bins).map(mean).collect())
+            }
+            PlaneDensity | WellPopulation(_) if fits && self.ends.len() == 1 && grid.across > 0 => {
+                let mut plane = Vec::new();
+                for b in 0..grid.bins {
+                    let [lo, hi] = ends(b);
+                    let mut cells = vec![0.0; grid.across];
+                    for (x, w) in rule.on(lo, hi) {
+                        let shares = self.shares_at(x, grid.across);
+                        let here = w * self.total_density_at(x) / (hi - lo);
+                        cells.iter_mut().zip(shares).for_each(|(sum, share)| *sum += here * share);
+                    }
+                    plane.extend(cells);
+                }
+                let width = (self.ends[0][1] - self.ends[0][0]) / grid.across as f64;
+                let WellPopulation(k) = observable else {
+                    return Some(plane.into_iter().map(|p| Some(p / width)).collect());
+                };
+                let edges = self.model.well_edges(self.ends[0], grid.across);
+                let well = *edges.get(k)?..*edges.get(k + 1)?;
+                let inside: f64 =
+                    plane.chunks(grid.across).map(|row| row[well.clone()].iter().sum::<f64>()).sum();
+                Some(vec![Some(inside * grid.bin_width())])
+            }
+            _ => None,
+        }
+    }
+
+    /// Boltzmann's shares of equal cells of the only coordinate at x.
+    fn shares_at(&self, x: f64, cells: usize) -> Vec<f64> {
+        let model = &self.model;
+        let kt = model.thermal_energy(x);
+        let [lo, hi] = self.ends[0];
+        let at = |k: usize| lo + (hi - lo) * k as f64 / cells as f64;
+        let states = model.network.states();
+        let points = (0..cells).flat_map(|k| self.rule.on(at(k), at(k + 1)).map(move |p| (k, p)));
+        let energies: Vec<(usize, f64, f64)> = points
+            .flat_map(|(k, (q, w))| {
+                let of =
+                    move |s: usize| (k, w * libm::exp(states[s].entropy), model.energy_within(s, x, &[q]));
+                (0..states.len()).map(of)
+            })
+            .collect();
+        let lowest = energies.iter().fold(f64::INFINITY, |m, e| m.min(e.2));
+        let mut shares = vec![0.0; cells];
+        for (k, w, energy) in energies {
+            shares[k] += w * libm::exp((lowest - energy) / kt);
+        }
+        let sum: f64 = shares.iter().sum();
+        shares.iter_mut().for_each(|share| *share /= sum);
+        shares
+    }
+
     /// The wells of a state in the only coordinate at x, with what makes discrete states of them; empty for several
     /// coordinates.
     pub fn wells_at(&self, state: usize, x: f64) -> Vec<WellState> {
@@ -352,6 +434,55 @@ impl CoordinateLimit {
             }
         };
         wells.iter().enumerate().map(of_well).collect()
+    }
+}
+
+/// All states together.
+impl Profile for CoordinateLimit {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn vertices(&self) -> &[f64] {
+        &self.vertices
+    }
+
+    fn breakpoints(&self) -> &[f64] {
+        &self.vertices
+    }
+
+    fn densities(&self, x: f64) -> Vec<f64> {
+        vec![self.total_density_at(x)]
+    }
+
+    fn rise(&self, lo: f64, hi: f64) -> f64 {
+        self.total_density_at(hi) - self.total_density_at(lo)
+    }
+
+    fn currents(&self, _x: f64) -> Vec<f64> {
+        vec![0.0]
+    }
+
+    fn heat_current(&self, x: f64) -> f64 {
+        self.heat_current_at(x)
+    }
+
+    fn work(&self, _lo: f64, _hi: f64, _weight: &dyn Fn(f64) -> f64) -> Option<f64> {
+        None
+    }
+
+    fn entropy_production(&self) -> Option<f64> {
+        None
+    }
+
+    fn has_transitions(&self) -> bool {
+        false
+    }
+
+    /// Smooth on every bin: four points are enough, and each may be a sum over several coordinates.
+    fn mean_densities(&self, lo: f64, hi: f64) -> Vec<f64> {
+        let rule = Rule::gauss(4);
+        vec![rule.on(lo, hi).map(|(x, w)| w * self.total_density_at(x)).sum::<f64>() / (hi - lo)]
     }
 }
 
