@@ -166,6 +166,11 @@ fn memory_bytes(experiment: &Experiment) -> u64 {
         walker = 2 * (walker + size_of::<f64>() as u64);
         group += PhaseSpace::new(&experiment.model, &grid).bytes();
     }
+    if let Some(reach) = &experiment.reach {
+        walker += (reach.ends.len() * size_of::<f64>()) as u64;
+        // Three counts on the plane of x and a coordinate, heat and energy per cell.
+        group += (grid.bins * grid.across * 3 * 8) as u64 + cells * 3 * 8;
+    }
     experiment.run.particles * walker + experiment.run.groups as u64 * group
 }
 

@@ -8,7 +8,7 @@ use crate::estimator::{self, Context};
 use crate::experiment::{Experiment, Motion};
 use crate::grid::Grid;
 use crate::kernel::Span;
-use crate::model::{Boundary, Motility};
+use crate::model::{Boundary, Coordinates, Motility, Response};
 use crate::observable::Observable;
 use crate::report::summary::{
     FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, UntilSummary, Warning,
@@ -193,7 +193,9 @@ fn motility_conventions(experiment: &Experiment) -> Vec<String> {
     let frictions = states.iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
     let propelled = if drifts { " + v_i P_i" } else { "" };
     let mut conventions = Vec::new();
-    if experiment.motion == Motion::Underdamped {
+    if let Some(coordinates) = &model.coordinates {
+        conventions.extend(coordinate_conventions(coordinates));
+    } else if experiment.motion == Motion::Underdamped {
         let pushed = if potentials { " - (1/m_i) d_x(U + U_i)" } else { "" };
         conventions.push(format!(
             "frictions are those of Kramers' equation, d_t v = -(gamma_i/m_i) v{pushed} + noise of \
@@ -230,6 +232,28 @@ fn motility_conventions(experiment: &Experiment) -> Vec<String> {
         conventions.push("the domain is a ring: x = length is x = 0 again".into());
     }
     conventions
+}
+
+/// What internal coordinates do, and which of the two readings of their noise is meant.
+fn coordinate_conventions(coordinates: &Coordinates) -> Vec<String> {
+    let names: Vec<&str> = coordinates.axes.iter().map(|axis| axis.name.as_str()).collect();
+    let pushed = if coordinates.has_force() { " - (D/kT) P d_x U" } else { "" };
+    let along =
+        format!("internal coordinates {}: J_x = -d_x(D P){pushed}, D(x, q) is Ito's", names.join(", "));
+    let across = coordinates.axes.iter().map(|axis| {
+        let name = &axis.name;
+        match axis.response {
+            Response::Mobility(mobility) => format!(
+                "J_{name} = -mu (P d_{name} U + kT d_{name} P) with the mobility mu = {mobility} everywhere: the noise mu kT(x) \
+                 varies with x (Einstein)"
+            ),
+            Response::Diffusivity(diffusivity) => format!(
+                "J_{name} = -mu (P d_{name} U + kT d_{name} P) with the noise mu kT = {diffusivity} everywhere: the mobility \
+                 {diffusivity}/kT(x) varies with x (Einstein)"
+            ),
+        }
+    });
+    std::iter::once(along).chain(across).collect()
 }
 
 fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) -> RunSummary {

@@ -42,7 +42,7 @@ fn profile(part: &MotilityPart<'_>, temperature: f64, length: f64) -> Vec<f64> {
     let frozen: Arc<dyn Field> = Arc::new(Uniform(temperature));
     let field = match part {
         MotilityPart::Diffusivity(LawPart { law, .. }) => law.field(&frozen),
-        MotilityPart::Friction(_) => frozen,
+        MotilityPart::Friction(_) | MotilityPart::Internal => frozen,
     };
     between(Interval::new(0.0, length), 64).map(|x| field.value(x)).collect()
 }

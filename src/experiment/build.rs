@@ -4,9 +4,9 @@ use super::proof::{self, Proof, Sign, proven_range};
 use super::reader::{Cursor, Reports, brief};
 use super::schema::{ExperimentFile, LawPart, MotilityPart, RatePart, StatePart, TransitionPart, duplicates};
 use super::source::quote;
-use super::{Experiment, Motion, RunPlan, Transition, advice, method, start, until};
+use super::{Experiment, Motion, RunPlan, Transition, advice, coordinates, method, start, until};
 use crate::expression::Interval;
-use crate::model::{Domain, Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State};
+use crate::model::{Domain, Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State, Uniform};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -25,6 +25,9 @@ pub(super) fn build(
     let length = file.domain.map(|d| d.length);
     let proof = temperature.zip(length).map(|(temperature, length)| Proof { temperature, length });
     let potential = common_potential(&file);
+    let boltzmann = file.units.map(|units| units.boltzmann());
+    let internal = file.coordinates.is_some();
+    let coordinates = coordinates::resolve(&file, proof.as_ref(), file.domain, boltzmann);
     let states =
         file.states.as_deref().and_then(|parts| states(parts, proof.as_ref(), file.domain, file.motion));
     let edges = match (&file.states, &file.transitions) {
@@ -38,7 +41,10 @@ pub(super) fn build(
         (&states, &edges, file.units, temperatures, length)
     {
         let energies = Interval::point(units.boltzmann()) * range;
-        rates(states, edges, energies, length);
+        // A potential of a state that depends on coordinates raises its energy beyond any bound.
+        if coordinates.as_ref().is_none_or(|c| c.states.iter().all(|own| own.potential.is_none())) {
+            rates(states, edges, energies, length);
+        }
     }
     let start =
         file.run.as_ref().and_then(|run| start::resolve(&run.start, file.states.as_deref(), proof.as_ref()));
@@ -47,6 +53,9 @@ pub(super) fn build(
     }
     if let (Some(measure), Some(Motion::Underdamped)) = (&file.measure, file.motion) {
         measure.without_inertia();
+    }
+    if let (Some(measure), true) = (&file.measure, internal) {
+        measure.without_coordinates();
     }
     let until = match (&file.run, &states, file.domain, &potential, temperatures) {
         (Some(run), Some(states), Some(domain), Some(potential), Some(range)) => {
@@ -73,7 +82,7 @@ pub(super) fn build(
             boltzmann: file.units?.boltzmann(),
             potential: potential?,
             network: network?,
-            coordinates: None,
+            coordinates: if internal { Some(coordinates?) } else { None },
         })
     };
     let model = model();
@@ -83,6 +92,7 @@ pub(super) fn build(
     let parts = file.states.as_deref().unwrap_or_default();
     let times = file.measure.as_ref().map_or(&[][..], |m| &m.plan.times);
     let chosen = match (&file.method, &file.run) {
+        (Some(method), Some(run)) if internal => method::choose_internal(method, model.as_ref(), run),
         (Some(method), Some(run)) => method::choose(method, file.motion, model.as_ref(), parts, run, times),
         _ => None,
     };
@@ -90,6 +100,14 @@ pub(super) fn build(
         return None;
     }
     let model = model?;
+    let reach = internal.then(|| model.coordinate_reach()).transpose();
+    let reach = match reach {
+        Ok(reach) => reach,
+        Err(error) => {
+            root.push(root.mistake(error.to_string()));
+            return None;
+        }
+    };
     let motilities: Vec<_> = parts.iter().filter_map(|p| p.motility.as_ref()).collect();
     let mut warnings = advice::about(&model, &motilities, temperatures?);
     let (method, warning) = chosen?;
@@ -108,7 +126,7 @@ pub(super) fn build(
         parameters: file.parameters.list,
         temperature: file.temperature?.written,
         units: file.units?,
-        reach: None,
+        reach,
         warnings,
     })
 }
@@ -139,6 +157,8 @@ fn states(
                     Motility::Diffusivity(proof?.field(law, "diffusivity", Sign::Positive)?)
                 }
                 MotilityPart::Friction(law) => Motility::Friction(proof?.field(law, "friction", friction)?),
+                // The diffusivity is that of the coordinates.
+                MotilityPart::Internal => Motility::Diffusivity(Arc::new(Uniform(1.0))),
             })
         };
         let potential = || match part.potential.as_ref()? {

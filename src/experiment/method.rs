@@ -5,7 +5,7 @@ use super::schema::limits::MOST_LEGS;
 use super::schema::{MethodPart, RunPart, StatePart};
 use super::source::quote;
 use super::{Method, Motion, Warning};
-use crate::kernel::{MOST_EXITS, Span};
+use crate::kernel::{self, MOST_EXITS, Span};
 use crate::model::{Boundary, Model};
 
 /// A ring closes in the natural scale of a state whose tilt over one turn is below this.
@@ -46,6 +46,12 @@ pub(super) fn choose(
         && method.motion() != motion
     {
         other_motion(method, at);
+        return None;
+    }
+    if let (Some(method @ (Method::Midpoint { .. } | Method::Mala { .. } | Method::Heun { .. })), Some(at)) =
+        (part.given, &part.at)
+    {
+        without_coordinates(method, at);
         return None;
     }
     match part.given {
@@ -107,6 +113,68 @@ pub(super) fn choose(
             }
         },
     }
+}
+
+/// The method of particles with internal coordinates.
+pub(super) fn choose_internal(
+    part: &MethodPart<'_>,
+    model: Option<&Model>,
+    run: &RunPart<'_>,
+) -> Option<(Method, Option<Warning>)> {
+    match part.given {
+        Some(
+            method @ (Method::Midpoint { dt }
+            | Method::Mala { dt }
+            | Method::Heun { dt }
+            | Method::EulerMaruyama { dt }),
+        ) => {
+            steps_fit(method.name(), dt, run, &[]);
+            Some((method, None))
+        }
+        Some(method) => {
+            let at = part.at.as_ref()?;
+            at.push(
+                at.mistake(format!("{} knows no internal coordinates", method.name()))
+                    .expected("midpoint, mala, heun, euler_maruyama or \"auto\"")
+                    .found(method.name()),
+            );
+            None
+        }
+        None => {
+            if matches!(run.plan.span, Span::Legs(_)) {
+                run.length.push(
+                    run.length
+                        .mistake("particles with internal coordinates have no legs")
+                        .expected("\"duration\", a time")
+                        .hint("legs belong to the method exact, which knows no internal coordinates"),
+                );
+                return None;
+            }
+            let longest = run.plan.span.amount() / run.plan.rounds as f64;
+            let small = Some(kernel::automatic_step(model?)).filter(|dt| *dt > 0.0);
+            let dt = two_digits(small.map_or(longest, |dt| dt.min(longest)));
+            let method = Method::Midpoint { dt };
+            steps_fit(method.name(), dt, run, &[]);
+            let warning = Warning {
+                seen: "no step was given for particles with internal coordinates".into(),
+                meaning: format!(
+                    "midpoint with dt = {dt} was chosen, with a bias of order dt^2, of about 1 % in the heat current"
+                ),
+                remedy: "run again with half of this dt and compare".into(),
+            };
+            Some((method, Some(warning)))
+        }
+    }
+}
+
+/// Notes that a method is one of internal coordinates, of which there are none.
+fn without_coordinates(method: Method, at: &Cursor<'_>) {
+    at.push(
+        at.mistake(format!("{} advances internal coordinates", method.name()))
+            .expected("exact, euler_maruyama or \"auto\" for particles without them")
+            .found(method.name())
+            .hint("add \"coordinates\" and a \"potential\", or remove the method"),
+    );
 }
 
 /// Notes that a method moves particles of the other kind.

@@ -7,6 +7,7 @@
 
 mod advice;
 mod build;
+mod coordinates;
 mod diagnostics;
 mod example;
 mod json_schema;
@@ -409,9 +410,11 @@ impl Experiment {
             "states": states
                 .iter()
                 .map(|s| {
-                    let (key, field) = s.motility.parts();
-                    let mut state =
-                        json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy, key: law(field.as_ref()) });
+                    let mut state = json!({ "name": s.name, "energy": s.energy, "entropy": s.entropy });
+                    if self.model.coordinates.is_none() {
+                        let (key, field) = s.motility.parts();
+                        state[key] = law(field.as_ref());
+                    }
                     if let Some(mass) = s.mass {
                         state["mass"] = mass.into();
                     }
@@ -431,6 +434,9 @@ impl Experiment {
         });
         if let Some(potential) = &self.model.potential {
             canonical["potential"] = law(potential.as_ref());
+        }
+        if let Some(coordinates) = &self.model.coordinates {
+            coordinates::write(coordinates, &mut canonical);
         }
         if let Units::Kelvin(energy) = self.units {
             canonical["units"] = json!({ "temperature": "K", "energy": energy });

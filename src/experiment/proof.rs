@@ -71,7 +71,7 @@ pub(super) fn potential(part: &FieldPart<'_>, domain: Domain) -> Option<Arc<dyn 
 /// A function whose slopes have proven bounds on a piece is continuous there. Other pieces are halved; where
 /// slopes have no bound however small the piece, its ends are compared: across a jump they differ as much
 /// as those of a piece a thousand times as wide, across a steep place such as that of `sqrt(x)` they do not.
-fn jump(field: &dyn Field, length: f64, span: f64) -> Option<(f64, [f64; 2])> {
+pub(super) fn jump(field: &dyn Field, length: f64, span: f64) -> Option<(f64, [f64; 2])> {
     const MOST_PIECES: usize = 20_000;
     const DEEPEST: u32 = 40;
     const COARSER: u32 = 10;

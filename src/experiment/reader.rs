@@ -106,6 +106,8 @@ pub(super) struct Parameters {
     pub broken: HashSet<String>,
     /// Names that stand further down, while the parameters themselves are read.
     pub later: HashSet<String>,
+    /// Names of the internal coordinates; `None` where they could not be read.
+    pub axes: Option<Vec<String>>,
 }
 
 impl Parameters {
@@ -308,16 +310,19 @@ impl<'a> Cursor<'a> {
     /// An expression in the given variables and the parameters. `None` without a mistake of its own
     /// where it uses a parameter whose definition is one.
     pub fn expression(&self, variables: &[&str], parameters: &Parameters) -> Option<Expression> {
-        self.expression_without(variables, parameters, None)
+        self.expression_without(variables, parameters, &[])
     }
 
-    /// The same, with a hint for those who use a name that they may expect here in vain.
+    /// The same, with hints for those who use a name that they may expect here in vain.
     pub fn expression_without(
         &self,
         variables: &[&str],
         parameters: &Parameters,
-        absent: Option<(&str, &str)>,
+        absent: &[(&str, &str)],
     ) -> Option<Expression> {
+        const COORDINATE: &str =
+            "an internal coordinate: only potentials and diffusivities along x may depend on it";
+        const ENERGY: &str = "the value of the potential may stand in a diffusivity along x";
         let source = self.text()?;
         if source.len() > LONGEST_EXPRESSION {
             let rule = format!("at most {LONGEST_EXPRESSION} bytes");
@@ -337,7 +342,11 @@ impl<'a> Cursor<'a> {
                         let hint = "a parameter can use those that stand before it";
                         mistake.hint = Some(hint.to_owned());
                     }
-                    if let Some((_, hint)) = absent.filter(|(name, _)| *name == culprit) {
+                    let axes = parameters.axes.as_deref().unwrap_or_default();
+                    let coordinates = axes.iter().map(|name| (name.as_str(), COORDINATE));
+                    let energy = axes.first().map(|_| ("U", ENERGY));
+                    let mut hints = absent.iter().copied().chain(coordinates).chain(energy);
+                    if let Some((_, hint)) = hints.find(|(name, _)| *name == culprit) {
                         mistake.hint = Some(hint.to_owned());
                     }
                     self.push(mistake);

@@ -3,6 +3,7 @@
 //! One function reads one object; `temperature`, `start` and `measure` read theirs. Checks that need more than one
 //! object are in `build`.
 
+use super::coordinates::{self, CoordinatesPart, SurfacePart};
 use super::diagnostics::Diagnostic;
 use super::measure::{self, MeasurePart};
 use super::reader::{Cursor, Must, Object, Parameters, brief};
@@ -62,8 +63,12 @@ pub(super) struct ExperimentFile<'a> {
     pub domain: Option<Domain>,
     pub units: Option<Units>,
     pub temperature: Option<TemperaturePart<'a>>,
+    /// Internal coordinates, where there are any.
+    pub coordinates: Option<CoordinatesPart>,
     /// The common potential, where there is one.
     pub potential: Option<Option<FieldPart<'a>>>,
+    /// The same, and the common diffusivity, as functions of internal coordinates.
+    pub surfaces: [Option<SurfacePart<'a>>; 2],
     pub states: Option<Vec<StatePart<'a>>>,
     pub transitions: Option<Vec<TransitionPart<'a>>>,
     pub motion: Option<Motion>,
@@ -90,6 +95,8 @@ pub(super) struct StatePart<'a> {
     pub motility: Option<MotilityPart<'a>>,
     /// Its own potential, where it has one.
     pub potential: Option<Option<FieldPart<'a>>>,
+    /// The same, and its own diffusivity, as functions of internal coordinates.
+    pub surfaces: [Option<SurfacePart<'a>>; 2],
     /// Its drift velocity, where it has one.
     pub drift: Option<Option<LawPart<'a>>>,
     /// Its mass, where it has one.
@@ -103,6 +110,8 @@ pub(super) struct StatePart<'a> {
 pub(super) enum MotilityPart<'a> {
     Diffusivity(LawPart<'a>),
     Friction(LawPart<'a>),
+    /// By a diffusivity that depends on internal coordinates.
+    Internal,
 }
 
 /// A number, or an expression in `x`, with its place.
@@ -182,18 +191,31 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
     }
     let title = file.or("title", String::new(), |c| c.text().map(str::to_owned));
     let claim = file.or("claim", String::new(), |c| c.text().map(str::to_owned));
-    let parameters = match file.optional("parameters") {
+    let mut parameters = match file.optional("parameters") {
         Some(at) => parameters(&at),
         None => Parameters::default(),
     };
+    let coordinates = file.optional("coordinates").map(|at| coordinates::read(&at, &mut parameters));
+    let internal = coordinates.is_some();
     let domain = file.required("domain").and_then(|c| domain(&c, &parameters));
     let units = file.or("units", Units::Reduced, |c| units(&c));
     let length = domain.map(|d| d.length);
     let temperature =
         file.required("temperature").and_then(|c| temperature::read(&c, &parameters, length, folder));
-    let common = file.or("potential", None, |c| potential(c, &parameters).map(Some));
-    let motion = file.or("motion", Motion::Overdamped, |c| motion(&c));
-    let states = states(&mut file, &parameters, motion);
+    let (common, surface) = if internal {
+        (Some(None), file.required("potential").and_then(|c| coordinates::potential(c, &parameters)))
+    } else {
+        (file.or("potential", None, |c| potential(c, &parameters).map(Some)), None)
+    };
+    let motion = file.or("motion", Motion::Overdamped, |c| {
+        let motion = motion(&c)?;
+        if internal && motion == Motion::Underdamped {
+            coordinates::without_inertia(&c);
+            return None;
+        }
+        Some(motion)
+    });
+    let (states, diffusivity) = states(&mut file, &parameters, motion, internal);
     let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
     let method = match file.optional("method") {
         None => Some(MethodPart { given: None, at: None }),
@@ -211,7 +233,9 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
         domain,
         units,
         temperature,
+        coordinates,
         potential: common,
+        surfaces: [surface, diffusivity],
         states,
         transitions,
         motion,
@@ -250,7 +274,7 @@ fn parameters(at: &Cursor<'_>) -> Parameters {
     }
     known.later = entries.iter().map(|e| e.0.to_owned()).collect();
     for (name, span, value) in entries {
-        if let Err(why) = parameter_name(name) {
+        if let Err(why) = usable_name(name).and_then(|()| not_a_coordinate(name)) {
             value.push(
                 Diagnostic::new(span, "not a name for a parameter")
                     .at(value.path())
@@ -275,20 +299,25 @@ fn parameters(at: &Cursor<'_>) -> Parameters {
     known
 }
 
-/// Whether a parameter can have this name; the error says what it is instead.
-fn parameter_name(name: &str) -> Result<(), String> {
+/// Whether a parameter or a coordinate can have this name; the error says what it is instead.
+pub(super) fn usable_name(name: &str) -> Result<(), String> {
     let quoted = quote(name);
     let mut chars = name.chars();
     let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Err(quoted);
     }
-    // Variables of today and of the parts of the language to come, and constants.
-    const RESERVED: [&str; 7] = ["x", "t", "T", "q", "v", "pi", "e"];
+    // Variables, of today or of the language to come, and constants.
+    const RESERVED: [&str; 7] = ["x", "t", "T", "U", "v", "pi", "e"];
     if RESERVED.contains(&name) || !usable_in_expressions(name) {
         return Err(format!("{quoted}, which has a meaning of its own"));
     }
     Ok(())
+}
+
+/// `q` is what coordinates are called.
+fn not_a_coordinate(name: &str) -> Result<(), String> {
+    if name == "q" { Err(format!("{}, which has a meaning of its own", quote(name))) } else { Ok(()) }
 }
 
 /// Whether the expression language reads this name as a parameter, not as a function or constant of
@@ -320,36 +349,50 @@ fn units(at: &Cursor<'_>) -> Option<Units> {
 }
 
 /// The states; where there are none, the one state of a particle without internal states, whose
-/// diffusivity or friction then stands at the top of the file.
+/// diffusivity or friction then stands at the top of the file. With internal coordinates the common diffusivity
+/// besides.
 fn states<'a>(
     file: &mut Object<'a>,
     parameters: &Parameters,
     motion: Option<Motion>,
-) -> Option<Vec<StatePart<'a>>> {
+    internal: bool,
+) -> (Option<Vec<StatePart<'a>>>, Option<SurfacePart<'a>>) {
+    let alone = Motilities::of(file);
     let Some(at) = file.optional("states") else {
-        let alone = Motilities::of(file);
+        if internal {
+            let at = alone.any().unwrap_or_else(|| file.whole());
+            if alone.diffusivity.is_none() {
+                file.missing_key("diffusivity");
+            }
+            let (motility, diffusivity) = alone.internal(parameters);
+            coordinates::without_drift(file);
+            let mass = mass(file, parameters, motion);
+            let drift = Some(None);
+            return (Some(vec![StatePart { motility, drift, mass, ..StatePart::alone(at) }]), diffusivity);
+        }
         if alone.is_none() {
             let mistake = file.mistake("the file says nothing about diffusion").expected(
                 "\"states\", or \"diffusivity\" or \"friction\" for a particle without internal states",
             );
             file.missing(&["states", "diffusivity", "friction"], mistake);
-            return None;
+            return (None, None);
         }
         let at = alone.any().unwrap_or_else(|| file.whole());
-        return Some(vec![StatePart {
-            name: Some("particle".to_owned()),
-            energy: Some(0.0),
-            entropy: Some(0.0),
+        let state = StatePart {
             motility: alone.read(parameters, motion),
-            potential: Some(None),
             drift: drift(file, parameters, motion),
             mass: mass(file, parameters, motion),
-            at,
-        }]);
+            ..StatePart::alone(at)
+        };
+        return (Some(vec![state]), None);
     };
-    let alone = Motilities::of(file);
     let (drift, mass) = (file.optional("drift"), file.optional("mass"));
-    let motility = [("diffusivity", alone.diffusivity), ("friction", alone.friction)];
+    let (common, given, motility) = if internal {
+        let given = alone.diffusivity.is_some();
+        (alone.internal(parameters).1, given, vec![])
+    } else {
+        (None, false, vec![("diffusivity", alone.diffusivity), ("friction", alone.friction)])
+    };
     let owned = motility.into_iter().chain([("drift", drift), ("mass", mass)]);
     for (name, place) in owned {
         if let Some(place) = place {
@@ -360,55 +403,88 @@ fn states<'a>(
             );
         }
     }
-    let entries = at.array(MOST_STATES)?;
+    let Some(entries) = at.array(MOST_STATES) else {
+        return (None, common);
+    };
     if entries.is_empty() {
         at.push(
             at.mistake("`states` is empty")
                 .expected("at least one state")
                 .hint("leave `states` out for a particle without internal states"),
         );
-        return None;
+        return (None, common);
     }
-    Some(entries.iter().map(|c| state(c, parameters, motion)).collect())
+    let kind = if internal { Kind::Internal { common: given } } else { Kind::Plain };
+    (Some(entries.iter().map(|c| state(c, parameters, motion, kind)).collect()), common)
 }
 
-fn state<'a>(at: &Cursor<'a>, parameters: &Parameters, motion: Option<Motion>) -> StatePart<'a> {
-    let Some(mut object) = at.object() else {
-        return StatePart {
-            name: None,
-            energy: None,
-            entropy: None,
+/// What a state may hold.
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain,
+    /// Functions of internal coordinates, its diffusivity where there is no common one.
+    Internal {
+        common: bool,
+    },
+}
+
+impl<'a> StatePart<'a> {
+    /// Of a particle without internal states.
+    fn alone(at: Cursor<'a>) -> Self {
+        StatePart {
+            name: Some("particle".to_owned()),
+            energy: Some(0.0),
+            entropy: Some(0.0),
             motility: None,
-            potential: None,
-            drift: None,
-            mass: None,
-            at: at.clone(),
-        };
+            potential: Some(None),
+            surfaces: [None, None],
+            drift: Some(None),
+            mass: Some(None),
+            at,
+        }
+    }
+}
+
+fn state<'a>(at: &Cursor<'a>, parameters: &Parameters, motion: Option<Motion>, kind: Kind) -> StatePart<'a> {
+    let Some(mut object) = at.object() else {
+        return StatePart { name: None, energy: None, ..StatePart::alone(at.clone()) };
     };
     let name = object.required("name");
     let energy = object.or("energy", 0.0, |c| c.scalar(parameters, Must::FINITE));
     let entropy = object.or("entropy", 0.0, |c| c.scalar(parameters, Must::FINITE));
     let motilities = Motilities::of(&mut object);
-    if motilities.is_none() {
-        let mistake = object
-            .mistake("the state has neither \"diffusivity\" nor \"friction\"")
-            .expected("one of the two in this object");
-        object.missing(&["diffusivity", "friction"], mistake);
+    let mut part = StatePart { energy, entropy, ..StatePart::alone(at.clone()) };
+    match kind {
+        Kind::Plain => {
+            if motilities.is_none() {
+                let mistake = object
+                    .mistake("the state has neither \"diffusivity\" nor \"friction\"")
+                    .expected("one of the two in this object");
+                object.missing(&["diffusivity", "friction"], mistake);
+            }
+            part.potential = object.or("potential", None, |c| potential(c, parameters).map(Some));
+            part.drift = drift(&mut object, parameters, motion);
+            part.motility = motilities.read(parameters, motion);
+        }
+        Kind::Internal { common } => {
+            if motilities.diffusivity.is_none() && !common {
+                let mistake = object
+                    .mistake("the state has no \"diffusivity\"")
+                    .expected("one in this object, or one for all states at the top of the file");
+                object.missing(&["diffusivity"], mistake);
+            }
+            let potential = object.optional("potential").and_then(|c| coordinates::potential(c, parameters));
+            let (motility, diffusivity) = motilities.internal(parameters);
+            coordinates::without_drift(&mut object);
+            part.motility = motility;
+            part.surfaces = [potential, diffusivity];
+        }
     }
-    let potential = object.or("potential", None, |c| potential(c, parameters).map(Some));
-    let drift = drift(&mut object, parameters, motion);
-    let mass = mass(&mut object, parameters, motion);
+    part.mass = mass(&mut object, parameters, motion);
     object.finish();
-    StatePart {
-        name: name.as_ref().and_then(|c| c.name(LONGEST_STATE)),
-        energy,
-        entropy,
-        motility: motilities.read(parameters, motion),
-        potential,
-        drift,
-        mass,
-        at: name.unwrap_or_else(|| at.clone()),
-    }
+    part.name = name.as_ref().and_then(|c| c.name(LONGEST_STATE));
+    part.at = name.unwrap_or_else(|| at.clone());
+    part
 }
 
 /// The drift velocity of a state, of any sign; none where particles have inertia.
@@ -459,12 +535,14 @@ fn mass<'a>(object: &mut Object<'a>, parameters: &Parameters, motion: Option<Mot
     Some(Some(mass))
 }
 
+/// Why energies do not depend on temperature.
+pub(super) const NOT_T: &str =
+    "an energy that depends on T would be a free energy: give the states an \"entropy\" instead";
+
 /// A potential: a number, or an expression in `x`. That it is continuous is proven in `build`.
 fn potential<'a>(at: Cursor<'a>, parameters: &Parameters) -> Option<FieldPart<'a>> {
-    const NOT_T: &str =
-        "an energy that depends on T would be a free energy: give the states an \"entropy\" instead";
     let field: Arc<dyn Field> = if at.is_string() {
-        let expression = at.expression_without(&["x"], parameters, Some(("T", NOT_T)))?;
+        let expression = at.expression_without(&["x"], parameters, &[("T", NOT_T)])?;
         match expression.constant() {
             Some(value) => Arc::new(Uniform(at.evaluated(&expression, value, Must::FINITE)?)),
             None => Arc::new(expression),
@@ -494,6 +572,20 @@ impl<'a> Motilities<'a> {
 
     fn any(&self) -> Option<Cursor<'a>> {
         self.diffusivity.as_ref().or(self.friction.as_ref()).cloned()
+    }
+
+    /// With internal coordinates there are diffusivities only.
+    fn internal(self, parameters: &Parameters) -> (Option<MotilityPart<'a>>, Option<SurfacePart<'a>>) {
+        let refused = self.friction.is_some();
+        if let Some(at) = self.friction {
+            at.push(
+                at.mistake("a friction of a particle with internal coordinates")
+                    .expected("\"diffusivity\", an expression in x, T, the coordinates and U")
+                    .hint("there is no theory for frictions that vary with a coordinate; \"T/100\" is the diffusivity of a friction of 100"),
+            );
+        }
+        let diffusivity = self.diffusivity.and_then(|at| coordinates::diffusivity(at, parameters));
+        ((!refused).then_some(MotilityPart::Internal), diffusivity)
     }
 
     /// Particles with inertia have a friction, and may be free of it in places.
@@ -668,6 +760,21 @@ fn method(at: &Cursor<'_>) -> Option<Option<Method>> {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
             Some(Some(Method::EulerMaruyama { dt: dt? }))
+        }),
+        ("midpoint", &|mut options| {
+            let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
+            options.finish();
+            Some(Some(Method::Midpoint { dt: dt? }))
+        }),
+        ("mala", &|mut options| {
+            let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
+            options.finish();
+            Some(Some(Method::Mala { dt: dt? }))
+        }),
+        ("heun", &|mut options| {
+            let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
+            options.finish();
+            Some(Some(Method::Heun { dt: dt? }))
         }),
         ("baoab", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));

@@ -1,7 +1,7 @@
 //! Rough answers to two questions that every run asks: where are the particles about, and how long do they
 //! remember where they began? Good for starts, burn-ins and warnings; **not** for comparisons.
 
-use super::{Boundary, Coordinates, Model, Reach};
+use super::{Boundary, Model, Reach};
 
 /// Places at which profiles are sampled.
 const SAMPLES: usize = 257;
@@ -59,14 +59,9 @@ impl Model {
     /// `m`, which bounds the inverse of the spectral gap from below, and four times which from above
     /// (Muckenhoupt, Studia Math. 44, 31 (1972)); without a force it is `L^2/(pi^2 D)`. The second bounds how
     /// long states take to mix.
-    ///
-    /// With internal coordinates: `L^2/(pi^2 <D>)` by Boltzmann's weights along each coordinate, 1.6 times Muckenhoupt's constant of the
-    /// slowest coordinate, and of the transitions what they take without coordinates.
     pub fn relaxation_time(&self) -> f64 {
-        if let Some(coordinates) = &self.coordinates
-            && let Ok(reach) = self.coordinate_reach()
-        {
-            return self.memory_within(coordinates, &reach);
+        if let (Some(_), Ok(reach)) = (&self.coordinates, self.coordinate_reach()) {
+            return self.relaxation_time_within(&reach);
         }
         let step = self.domain.length / (SAMPLES - 1) as f64;
         let at = |k: usize| k as f64 * step;
@@ -89,71 +84,148 @@ impl Model {
                 rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
             slowest_mixing = slowest_mixing.max(mixing);
         }
-        let resistance = |k: usize| 2.0 * step / (mobile[k] * density[k] + mobile[k + 1] * density[k + 1]);
-        let slowest = muckenhoupt(&density, step, resistance);
-        1.62 * slowest + slowest_mixing + if inertia { 1.0 / damping } else { 0.0 }
+        let slowest = slowest_mode(&density, &mobile, step);
+        slowest + slowest_mixing + if inertia { 1.0 / damping } else { 0.0 }
     }
 
-    fn memory_within(&self, coordinates: &Coordinates, reach: &Reach) -> f64 {
-        let (mut across, mut inside, mut mixing) = (0.0f64, 0.0f64, 0.0f64);
-        for x in [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| share * self.domain.length) {
-            let thermal = self.thermal_energy(x);
-            for state in 0..self.network.states().len() {
-                for (axis, [low, high]) in reach.ends.iter().enumerate() {
-                    let step = (high - low) / SAMPLES as f64;
-                    let at = |k: usize| {
-                        let mut q = reach.bottom.clone();
-                        q[axis] = low + (k as f64 + 0.5) * step;
-                        q
-                    };
-                    let energy: Vec<f64> =
-                        (0..SAMPLES).map(|k| coordinates.energy(state, x, &at(k))).collect();
-                    let lowest = energy.iter().copied().fold(f64::INFINITY, f64::min);
-                    let mut weight: Vec<f64> =
-                        energy.iter().map(|e| libm::exp((lowest - e) / thermal).max(1e-200)).collect();
-                    let sum: f64 = weight.iter().sum::<f64>() * step;
-                    weight.iter_mut().for_each(|w| *w /= sum);
-                    let mobile: f64 = (0..SAMPLES)
-                        .map(|k| weight[k] * step * self.diffusivity_within(state, x, &at(k)))
-                        .sum();
-                    across = across.max(1.0 / mobile);
-                    let noise = self.internal_diffusivity(axis, x);
-                    let slow =
-                        muckenhoupt(&weight, step, |k| step * 2.0 / (noise * (weight[k] + weight[k + 1])));
-                    inside = inside.max(1.62 * slow);
+    /// The same with internal coordinates: the slowest mode along x of a particle whose coordinates are always at
+    /// equilibrium, `L^2/(pi^2 <D>)` without a force, then that of each coordinate in the free energy that averages over the
+    /// others leave, where it is slowest, and the mixing of states.
+    fn relaxation_time_within(&self, reach: &Reach) -> f64 {
+        const PLACES: usize = 33;
+        let length = self.domain.length;
+        let at = |k: usize| length * k as f64 / (PLACES - 1) as f64;
+        let step = length / (PLACES - 1) as f64;
+        let states = 0..self.network.states().len();
+        let (mut mobile, mut density) = (Vec::new(), Vec::new());
+        let (mut tilt, mut before) = (0.0, 0.0);
+        let (mut inner, mut mixing) = (vec![0.0f64; reach.ends.len()], 0.0f64);
+        for k in 0..PLACES {
+            let x = at(k);
+            let slices: Vec<Slice> = states.clone().map(|s| self.slice(s, x, reach)).collect();
+            let most = slices.iter().map(|s| s.weight).fold(f64::NEG_INFINITY, f64::max);
+            let shares: Vec<f64> = slices.iter().map(|s| libm::exp(s.weight - most)).collect();
+            let sum: f64 = shares.iter().sum();
+            let mean = |of: &dyn Fn(&Slice) -> f64| {
+                slices.iter().zip(&shares).map(|(s, p)| p * of(s)).sum::<f64>() / sum
+            };
+            let (diffusivity, pull) = (mean(&|s| s.diffusivity), mean(&|s| s.pull));
+            // d_x ln(<D> P) = -<D d_x E>/(kT <D>), by the trapezoidal rule.
+            let slope = pull / diffusivity;
+            tilt -= if k == 0 { 0.0 } else { 0.5 * step * (before + slope) };
+            before = slope;
+            mobile.push(diffusivity);
+            density.push(libm::exp(tilt.clamp(-460.0, 460.0)) / diffusivity);
+            if k % 8 == 0 {
+                for (axis, longest) in inner.iter_mut().enumerate() {
+                    let noise = vec![self.internal_diffusivity(axis, x); slices[0].along[axis].len()];
+                    let width = (reach.ends[axis][1] - reach.ends[axis][0]) / noise.len() as f64;
+                    let times = slices.iter().map(|s| slowest_mode(&s.along[axis], &noise, width));
+                    *longest = times.fold(*longest, f64::max);
                 }
             }
             let rates: Vec<f64> = self.network.channels().map(|c| self.rate(c, x)).collect();
-            let times = rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1]));
-            mixing = mixing.max(times.filter(|t| t.is_finite()).sum());
+            let slow = rates.chunks(2).map(|pair| 1.0 / (pair[0] + pair[1])).filter(|t| t.is_finite()).sum();
+            mixing = mixing.max(slow);
         }
-        let pi = std::f64::consts::PI;
-        self.domain.length * self.domain.length / (pi * pi) * across + inside + mixing
+        slowest_mode(&density, &mobile, step) + inner.iter().sum::<f64>() + mixing
+    }
+
+    /// Averages over the box of the coordinates, by Boltzmann's weights of a state at `x`.
+    fn slice(&self, state: usize, x: f64, reach: &Reach) -> Slice {
+        let axes = reach.ends.len();
+        // Points along each coordinate: in all some thousand at most.
+        let count = if axes == 1 { 512 } else { (libm::pow(4096.0, 1.0 / axes as f64) as usize).max(4) };
+        let kt = self.thermal_energy(x);
+        let mut q = vec![0.0; axes];
+        let place = |number: usize, q: &mut [f64]| {
+            let mut rest = number;
+            for ([lo, hi], q) in reach.ends.iter().zip(q) {
+                *q = lo + (hi - lo) * ((rest % count) as f64 + 0.5) / count as f64;
+                rest /= count;
+            }
+        };
+        let points = count.pow(axes as u32);
+        let mut energies = Vec::with_capacity(points);
+        for number in 0..points {
+            place(number, &mut q);
+            energies.push(self.energy_within(state, x, &q) / kt);
+        }
+        let lowest = energies.iter().copied().fold(f64::INFINITY, f64::min);
+        let mut along = vec![vec![0.0; count]; axes];
+        let (mut sum, mut diffusivity, mut pull) = (0.0, 0.0, 0.0);
+        for (number, energy) in energies.iter().enumerate() {
+            let weight = libm::exp(lowest - energy);
+            if weight == 0.0 {
+                continue;
+            }
+            place(number, &mut q);
+            let here = self.diffusivity_within(state, x, &q);
+            sum += weight;
+            diffusivity += weight * here;
+            pull += weight * here * self.energy_slope_within(state, x, &q) / kt;
+            let mut rest = number;
+            for line in &mut along {
+                line[rest % count] += weight;
+                rest /= count;
+            }
+        }
+        let entropy = self.network.states()[state].entropy;
+        Slice {
+            weight: libm::log(sum) - lowest + entropy,
+            diffusivity: diffusivity / sum,
+            pull: pull / sum,
+            along,
+        }
     }
 }
 
-/// `max_x P(beyond x) int_m^x 1/(D P)` from the median `m`, for a density at points so far apart and the resistance of the
-/// intervals between them.
-fn muckenhoupt(density: &[f64], step: f64, resistance: impl Fn(usize) -> f64) -> f64 {
+/// Averages over internal coordinates in one state at one place.
+struct Slice {
+    /// `ln int exp(-E/kT + s) dq`, up to a constant.
+    weight: f64,
+    /// `<D>`.
+    diffusivity: f64,
+    /// `<D d_x E>/kT`.
+    pull: f64,
+    /// The weights along each coordinate, summed over the others.
+    along: Vec<Vec<f64>>,
+}
+
+/// The slowest time of a diffusion with this density, up to a factor, and diffusivity: see [`Model::relaxation_time`]. Tails are
+/// summed from their ends, because they are tiny where the resistance is huge.
+fn slowest_mode(density: &[f64], mobile: &[f64], step: f64) -> f64 {
+    let intervals = density.len() - 1;
+    let share = |k: usize| 0.5 * (density[k] + density[k + 1]) * step;
+    let sum: f64 = (0..intervals).map(share).sum();
+    let resistance = |k: usize| {
+        let flow = mobile[k] * density[k] + mobile[k + 1] * density[k + 1];
+        if flow > 0.0 { 2.0 * step / flow } else { 0.0 }
+    };
     let mut left = 0.0;
-    let below: Vec<f64> = density
-        .windows(2)
-        .map(|pair| {
-            left += 0.5 * (pair[0] + pair[1]) * step;
-            left
+    let below: Vec<f64> = (0..intervals)
+        .map(|k| {
+            left += share(k);
+            left / sum
         })
         .collect();
-    let median = below.partition_point(|b| *b < 0.5).min(below.len() - 1);
+    let mut above = vec![0.0; intervals];
+    let mut right = 0.0;
+    for k in (0..intervals).rev() {
+        above[k] = right / sum;
+        right += share(k);
+    }
+    let median = below.partition_point(|b| *b < 0.5).min(intervals - 1);
     let (mut slowest, mut up, mut down) = (0.0f64, 0.0, 0.0);
-    for (k, below) in below.iter().enumerate().skip(median) {
-        up += resistance(k);
-        slowest = slowest.max((1.0 - below).max(0.0) * up);
+    for k in median..intervals {
+        up += resistance(k) * sum;
+        slowest = slowest.max(above[k] * up);
     }
     for k in (0..=median).rev() {
-        down += resistance(k);
+        down += resistance(k) * sum;
         slowest = slowest.max(below[k] * down);
     }
-    slowest
+    1.62 * slowest
 }
 
 /// `z/(exp(z) - 1)`.
