@@ -8,7 +8,7 @@
 use crate::estimator::Measured;
 use crate::grid::Grid;
 use crate::observable::{Instant, Observable, Support};
-use crate::stats::{Sample, deviate_from_p, hotelling, t_deviate};
+use crate::stats::{Sample, deviate_from_p, hotelling, independent, t_deviate};
 
 /// Probability that a correct simulation is reported to disagree.
 pub const ALPHA: f64 = 1e-4;
@@ -111,6 +111,7 @@ fn positive(observable: Observable) -> bool {
     use Observable::*;
     match observable {
         Density | StateDensity(_) | Population(_) | TransitionRate(_) | PhaseDensity(_) => true,
+        PlaneDensity | WellPopulation(_) => true,
         At(_, what) => {
             matches!(what, Instant::Density | Instant::StateDensity(_) | Instant::Population(_))
         }
@@ -131,6 +132,9 @@ fn deviate(measured: &Measured, k: usize, theory: f64) -> Option<f64> {
 fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
     use Observable::*;
     let observable = compared.measured.observable;
+    if matches!(observable, PlaneDensity | PlaneCurrentAlong | PlaneCurrentAcross) {
+        return joint_test_on_plane(compared, grid);
+    }
     let profile = matches!(
         observable,
         Density
@@ -141,6 +145,7 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
             | MomentumFlux
             | PhaseHeatCurrent
             | PeakSlowCurrent(_)
+            | MeanEnergy
     );
     if !profile {
         return None;
@@ -175,4 +180,86 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
         (1..=modes).map(|mode| theory.iter().enumerate().map(|(k, v)| wave(mode, k) * v).sum()).collect();
     let test = hotelling(&contrasts, &expected)?;
     Some(Joint { observable, t_squared: test.t_squared, modes, p_value: test.p_value })
+}
+
+/// Waves in x times polynomials in q of a joint test on the plane: pairs of mode and degree, in the order in which they are taken.
+const PLANE_MODES: [[usize; 2]; 14] = [
+    [1, 0],
+    [1, 1],
+    [1, 2],
+    [0, 1],
+    [0, 2],
+    [2, 0],
+    [2, 1],
+    [2, 2],
+    [1, 3],
+    [1, 4],
+    [0, 3],
+    [0, 4],
+    [3, 0],
+    [3, 2],
+];
+
+/// Tests contrasts of a map on the plane of x and q together: with what theory expects, which is the best weight where simulation
+/// and theory differ by a factor, and with the lowest cosines in x (sines for the current along x, which vanishes at the walls)
+/// times Legendre polynomials in q. Entries that are not known are left out on both sides.
+fn joint_test_on_plane(compared: &Compared, grid: &Grid) -> Option<Joint> {
+    let observable = compared.measured.observable;
+    let known: Vec<(usize, &Sample, f64)> = compared
+        .measured
+        .samples
+        .iter()
+        .zip(&compared.theory)
+        .enumerate()
+        .filter_map(|(k, (sample, theory))| Some((k, sample.as_ref()?, (*theory)?)))
+        .collect();
+    let groups = known.first()?.1.pseudo.len();
+    let row = match observable.support() {
+        Support::PlaneEdges => grid.across - 1,
+        _ => grid.across,
+    };
+    let wave = |mode: usize, k: usize| {
+        let (lo, hi) = observable.support().ends(grid, k).unwrap_or((0.0, 0.0));
+        let phase = std::f64::consts::PI * mode as f64 * 0.5 * (lo + hi) / grid.length;
+        if observable == Observable::PlaneCurrentAlong { libm::sin(phase) } else { libm::cos(phase) }
+    };
+    let polynomial = |degree: usize, k: usize| {
+        let u = 2.0 * ((k % row) as f64 + 0.5) / row as f64 - 1.0;
+        let square = u * u;
+        [
+            1.0,
+            u,
+            1.5 * square - 0.5,
+            u * (2.5 * square - 1.5),
+            (35.0 * square * square - 30.0 * square + 3.0) / 8.0,
+        ][degree]
+    };
+    // A density is normalised, and there is no sine without a wave.
+    let flat = if observable == Observable::PlaneCurrentAlong { 1 } else { 0 };
+    let pairs = PLANE_MODES.iter().filter(|[mode, _]| *mode >= flat && 4 * mode <= grid.bins);
+    let norm = libm::sqrt(known.iter().map(|(_, _, theory)| theory * theory).sum::<f64>());
+    let mut weights: Vec<Vec<f64>> = Vec::new();
+    if norm > 0.0 && observable != Observable::PlaneDensity {
+        weights.push(known.iter().map(|(_, _, theory)| theory / norm).collect());
+    }
+    weights.extend(pairs.map(|[mode, degree]| {
+        known.iter().map(|(k, ..)| wave(*mode, *k) * polynomial(*degree, *k)).collect()
+    }));
+    weights.truncate(groups / 4);
+    let contrast = |weight: &Vec<f64>| {
+        let sum = |value: &dyn Fn(&Sample) -> f64| -> f64 {
+            known.iter().zip(weight).map(|((_, sample, _), w)| w * value(sample)).sum()
+        };
+        Sample { value: sum(&|s| s.value), pseudo: (0..groups).map(|g| sum(&|s| s.pseudo[g])).collect() }
+    };
+    let mut contrasts: Vec<Sample> = weights.iter().map(contrast).collect();
+    let kept = independent(&contrasts);
+    contrasts = kept.iter().map(|k| contrasts[*k].clone()).collect();
+    let expected: Vec<f64> = kept
+        .iter()
+        .map(|k| &weights[*k])
+        .map(|weight| known.iter().zip(weight).map(|((_, _, theory), w)| w * theory).sum())
+        .collect();
+    let test = hotelling(&contrasts, &expected)?;
+    Some(Joint { observable, t_squared: test.t_squared, modes: contrasts.len(), p_value: test.p_value })
 }

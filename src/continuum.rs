@@ -8,10 +8,12 @@ use crate::grid::Grid;
 use crate::kernel::start::Start;
 use crate::model::{InTemperature, Model};
 use crate::observable::Observable;
+use crate::report::format;
 use crate::report::summary::TheorySummary;
 use crate::sampling;
 use crate::theory::CoordinateLimit;
 use crate::theory::coordinate::{self, CoordinateLaw};
+use crate::theory::coordinate_limit::WellState;
 use crate::theory::kramers::{self, Kramers};
 use crate::theory::overdamped::Overdamped;
 use crate::theory::relaxation::{self, Initial, Occupancy, Positions, Relaxation};
@@ -144,12 +146,36 @@ impl Continuum {
         TheorySummary {
             equation: format!("{equation}, {}", if walls { "no flux at the walls" } else { "on a ring" }),
             error_estimate: self.error_estimate(),
-            resolution: format!("{elements} elements"),
+            resolution: match self.as_states() {
+                None => format!("{elements} elements"),
+                Some(states) => format!("{elements} elements; {states}"),
+            },
             wall_layers: match self {
                 Continuum::Inertial(_, closed) => closed.as_ref().map(|c| c.layers()),
                 _ => layer(0.0).zip(layer(length)).filter(|_| walls).map(|(left, right)| [left, right]),
             },
         }
+    }
+
+    /// The wells of a coordinate as discrete states in the middle of the domain, in words.
+    fn as_states(&self) -> Option<String> {
+        let Continuum::Internal(known) = self else { return None };
+        let middle = 0.5 * known.model.domain.length;
+        let wells = known.limit.as_ref()?.wells_at(0, middle);
+        let list = |value: &dyn Fn(&WellState) -> f64| {
+            wells.iter().map(|w| format::brief(value(w))).collect::<Vec<_>>().join(", ")
+        };
+        let leave = |w: &WellState| w.rates.iter().flatten().sum::<f64>();
+        (wells.len() > 1).then(|| {
+            format!(
+                "its {} wells as states in the middle: populations {}, energies {}, diffusivities {}, rates of leaving {}",
+                wells.len(),
+                list(&|w| w.occupancy),
+                list(&|w| w.energy),
+                list(&|w| w.diffusivity),
+                list(&leave)
+            )
+        })
     }
 
     fn fast(&self) -> Option<&FastLimit> {

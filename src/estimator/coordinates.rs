@@ -179,7 +179,7 @@ impl Estimator for InternalPlane {
 
 /// Energy carried by moves through every face between bins, walls included, and its mean over the domain: what was absorbed (heat
 /// and work) on the side of smaller x less what is stored there.
-fn carried(internal: &InternalSpace) -> (Vec<f64>, f64) {
+pub(crate) fn carried(internal: &InternalSpace) -> (Vec<f64>, f64) {
     let (grid, mut sum, mut mean) = (internal.grid(), 0.0, 0.0);
     let mut faces = vec![0.0];
     for (c, ([heat, work], gain)) in internal.exchanged().iter().zip(internal.gain()).enumerate() {

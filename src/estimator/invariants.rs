@@ -6,6 +6,7 @@ use super::currents::passages;
 use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::expression::Interval;
+use crate::internal_space::InternalSpace;
 
 /// An identity and whether it held.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,10 @@ pub struct Check {
 ///    transitions counted there, to the rounding of their sum (with potentials of single states: lie between
 ///    the bounds on it that the cell allows).
 /// 3. *Particles are conserved*: every group ends with the walkers that it began with.
-/// 4. Of underdamped particles, *heat and work are the energy gained*: no energy passes the right wall, by the
+/// 4. Of particles with internal coordinates, passages on the plane close too (integers: moves at the right wall in every cell of the
+///    coordinate, shifts beyond its last cell in every bin; on a ring or a circle, where they began), and *heat and work are the
+///    energy gained*, to rounding and the tables of the kernel (1e-8 kT).
+/// 5. Of underdamped particles, *heat and work are the energy gained*: no energy passes the right wall, by the
 ///    balance of [`super::Bath`] (on a ring: none appears), to the rounding of the kinetic energies seen; a lost or
 ///    doubled kick breaks it.
 pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
@@ -56,7 +60,8 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
         transitions += counts.sum::<u64>();
         lost += opened.abs_diff(group.walkers.len() as u64);
         for cell in 0..context.grid.cells() {
-            if !context.model.has_heat() {
+            // What potentials of internal coordinates gain is in the balance below.
+            if !context.model.has_heat() || own_surfaces(context) {
                 break;
             }
             let range = Interval::new(context.grid.cell_face(cell), context.grid.cell_face(cell + 1));
@@ -80,6 +85,7 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
             }
         }
     }
+    let inside = groups.iter().filter_map(|g| Some((g, g.internal.as_ref()?)));
     let mut checks = vec![
         Check {
             name: "passages close at the wall in every state",
@@ -94,6 +100,21 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
         },
         Check { name: "particles are conserved", holds: lost == 0, detail: format!("{lost} lost or gained") },
     ];
+    if context.model.coordinates.is_some() {
+        let open: u64 = inside.clone().map(|(_, internal)| open_ends(internal)).sum();
+        checks.push(Check {
+            name: "passages close at the ends of the plane of x and q",
+            holds: open == 0,
+            detail: format!("{open} unaccounted for"),
+        });
+        let left = inside.map(|(group, internal)| unbalanced(context, group, internal));
+        let worst = left.fold([0.0f64, 0.0], |worst, found| if found[1] > worst[1] { found } else { worst });
+        checks.push(Check {
+            name: "heat and work are the energy gained",
+            holds: worst[1] <= 1.0,
+            detail: format!("{:.0e} off, {:.0e} of what rounding and tables may be", worst[0], worst[1]),
+        });
+    }
     if context.model.is_underdamped() {
         checks.push(Check {
             name: "heat and work are the energy gained",
@@ -102,4 +123,35 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// Whether potentials of internal coordinates belong to single states, so that transitions change their energy.
+fn own_surfaces(context: &Context) -> bool {
+    let coordinates = context.model.coordinates.as_ref();
+    coordinates.is_some_and(|c| c.states.iter().any(|own| own.potential.is_some()))
+}
+
+/// Passages on the plane that do not come back to where they began.
+fn open_ends(internal: &InternalSpace) -> u64 {
+    let (along, across, cells) = (internal.move_passages(), internal.shift_passages(), internal.cells());
+    let walls = along[..cells].iter().zip(&along[along.len() - cells..]);
+    let rims = across.chunks(cells + 1).map(|row| (&row[0], &row[cells]));
+    walls.chain(rims).map(|(first, last)| first.abs_diff(*last)).sum()
+}
+
+/// Heat and work less the energy gained, and its ratio to what it may be: 1e-11 of the energies seen, 4e-8 kT for every walker and
+/// transition.
+fn unbalanced(context: &Context, group: &Group, internal: &InternalSpace) -> [f64; 2] {
+    let absorbed: f64 = internal.exchanged().iter().map(|[heat, work]| heat + work).sum();
+    let left = (absorbed - internal.gain().iter().sum::<f64>()).abs();
+    let rows = internal.seen().chunks(internal.cells()).zip(internal.energies());
+    let energies: f64 =
+        rows.map(|(row, [_, square])| libm::sqrt(row.iter().sum::<u64>() as f64 * square)).sum();
+    let channels = context.model.network.channels();
+    let transitions: u64 = channels.map(|c| group.profile.passages(c.index).iter().sum::<u64>()).sum();
+    let length = context.model.domain.length;
+    let warmest =
+        [0.0, 0.5, 1.0].map(|s| context.model.thermal_energy(s * length)).into_iter().fold(0.0, f64::max);
+    let room = 1e-11 * energies + 4e-8 * warmest * (group.walkers.len() as f64 + transitions as f64);
+    [left, left / room]
 }

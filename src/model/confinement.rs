@@ -409,6 +409,28 @@ impl Model {
         pairs.map(|(ends, k)| Well { between: [ends[0], ends[1]], bottom: refined(*k, 1.0) }).collect()
     }
 
+    /// Which of so many equal cells of the only coordinate have an energy above Boltzmann's mean, for the first state in the middle of
+    /// the domain; with Boltzmann's share of each cell. Empty for several coordinates.
+    pub fn energetic_cells(&self, ends: [f64; 2], cells: usize) -> Vec<(bool, f64)> {
+        const POINTS: usize = 64;
+        let Some(coordinates) = self.coordinates.as_ref().filter(|c| c.axes.len() == 1) else {
+            return Vec::new();
+        };
+        let x = 0.5 * self.domain.length;
+        let kt = self.thermal_energy(x);
+        let at = |k: f64| coordinates.energy(0, x, &[ends[0] + (ends[1] - ends[0]) * k / cells as f64]) / kt;
+        let middles: Vec<f64> = (0..cells).map(|k| at(k as f64 + 0.5)).collect();
+        let lowest = middles.iter().copied().fold(f64::INFINITY, f64::min);
+        let share = |k: usize| -> f64 {
+            (0..POINTS).map(|j| libm::exp(lowest - at(k as f64 + (j as f64 + 0.5) / POINTS as f64))).sum()
+        };
+        let shares: Vec<f64> = (0..cells).map(share).collect();
+        let sum: f64 = shares.iter().sum();
+        let mean =
+            middles.iter().zip(&shares).filter(|(_, p)| **p > 0.0).map(|(e, p)| e * p).sum::<f64>() / sum;
+        middles.iter().zip(&shares).map(|(e, p)| (*e > mean, p / sum)).collect()
+    }
+
     /// Where the wells of the first state in the middle of the domain end, on so many equal cells between the ends: the edge
     /// nearest to each barrier, with 0 and `cells` around them. Empty unless there are several wells.
     pub fn well_edges(&self, ends: [f64; 2], cells: usize) -> Vec<usize> {

@@ -7,7 +7,7 @@ use crate::experiment::Experiment;
 use crate::grid::Grid;
 use crate::observable::{Instant, Observable, Support};
 use crate::sampling;
-use crate::stats::Estimate;
+use crate::stats::{Estimate, Sample};
 
 /// Puts a comparison after `rounds` rounds into words.
 pub fn summarise(
@@ -49,13 +49,14 @@ pub fn summarise(
         .collect();
     let mut sentences: Vec<String> =
         comparison.compared.iter().filter_map(|c| headline(c, experiment, comparison.critical_z)).collect();
+    sentences.extend(circulation(comparison, experiment, grid));
     let states = 0..experiment.model.network.states().len();
     sentences.extend(states.filter_map(|s| slow_particles(comparison, s, experiment, grid)));
     let compared = comparison.comparisons() > 0;
     if compared {
         sentences.push(profiles(comparison, &place, &contrasts));
     } else {
-        sentences.insert(0, nothing_compared(rounds).into());
+        sentences.insert(0, nothing_compared(rounds, experiment).into());
     }
     ComparisonSummary {
         alpha: comparison.alpha,
@@ -160,6 +161,34 @@ fn headline(compared: &Compared, experiment: &Experiment, critical_z: f64) -> Op
     Some(format!("{meaning}, {}", agreement(compared.z[0], critical_z)))
 }
 
+/// How particles with more energy than the mean circulate: the current along x of all cells of the coordinate with an energy above
+/// Boltzmann's mean in the middle of the domain, averaged over the interior faces.
+fn circulation(comparison: &Comparison, experiment: &Experiment, grid: &Grid) -> Option<String> {
+    let along =
+        comparison.compared.iter().find(|c| c.measured.observable == Observable::PlaneCurrentAlong)?;
+    let ends = *experiment.reach.as_ref()?.ends.first()?;
+    let energetic = experiment.model.energetic_cells(ends, grid.across);
+    let width = (ends[1] - ends[0]) / grid.across as f64 / grid.bins as f64;
+    let chosen = |k: &usize| energetic.get(k % grid.across).is_some_and(|cell| cell.0);
+    let known: Vec<&Sample> =
+        (0..along.z.len()).filter(chosen).filter_map(|k| along.measured.samples[k].as_ref()).collect();
+    let groups = known.first()?.pseudo.len();
+    let sum = |value: &dyn Fn(&Sample) -> f64| known.iter().map(|s| width * value(s)).sum::<f64>();
+    let mean =
+        Sample { value: sum(&|s| s.value), pseudo: (0..groups).map(|g| sum(&|s| s.pseudo[g])).collect() };
+    let error = mean.std_error();
+    let sigmas = (mean.value / error).abs();
+    let slope = experiment.model.temperature.slope(0.5 * grid.length);
+    let way = match (sigmas >= 3.0, mean.value * slope) {
+        (false, _) => "no circulation seen",
+        (true, way) if way > 0.0 => "particles circulate, energetic ones to the hot side",
+        (true, way) if way < 0.0 => "particles circulate, energetic ones to the cold side",
+        (true, _) => "particles circulate",
+    };
+    let number = format::value_with_error(mean.value, error);
+    Some(format!("{way}: J_x = {number} where U > <U>, {}", from_zero(sigmas)))
+}
+
 /// Where slow particles run, in the bin at the middle of the domain (Fig 3 of the paper).
 fn slow_particles(
     comparison: &Comparison,
@@ -232,9 +261,13 @@ fn agreement(z: Option<f64>, critical_z: f64) -> String {
 }
 
 /// Why there is no verdict.
-fn nothing_compared(rounds: u64) -> &'static str {
+fn nothing_compared(rounds: u64, experiment: &Experiment) -> &'static str {
+    let coordinates = experiment.model.coordinates.as_ref().map_or(0, |c| c.axes.len());
     if rounds == 0 {
         "nothing was compared with theory: the run ended before it scored anything"
+    } else if coordinates > 1 {
+        "nothing was compared with theory: no full solution exists for several coordinates, only identities and the limit of fast \
+         coordinates"
     } else {
         "nothing was compared with theory: no estimate is known well enough, a longer run or more particles may \
          help"

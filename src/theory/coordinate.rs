@@ -1240,9 +1240,9 @@ impl CoordinateLaw {
             }
             Observable::WellPopulation(k) => {
                 let edges = self.model.well_edges(ends, cells);
-                let well = *edges.get(k)?..*edges.get(k + 1)?;
-                let rows = self.plane_density(grid, &faces)?;
-                let inside: f64 = rows.iter().map(|row| row[well.clone()].iter().sum::<f64>()).sum();
+                let faces = &faces[*edges.get(k)?..=*edges.get(k + 1)?];
+                let rows = self.plane_density(grid, faces)?;
+                let inside: f64 = rows.into_iter().flatten().sum();
                 Some(vec![inside * grid.bin_width() * width])
             }
             _ => None,

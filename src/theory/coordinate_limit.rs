@@ -32,6 +32,9 @@ const POINTS: usize = 10;
 /// Panels per coordinate beyond which there is no doubling, for 1, 2 and 3 coordinates.
 const MOST_PANELS: [usize; 3] = [512, 64, 16];
 
+/// Points in every piece of the domain between which averages over several coordinates are interpolated.
+const NODES: usize = 10;
+
 /// Relative change of averages at which doubling the panels ends.
 const TOLERANCE: f64 = 1e-12;
 
@@ -46,6 +49,8 @@ pub struct CoordinateLimit {
     vertices: Vec<f64>,
     logarithms: Option<Vec<f64>>,
     constant: f64,
+    /// Of several coordinates, averages at Chebyshev's points in every piece; otherwise none.
+    table: Vec<Vec<Averages>>,
 }
 
 /// Averages by Boltzmann's weights at one x.
@@ -111,9 +116,18 @@ impl CoordinateLimit {
             vertices: breakpoints(model)?,
             logarithms: None,
             constant: 1.0,
+            table: Vec::new(),
         };
         limit.double_panels(axes);
         limit.refine()?;
+        if axes > 1 {
+            let piece = |ends: &[f64]| -> Vec<Averages> {
+                (0..NODES)
+                    .map(|k| limit.averages_at(0.5 * (ends[0] + ends[1] + node(k) * (ends[1] - ends[0]))))
+                    .collect()
+            };
+            limit.table = limit.vertices.windows(2).map(piece).collect();
+        }
         if forced {
             let mut last = 0.0;
             let mut logarithms = vec![0.0];
@@ -213,6 +227,11 @@ impl CoordinateLimit {
 
     /// Averages by Boltzmann's weights at x.
     pub fn averages_at(&self, x: f64) -> Averages {
+        let piece = self.vertices.partition_point(|v| *v <= x).clamp(1, self.vertices.len() - 1) - 1;
+        if let Some(nodes) = self.table.get(piece) {
+            let (a, b) = (self.vertices[piece], self.vertices[piece + 1]);
+            return interpolated(nodes, (2.0 * x - a - b) / (b - a));
+        }
         let model = &self.model;
         let kt = model.thermal_energy(x);
         let Some(coordinates) = &model.coordinates else {
@@ -435,6 +454,33 @@ impl CoordinateLimit {
         };
         wells.iter().enumerate().map(of_well).collect()
     }
+}
+
+/// Chebyshev's points of the first kind.
+fn node(k: usize) -> f64 {
+    libm::cos(std::f64::consts::PI * (k as f64 + 0.5) / NODES as f64)
+}
+
+/// The polynomial through the nodes, in barycentric form.
+fn interpolated(nodes: &[Averages], s: f64) -> Averages {
+    let numbers = |a: &Averages| {
+        let [first, second, third] = a.slopes;
+        [a.energy, a.diffusivity, a.covariance, a.variance, a.fluctuation, first, second, third]
+    };
+    let (mut sums, mut norm) = ([0.0; 8], 0.0);
+    for (k, at) in nodes.iter().enumerate() {
+        let distance = s - node(k);
+        if distance == 0.0 {
+            return *at;
+        }
+        let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+        let weight = sign * libm::sin(std::f64::consts::PI * (k as f64 + 0.5) / NODES as f64) / distance;
+        norm += weight;
+        sums.iter_mut().zip(numbers(at)).for_each(|(sum, value)| *sum += weight * value);
+    }
+    let [energy, diffusivity, covariance, variance, fluctuation, first, second, third] =
+        sums.map(|s| s / norm);
+    Averages { energy, diffusivity, covariance, variance, fluctuation, slopes: [first, second, third] }
 }
 
 /// All states together.

@@ -10,6 +10,7 @@
 //! currents agree with the solution of the continuum equations is [`crate::comparison`].
 
 mod inertial;
+mod internal;
 mod premise;
 mod questions;
 mod weak;

@@ -108,7 +108,8 @@ pub(super) fn flat_density(model: &Model) -> Result<(), String> {
 
 /// Whether the heat of every transition is known.
 pub(super) fn heat_known(model: &Model) -> Result<(), String> {
-    if model.network.edges().is_empty() && !model.has_forces() && !model.is_underdamped() {
+    let states_only = !model.is_underdamped() && model.coordinates.is_none();
+    if model.network.edges().is_empty() && !model.has_forces() && states_only {
         return Err("there is one state, and heat is exchanged in transitions only".into());
     }
     if !model.has_heat() {

@@ -4,6 +4,7 @@
 //! what was counted and its intensity, a martingale (Dynkin's formula).
 
 use super::inertial::Inertial;
+use super::internal::Internal;
 use super::premise::{equilibrium, flat_density, heat_known, isothermal, nothing_flows, one_shape};
 use super::weak::Weak;
 use super::{Evidence, Expected, Question};
@@ -63,7 +64,7 @@ impl Seen<'_> {
 }
 
 /// One contrast of a group.
-type Contrast<'a> = Box<dyn Fn(&Seen<'_>) -> f64 + 'a>;
+pub(super) type Contrast<'a> = Box<dyn Fn(&Seen<'_>) -> f64 + 'a>;
 
 /// A run and the equations that it should obey.
 pub(super) struct Interview<'a> {
@@ -82,9 +83,10 @@ impl<'a> Interview<'a> {
                 time: (0..states).map(|s| context.time_in(group, s).collect()).collect(),
                 through: (0..states).map(|s| passages(context, group, &closing, s)).collect(),
                 closing,
-                heat: match &group.phase {
-                    Some(phase) => phase.exchanged().iter().map(|[heat, _]| *heat).collect(),
-                    None => heat_absorbed(context, group),
+                heat: match (&group.phase, &group.internal) {
+                    (Some(phase), _) => phase.exchanged().iter().map(|[heat, _]| *heat).collect(),
+                    (None, Some(internal)) => internal.exchanged().iter().map(|[heat, _]| *heat).collect(),
+                    (None, None) => heat_absorbed(context, group),
                 },
                 exposure: context.exposure(group),
                 group,
@@ -100,6 +102,9 @@ impl<'a> Interview<'a> {
 
     /// Every question, in the order of the report. Equations along x alone are those of overdamped particles.
     pub fn all(&self) -> Vec<Question> {
+        if let Some(internal) = Internal::of(self) {
+            return internal.all();
+        }
         let inertial = Inertial::of(self);
         let mut list = match &inertial {
             Some(inertial) => inertial.motion(),
@@ -152,7 +157,7 @@ impl<'a> Interview<'a> {
         0..self.context.states()
     }
 
-    fn contrasts(&self, contrasts: &[Contrast<'_>], scale: impl Fn(&Seen<'_>) -> f64) -> Evidence {
+    pub(super) fn contrasts(&self, contrasts: &[Contrast<'_>], scale: impl Fn(&Seen<'_>) -> f64) -> Evidence {
         Evidence::Contrasts {
             sums: self.seen.iter().map(|seen| contrasts.iter().map(|c| c(seen)).collect()).collect(),
             scale: self.seen.iter().map(scale).collect(),
@@ -247,7 +252,7 @@ impl<'a> Interview<'a> {
     }
 
     /// `n_c = int k_c P_i dx`: counts against time spent.
-    fn transition_rate(&self, channel: Channel) -> Question {
+    pub(super) fn transition_rate(&self, channel: Channel) -> Question {
         let rate = self.weak.rate(channel);
         let expected: f64 = self.seen.iter().map(|seen| seen.time(channel.from, &rate)).sum();
         let counted = self.seen.iter().map(|s| s.group.profile.passages(channel.index).iter().sum::<u64>());
@@ -411,7 +416,7 @@ impl<'a> Interview<'a> {
     /// Walkers are where they were when scoring began, in law. Where the run is longer than the system
     /// remembers, this sees what is left of the start better than the halves of the run would: what is left
     /// is gone from most of the first half.
-    fn stationarity(&self) -> Question {
+    pub(super) fn stationarity(&self) -> Question {
         let each: Vec<Contrast<'_>> = self
             .test_functions(SLOWEST)
             .into_iter()
@@ -539,8 +544,11 @@ impl<'a> Interview<'a> {
         move |seen| -seen.heat.iter().zip(&inverse).map(|(q, b)| q * b).sum::<f64>()
     }
 
-    fn no_dissipation(&self) -> Question {
-        let evidence = match equilibrium(&self.context.model) {
+    pub(super) fn no_dissipation(&self) -> Question {
+        let model = &self.context.model;
+        // With coordinates it is asked in equilibrium only.
+        let premise = if model.coordinates.is_some() { Ok(()) } else { equilibrium(model) };
+        let evidence = match premise {
             Err(reason) => Evidence::Missing { reason },
             Ok(()) => self.contrasts(&[Box::new(self.dissipated())], |seen| seen.exposure),
         };
@@ -617,7 +625,7 @@ impl<'a> Interview<'a> {
     }
 
     /// `-sum heat/T >= 0`.
-    fn second_law(&self) -> Question {
+    pub(super) fn second_law(&self) -> Question {
         let model = &self.context.model;
         let evidence = match heat_known(model).and_then(|()| one_shape(model)) {
             Err(reason) => Evidence::Missing { reason },
