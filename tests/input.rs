@@ -8,7 +8,7 @@ use soret::error::Error;
 use soret::experiment::{Diagnostics, Experiment, MAX_BYTES, Method, Motion, Setting};
 use soret::kernel::Span;
 use soret::kernel::start::Start;
-use soret::model::{Boundary, EnergyUnit, Motility, RateLaw, Units};
+use soret::model::{Boundary, EnergyUnit, Motility, Range, RateLaw, Response, Units};
 use soret::report::summary::Summary;
 use soret::simulation;
 use std::fs;
@@ -113,6 +113,12 @@ fn same_equations(a: &Experiment, b: &Experiment) {
         let x = a.model.domain.length * f64::from(i) / 64.0;
         assert_eq!(a.model.thermal_energy(x), b.model.thermal_energy(x));
         for s in 0..states {
+            let axes = a.model.coordinates.as_ref().map_or(0, |c| c.axes.len());
+            for q in [0.1, 0.7].map(|q| vec![q; axes]) {
+                let within =
+                    |e: &Experiment| [e.model.energy_within(s, x, &q), e.model.diffusivity_within(s, x, &q)];
+                assert_eq!(within(a), within(b));
+            }
             assert_eq!(a.model.diffusivity(s, x), b.model.diffusivity(s, x));
             assert_eq!(a.model.resistance(s, x), b.model.resistance(s, x));
         }
@@ -123,6 +129,48 @@ fn same_equations(a: &Experiment, b: &Experiment) {
             assert_eq!(heat(a), heat(b));
         }
     }
+}
+
+#[test]
+fn coordinates_mean_what_they_say() {
+    let path = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/input/good").join(name);
+    let e = Experiment::read(&path("coordinate_all.json")).unwrap();
+    let axes = &e.model.coordinates.as_ref().unwrap().axes;
+    let pi = std::f64::consts::PI;
+    let expected = [
+        ("q", Response::Mobility(4.0), Range::Unbounded),
+        ("angle", Response::Diffusivity(0.5), Range::Periodic([0.0, 2.0 * pi])),
+        ("r", Response::Mobility(1.0), Range::Walls([0.0, 1.0])),
+    ];
+    let found: Vec<_> = axes.iter().map(|a| (a.name.as_str(), a.response, a.range)).collect();
+    assert_eq!(found, expected);
+    // U = 2 q^2 + x q + cos(angle), D = T (U + 9) + r at T = 0.75.
+    let q = [0.3, 1.0, 0.25];
+    let energy = 2.0 * 0.09 + 0.5 * 0.3 + 1.0_f64.cos();
+    assert!((e.model.energy_within(0, 0.5, &q) - energy).abs() < 1e-14);
+    assert!((e.model.diffusivity_within(0, 0.5, &q) - (0.75 * (energy + 9.0) + 0.25)).abs() < 1e-13);
+    // The box is where the potential leaves the coordinate, or its range: 2 (q + 1/4)^2 = 40 kT at the hot wall.
+    let ends = &e.reach.as_ref().unwrap().ends;
+    assert_eq!(ends[1..], [[0.0, 2.0 * pi], [0.0, 1.0]]);
+    let half = 20.0_f64.sqrt();
+    assert!((ends[0][0] + 0.25 + half).abs() < 0.01 && (ends[0][1] + 0.25 - half).abs() < 0.01, "{ends:?}");
+
+    // Own potentials add, own diffusivities stand in place, and U is the potential that all have in common.
+    let e = Experiment::read(&path("coordinate_states_in_common.json")).unwrap();
+    let (common, q) = (0.5_f64.powi(4) - 0.5, [0.5]);
+    let energies = [0, 1].map(|s| e.model.energy_within(s, 0.2, &q));
+    assert_eq!(energies, [1.0 + common, common + 0.25]);
+    let diffusivities = [0, 1].map(|s| e.model.diffusivity_within(s, 0.2, &q));
+    assert_eq!(diffusivities, [1.0, 0.6 * (common + 2.0)]);
+
+    // The step is the kernel's, to two digits, and is told.
+    let e = Experiment::read(&path("coordinate_least.json")).unwrap();
+    let Method::Midpoint { dt } = e.method else { panic!("{:?}", e.method) };
+    let step = soret::kernel::automatic_step(&e.model);
+    assert!(dt <= step && dt > 0.9 * step, "{dt} {step}");
+    assert!(e.warnings().iter().any(|w| w.meaning.contains(&format!("dt = {dt}"))));
+    let words = simulation::conventions(&e).join("\n");
+    assert!(words.contains("J_q = -mu (P d_q U + kT d_q P) with the mobility mu = 1"), "{words}");
 }
 
 #[test]

@@ -59,7 +59,8 @@ pub(super) fn build(
     }
     let until = match (&file.run, &states, file.domain, &potential, temperatures) {
         (Some(run), Some(states), Some(domain), Some(potential), Some(range)) => {
-            let forces = (domain, potential.is_some());
+            // Internal coordinates carry heat and pass it on, as forces do.
+            let forces = (domain, potential.is_some() || internal);
             let part = run.until.as_ref();
             part.and_then(|part| until::resolve(part, states, forces, range.lo == range.hi))
         }

@@ -5,7 +5,7 @@ use super::reader::{Cursor, Must, Object, Parameters, brief};
 use super::schema::limits::LONGEST_STATE;
 use super::schema::{ExperimentFile, NOT_T, duplicates, usable_name};
 use super::source::quote;
-use crate::expression::Interval;
+use crate::expression::{Expression, ExpressionError, Interval};
 use crate::kernel::MOST_AXES;
 use crate::model::{
     Axis, Boundary, CoordinateError, Coordinates, Domain, Field, Landscape, Model, Network, OwnSurfaces,
@@ -61,8 +61,11 @@ fn axes(at: &Cursor<'_>, parameters: &mut Parameters) -> Option<Vec<Axis>> {
 fn name(at: &Cursor<'_>, parameters: &Parameters) -> Option<String> {
     let name = at.name(LONGEST_STATE)?;
     let taken = parameters.list.iter().any(|(other, _)| *other == name);
+    let function =
+        ["(1)", "(1, 1)"].iter().any(|of| Expression::parse(&format!("{name}{of}"), &[], &[]).is_ok());
     let why = match usable_name(&name) {
         Err(why) => why,
+        Ok(()) if function => format!("{}, which is a function", quote(&name)),
         Ok(()) if taken => format!("{}, which is a parameter", quote(&name)),
         Ok(()) => return Some(name),
     };
@@ -202,13 +205,17 @@ pub(super) fn resolve(
     boltzmann: Option<f64>,
 ) -> Option<Coordinates> {
     let part = file.coordinates.as_ref()?;
+    // A function that could not be read may be what confines.
+    if !file.states.as_ref()?.iter().all(|state| state.motility.is_some()) {
+        return None;
+    }
     let (proof, domain, boltzmann) = (proof?, domain?, boltzmann?);
     let [potential, diffusivity] = &file.surfaces;
     let states = file.states.as_deref()?;
     let names = file.parameters.axes.as_ref()?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (parameters, temperature) = (&file.parameters.list, proof.temperature);
-    let mistaken = |part: &SurfacePart<'_>, error: crate::expression::ExpressionError| {
+    let mistaken = |part: &SurfacePart<'_>, error: ExpressionError| {
         part.at.push(part.at.mistake(error.message));
     };
     let energy = |part: &SurfacePart<'_>| -> Option<Arc<dyn Surface>> {
@@ -469,8 +476,10 @@ impl World<'_> {
             if !good(value) {
                 return mistake(x.midpoint(), &middle, value);
             }
+            // Along x only where it matters.
+            let along = if surface.depends_on_x() { 0 } else { 1 };
             let width = |k: usize| if k == 0 { x.width() } else { q[k - 1].width() } / sizes[k];
-            let widest = (0..sizes.len()).max_by(|a, b| width(*a).total_cmp(&width(*b))).unwrap_or(0);
+            let widest = (along..sizes.len()).max_by(|a, b| width(*a).total_cmp(&width(*b))).unwrap_or(along);
             for upper in [false, true] {
                 let half = |whole: Interval| {
                     let middle = whole.midpoint();

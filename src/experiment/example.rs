@@ -18,7 +18,7 @@ macro_rules! example {
 }
 
 /// All examples, the simplest first.
-pub const EXAMPLES: [Example; 9] = [
+pub const EXAMPLES: [Example; 10] = [
     example!("two_state", "two states in a linear gradient"),
     example!("n_states", "three states with entropies"),
     example!("driven_ring", "no detailed balance: affinities and free rates"),
@@ -27,5 +27,6 @@ pub const EXAMPLES: [Example; 9] = [
     example!("blowtorch", "a potential, and heat on one slope of it"),
     example!("ring", "a ring, and a state that propels itself"),
     example!("underdamped", "inertia: a mass, a friction and velocities"),
+    example!("double_well", "an internal coordinate in a double well"),
     example!("units", "kelvin and kJ/mol"),
 ];

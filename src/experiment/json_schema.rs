@@ -7,6 +7,7 @@
 use super::FORMAT_VERSION;
 use super::schema::limits;
 use super::until::LARGEST_RELATIVE;
+use crate::kernel::MOST_AXES;
 use crate::model::EnergyUnit;
 use serde_json::{Map, Value, json};
 
@@ -49,6 +50,7 @@ pub fn json_schema() -> Value {
                 "Units of temperature and energy; without them k_B = 1."
             ),
             "temperature": { "$ref": "#/$defs/temperature" },
+            "coordinates": coordinates(),
             "potential": { "$ref": "#/$defs/potential" },
             "states": described(
                 json!({
@@ -57,7 +59,10 @@ pub fn json_schema() -> Value {
                 }),
                 "Internal states."
             ),
-            "diffusivity": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
+            "diffusivity": described(
+                json!({ "$ref": "#/$defs/positive" }),
+                "Of a particle without internal states; with coordinates of all states that have none."
+            ),
             "friction": described(json!({ "$ref": "#/$defs/not_negative" }), "Of a particle without internal states."),
             "drift": { "$ref": "#/$defs/drift" },
             "mass": described(json!({ "$ref": "#/$defs/positive" }), "Of a particle without internal states."),
@@ -84,6 +89,9 @@ pub fn json_schema() -> Value {
                         "auto": options(json!({}), &[]),
                         "exact": options(json!({}), &[]),
                         "euler_maruyama": step(),
+                        "midpoint": step(),
+                        "mala": step(),
+                        "heun": step(),
                         "baoab": step(),
                         "baoab_flux": step()
                     }))
@@ -95,13 +103,9 @@ pub fn json_schema() -> Value {
         &["format_version", "domain", "temperature", "run"],
         "An experiment: a system in a temperature field, and how it is simulated.",
     );
-    root["oneOf"] = json!([
-        { "required": ["states"] },
-        { "required": ["diffusivity"] },
-        { "required": ["friction"] }
-    ]);
     // Drifts and masses belong to states; a run has a length or times of observation.
     root["allOf"] = json!([
+        { "anyOf": [without_coordinates(), with_coordinates()] },
         { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift", "mass"]) }] },
         { "anyOf": [overdamped(), underdamped()] },
         {
@@ -126,6 +130,65 @@ fn one_of(names: &[&str]) -> Value {
     json!({ "anyOf": std::iter::once(json!({ "enum": names })).chain(objects).collect::<Vec<_>>() })
 }
 
+/// Each state, or the particle, has a diffusivity or a friction.
+fn without_coordinates() -> Value {
+    let mut properties = closed(&["coordinates"]);
+    properties["states"] =
+        json!({ "items": { "oneOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
+    properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "baoab", "baoab_flux"]);
+    let one = ["states", "diffusivity", "friction"].map(|key| json!({ "required": [key] }));
+    json!({ "properties": properties, "oneOf": one })
+}
+
+/// There is a potential, and a diffusivity for all states or one for each; runs last a time.
+fn with_coordinates() -> Value {
+    let mut properties = closed(&["friction", "drift", "mass"]);
+    properties["states"] = json!({ "items": { "properties": closed(&["friction", "drift", "mass"]) } });
+    properties["motion"] = one_of(&["overdamped"]);
+    properties["method"] = one_of(&["auto", "midpoint", "mala", "heun", "euler_maruyama"]);
+    properties["run"] = json!({ "properties": closed(&["legs"]) });
+    properties["measure"] = json!({ "properties": closed(&["times", "trajectories"]) });
+    json!({
+        "required": ["coordinates", "potential"],
+        "properties": properties,
+        "anyOf": [
+            { "required": ["diffusivity"] },
+            {
+                "required": ["states"],
+                "properties": { "states": { "items": { "required": ["diffusivity"] } } }
+            }
+        ]
+    })
+}
+
+/// Continuous internal coordinates.
+fn coordinates() -> Value {
+    let ends = |words: &str| {
+        described(
+            json!({ "type": "array", "items": { "$ref": "#/$defs/number" }, "minItems": 2, "maxItems": 2 }),
+            words,
+        )
+    };
+    let mut coordinate = object(
+        json!({
+            "name": described(name(limits::LONGEST_STATE), "How expressions call it."),
+            "mobility": described(json!({ "$ref": "#/$defs/positive" }), "The same everywhere; the noise is mobility kT(x)."),
+            "diffusivity": described(json!({ "$ref": "#/$defs/positive" }), "The noise, the same everywhere; the mobility is diffusivity/kT(x)."),
+            "walls": ends("Ends that reflect; without them and without a circle, the potential must confine."),
+            "periodic": ends("The ends of a circle, which are the same place.")
+        }),
+        &["name"],
+        "A continuous internal coordinate.",
+    );
+    coordinate["oneOf"] = json!([{ "required": ["mobility"] }, { "required": ["diffusivity"] }]);
+    coordinate["anyOf"] =
+        json!([{ "properties": closed(&["walls"]) }, { "properties": closed(&["periodic"]) }]);
+    described(
+        json!({ "type": "array", "minItems": 1, "maxItems": MOST_AXES, "items": coordinate }),
+        "Continuous internal coordinates.",
+    )
+}
+
 /// Without inertia there is no mass, and a friction is positive.
 fn overdamped() -> Value {
     let mut properties = closed(&["mass"]);
@@ -133,7 +196,7 @@ fn overdamped() -> Value {
     let states = json!({ "items": { "properties": properties } });
     properties["states"] = states;
     properties["motion"] = one_of(&["overdamped"]);
-    properties["method"] = one_of(&["auto", "exact", "euler_maruyama"]);
+    properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun"]);
     json!({ "properties": properties })
 }
 
@@ -160,13 +223,13 @@ fn definitions() -> Value {
         let expression = json!({ "type": "string", "minLength": 1, "maxLength": limits::LONGEST_EXPRESSION });
         described(json!({ "anyOf": [number, expression] }), words)
     };
-    let mut state = object(
+    let state = object(
         json!({
             "name": name(limits::LONGEST_STATE),
             "energy": { "$ref": "#/$defs/number" },
             "entropy": described(json!({ "$ref": "#/$defs/number" }), "In units of k_B."),
             "diffusivity": described(
-                json!({ "$ref": "#/$defs/positive" }), "Read as Ito: J = -d_x(D P). In x and T."
+                json!({ "$ref": "#/$defs/positive" }), "Read as Ito: J = -d_x(D P). In x and T, with coordinates in these and U as well."
             ),
             "friction": described(
                 json!({ "$ref": "#/$defs/not_negative" }),
@@ -179,7 +242,6 @@ fn definitions() -> Value {
         &["name"],
         "An internal state.",
     );
-    state["oneOf"] = json!([{ "required": ["diffusivity"] }, { "required": ["friction"] }]);
     let mut transition = object(
         json!({
             "name": name(limits::LONGEST_TRANSITION),
@@ -231,7 +293,7 @@ fn definitions() -> Value {
             json!({ "anyOf": [{ "$ref": "#/$defs/positive" }, temperature_choice()] }),
             "A number, an expression in x, a table of points, or steps."
         ),
-        "potential": described(json!({ "$ref": "#/$defs/number" }), "An energy, in x and parameters; continuous."),
+        "potential": described(json!({ "$ref": "#/$defs/number" }), "An energy, in x, coordinates and parameters; continuous."),
         "drift": described(json!({ "$ref": "#/$defs/number" }), "A velocity, in x, T and parameters."),
         "state": state,
         "transition": transition,

@@ -357,11 +357,12 @@ fn states<'a>(
     motion: Option<Motion>,
     internal: bool,
 ) -> (Option<Vec<StatePart<'a>>>, Option<SurfacePart<'a>>) {
+    let given = file.optional("states");
     let alone = Motilities::of(file);
-    let Some(at) = file.optional("states") else {
+    let Some(at) = given else {
         if internal {
             let at = alone.any().unwrap_or_else(|| file.whole());
-            if alone.diffusivity.is_none() {
+            if alone.is_none() {
                 file.missing_key("diffusivity");
             }
             let (motility, diffusivity) = alone.internal(parameters);
@@ -467,16 +468,19 @@ fn state<'a>(at: &Cursor<'a>, parameters: &Parameters, motion: Option<Motion>, k
             part.motility = motilities.read(parameters, motion);
         }
         Kind::Internal { common } => {
-            if motilities.diffusivity.is_none() && !common {
+            if motilities.is_none() && !common {
                 let mistake = object
                     .mistake("the state has no \"diffusivity\"")
                     .expected("one in this object, or one for all states at the top of the file");
                 object.missing(&["diffusivity"], mistake);
             }
-            let potential = object.optional("potential").and_then(|c| coordinates::potential(c, parameters));
+            let given = object.optional("potential");
+            let failed = given.is_some();
+            let potential = given.and_then(|c| coordinates::potential(c, parameters));
+            let failed = failed && potential.is_none();
             let (motility, diffusivity) = motilities.internal(parameters);
             coordinates::without_drift(&mut object);
-            part.motility = motility;
+            part.motility = motility.filter(|_| !failed);
             part.surfaces = [potential, diffusivity];
         }
     }
@@ -576,7 +580,7 @@ impl<'a> Motilities<'a> {
 
     /// With internal coordinates there are diffusivities only.
     fn internal(self, parameters: &Parameters) -> (Option<MotilityPart<'a>>, Option<SurfacePart<'a>>) {
-        let refused = self.friction.is_some();
+        let mut refused = self.friction.is_some();
         if let Some(at) = self.friction {
             at.push(
                 at.mistake("a friction of a particle with internal coordinates")
@@ -584,7 +588,9 @@ impl<'a> Motilities<'a> {
                     .hint("there is no theory for frictions that vary with a coordinate; \"T/100\" is the diffusivity of a friction of 100"),
             );
         }
+        let given = self.diffusivity.is_some();
         let diffusivity = self.diffusivity.and_then(|at| coordinates::diffusivity(at, parameters));
+        refused |= given && diffusivity.is_none();
         ((!refused).then_some(MotilityPart::Internal), diffusivity)
     }
 

@@ -223,12 +223,13 @@ mod tests {
                 .map(|o| format!("{o:?}"))
                 .collect();
             let model = &experiment.model;
-            let known = quantities(model.network.states(), model.domain, model.potential.is_some());
+            let flows = model.potential.is_some() || model.coordinates.is_some();
+            let known = quantities(model.network.states(), model.domain, flows);
             let mut known: Vec<String> = known.iter().map(|o| format!("{o:?}")).collect();
             measured.sort();
             known.sort();
             assert_eq!(measured, known, "{}", example.name);
-            let list = quantities(model.network.states(), model.domain, model.potential.is_some());
+            let list = quantities(model.network.states(), model.domain, flows);
             let owned = |o: &Observable| matches!(o, Observable::Population(_) | Observable::MeanCurrent(_));
             assert!(list.iter().all(|o| owned(o) || WHOLE.contains(o)), "{}", example.name);
         }

@@ -24,6 +24,9 @@ const PLACES: usize = 17;
 /// Doublings of the distance from the minimum, after which nothing is expected to rise any more.
 const DOUBLINGS: i32 = 60;
 
+/// Minima after which there is no last one.
+const MOST_MINIMA: usize = 32;
+
 /// Points along the other coordinates when a face of the box is looked at.
 const ACROSS: usize = 13;
 
@@ -166,7 +169,8 @@ impl View<'_> {
             (0..axes).map(|a| self.range(a).ends().map_or(0.0, |[lo, hi]| 0.5 * (lo + hi))).collect();
         let mut lowest = f64::INFINITY;
         self.descend(&mut bottom, &mut lowest)?;
-        loop {
+        // Lower and lower minima without end are errors of rounding, far out.
+        for _ in 0..MOST_MINIMA {
             let ends = self.faces(&bottom, lowest)?;
             // A lower minimum may show up inside the box.
             let mut best = (lowest, bottom.clone());
@@ -182,6 +186,15 @@ impl View<'_> {
             (lowest, bottom) = best;
             self.descend(&mut bottom, &mut lowest)?;
         }
+        let farthest = (0..axes).max_by(|a, b| bottom[*a].abs().total_cmp(&bottom[*b].abs())).unwrap_or(0);
+        Err(CoordinateError::DoesNotConfine {
+            state: self.state,
+            axis: self.name(farthest),
+            direction: if bottom[farthest] < 0.0 { "smaller" } else { "larger" },
+            beyond: bottom[farthest],
+            reach: 0.0,
+            x: self.x,
+        })
     }
 
     /// Whether periodic potentials close.
@@ -504,6 +517,8 @@ mod tests {
             message("q^2 - 1e-4*q^4").contains("confine") || message("q^2 - 1e-4*q^4").contains("number")
         );
         assert!(message("ln(q)").contains("must be"));
+        // Nothing but rounding is left of it far out.
+        assert!(message("q^4 - 2*q^2 - q^4").contains("does not confine"));
     }
 
     #[test]

@@ -217,9 +217,9 @@ fn slowest_mode(density: &[f64], mobile: &[f64], step: f64) -> f64 {
     }
     let median = below.partition_point(|b| *b < 0.5).min(intervals - 1);
     let (mut slowest, mut up, mut down) = (0.0f64, 0.0, 0.0);
-    for k in median..intervals {
+    for (k, above) in above.iter().enumerate().skip(median) {
         up += resistance(k) * sum;
-        slowest = slowest.max(above[k] * up);
+        slowest = slowest.max(above * up);
     }
     for k in (0..=median).rev() {
         down += resistance(k) * sum;
@@ -268,6 +268,25 @@ mod tests {
         let kramers =
             0.5 * 2.0 * std::f64::consts::PI / (0.2 * 16.0 * std::f64::consts::PI.powi(2)) * libm::exp(4.0);
         assert!((0.3..3.0).contains(&(over / kramers)), "{over} {kramers}");
+    }
+
+    #[test]
+    fn coordinates_take_their_time() {
+        use crate::model::{Axis, Coordinates, Landscape};
+        let time = |potential: &str, diffusivity: &str| {
+            let mut model = one_state("0");
+            let surface = |source: &str| Landscape::new(source, &["q"], &[], Arc::new(Uniform(0.5))).unwrap();
+            let (u, d) = (surface(potential), surface(diffusivity));
+            model.coordinates = Some(Coordinates::new(vec![Axis::new("q", 1.0)], u, d));
+            model.relaxation_time()
+        };
+        // <D> = 0.01 kT along x; 1/(mu U'') = 1 along q, known to a factor of two.
+        let harmonic = time("q^2/2", "0.01*q^2") - 1.0 / (0.005 * std::f64::consts::PI.powi(2));
+        assert!((0.0..2.5).contains(&harmonic), "{harmonic}");
+        // Over a barrier of 16 kT, by Kramers: 1/(k + k).
+        let kramers = std::f64::consts::PI / libm::sqrt(64.0 * 32.0) * libm::exp(16.0);
+        let over = time("8*(q^2 - 1)^2", "1") / kramers;
+        assert!((0.5..2.5).contains(&over), "{over}");
     }
 
     /// A free particle of this mass and friction in a box of length 2 at kT = 0.5.
