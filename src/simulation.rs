@@ -163,6 +163,12 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         length: experiment.model.domain.length,
         bins: experiment.measure.bins,
         states: experiment.model.network.states().iter().map(|s| s.name.clone()).collect(),
+        coordinates: experiment
+            .model
+            .coordinates
+            .iter()
+            .flat_map(|c| c.axes.iter().map(|a| a.name.clone()))
+            .collect(),
         quantities: Vec::new(),
         theory: None,
         comparison: None,

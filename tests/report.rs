@@ -9,7 +9,8 @@ use soret::report::summary::{
 };
 use soret::report::{
     CHECKS_FILE, CURRENTS_FILE, MANIFEST_FILE, MAPS_FILE, Output, PHASE_SPACE_PNG_FILE, PHASE_SPACE_SVG_FILE,
-    PROFILES_FILE, ReportError, SUMMARY_FILE, TIMES_FILE, csv, json, outputs, plot, terminal,
+    PLANE_PNG_FILE, PLANE_SVG_FILE, PROFILES_FILE, ReportError, SUMMARY_FILE, TIMES_FILE, csv, json, outputs,
+    plot, terminal,
 };
 use soret::stats::{Estimate, Outcome};
 use soret::verification::{Evidence, Expected, Question, judge};
@@ -164,6 +165,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
         length: 1.0,
         bins: BINS,
         states: names,
+        coordinates: Vec::new(),
         quantities,
         theory: (kind != Kind::Measured).then(|| TheorySummary {
             equation: "stationary reaction-diffusion with reflecting walls".into(),
@@ -800,6 +802,222 @@ fn a_page_of_an_underdamped_run_says_where_slow_and_fast_particles_part() {
     // Of overdamped particles nothing of this is said.
     let page = terminal::page(&fake(1, Kind::Compared), 100, false);
     assert!(page.contains("soret_wall") && !page.contains("sqrt(3"), "{page}");
+}
+
+/// Cells of an internal coordinate s between -3 and 3.
+const COORDINATE_CELLS: usize = 24;
+const COORDINATE_REACH: f64 = 3.0;
+
+/// A density that is Gaussian in a coordinate and a circulation in the plane with the stream function
+/// `psi = 0.05 sin(pi x) exp(-s^2/2)`, exact on faces and edges: both currents are differences of psi.
+fn stream(x: f64, s: f64) -> f64 {
+    0.05 * (std::f64::consts::PI * x).sin() * (-0.5 * s * s).exp()
+}
+
+/// A run with so many internal coordinates; of several there is no theory.
+fn fake_coordinates(coordinates: usize, kind: Kind) -> Summary {
+    let mut summary = fake(1, kind);
+    summary.coordinates = ["s", "r"].iter().take(coordinates).map(|name| name.to_string()).collect();
+    summary.quantities.retain(|q| q.observable != Observable::HeatCurrent);
+    if let Some(theory) = &mut summary.theory {
+        theory.wall_layers = None;
+    }
+    let mut noise = Noise(29);
+    let like = summary.quantities[0].rows.clone();
+    let step = 2.0 * COORDINATE_REACH / COORDINATE_CELLS as f64;
+    let edge = |k: usize| k as f64 * step - COORDINATE_REACH;
+    let mut push = |observable: Observable, error: f64, f: &dyn Fn([f64; 2], [f64; 2]) -> f64| {
+        let ends = |row: &Row| [row.x_lo.unwrap(), row.x_hi.unwrap()];
+        let cells = |x: [f64; 2]| (0..COORDINATE_CELLS).map(move |k| (x, Some([edge(k), edge(k + 1)])));
+        let face = |row: &Row| [row.x_lo.unwrap(); 2];
+        let places: Vec<([f64; 2], Option<[f64; 2]>)> = match observable.support() {
+            Support::Plane => like.iter().flat_map(|row| cells(ends(row))).collect(),
+            Support::PlaneFaces => like.iter().skip(1).flat_map(|row| cells(face(row))).collect(),
+            Support::PlaneEdges => like
+                .iter()
+                .flat_map(|row| (1..COORDINATE_CELLS).map(move |k| (ends(row), Some([edge(k); 2]))))
+                .collect(),
+            Support::Whole => vec![([0.0; 2], None)],
+            Support::Faces => like.iter().skip(1).map(|row| (face(row), None)).collect(),
+            _ => like.iter().map(|row| (ends(row), None)).collect(),
+        };
+        let rows = places.into_iter().map(|(x, across)| {
+            let theory = f(x, across.unwrap_or_default());
+            let deviate = noise.normal();
+            let value = theory + error * deviate;
+            let estimate =
+                Estimate { value, std_error: error, low: value - 2.0 * error, high: value + 2.0 * error };
+            let placed = observable.support() != Support::Whole;
+            Row {
+                x_lo: placed.then_some(x[0]),
+                x_hi: placed.then_some(x[1]),
+                across,
+                estimate: if kind == Kind::Theory { null() } else { Outcome::Estimate(estimate) },
+                theory: (kind != Kind::Measured).then_some(theory),
+                z: (kind == Kind::Compared).then_some(deviate),
+                fast_limit: None,
+            }
+        });
+        let rows = rows.collect();
+        let of = match observable {
+            Observable::WellPopulation(well) => Some(format!("well {}", well + 1)),
+            _ => None,
+        };
+        let (name, unit) = (observable.name().into(), observable.dimension().into());
+        summary.quantities.push(Quantity { observable, name, of, time: None, unit, rows });
+    };
+    let gauss = |s: f64| (-0.5 * s * s).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    push(Observable::WellPopulation(0), 1e-3, &|_, _| 0.45);
+    push(Observable::WellPopulation(1), 1e-3, &|_, _| 0.55);
+    push(Observable::HeatCurrent, 3e-3, &|x, _| -0.1 * (std::f64::consts::PI * x[0]).sin());
+    push(Observable::MeanEnergy, 1e-3, &|x, _| 0.5 * (1.0 + 0.8 * x[0]));
+    push(Observable::PlaneDensity, 2e-3, &|x, s| (1.1 - 0.2 * x[0]) * gauss(0.5 * (s[0] + s[1])));
+    let along = |x: [f64; 2], s: [f64; 2]| (stream(x[0], s[1]) - stream(x[0], s[0])) / (s[1] - s[0]);
+    push(Observable::PlaneCurrentAlong, 2e-3, &along);
+    let across = |x: [f64; 2], s: [f64; 2]| (stream(x[0], s[0]) - stream(x[1], s[0])) / (x[1] - x[0]);
+    push(Observable::PlaneCurrentAcross, 6e-3, &across);
+    summary
+}
+
+#[test]
+fn the_plane_of_a_coordinate_has_a_table_figures_and_files() {
+    let phase_space = [PHASE_SPACE_PNG_FILE, PHASE_SPACE_SVG_FILE];
+    for (coordinates, kind, panels) in [(1, Kind::Compared, 6), (1, Kind::Theory, 5), (2, Kind::Measured, 5)]
+    {
+        let summary = fake_coordinates(coordinates, kind);
+        assert!(summary.in_plane() && summary.has_maps() && !summary.in_phase_space());
+        let files = outputs(&summary).expect("finite");
+        for name in [MAPS_FILE, PLANE_PNG_FILE, PLANE_SVG_FILE] {
+            assert!(files.iter().any(|file| file.name == name && !file.bytes.is_empty()), "{name}");
+        }
+        assert!(files.iter().all(|file| !phase_space.contains(&file.name.as_str())));
+        let text = json::summary(&summary).expect("finite");
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(document["coordinates"], serde_json::json!(summary.coordinates));
+        assert!(document["tables"].as_array().expect("a list").contains(&MAPS_FILE.into()));
+
+        let figure = plot::plane(&summary).expect("finite");
+        assert!(figure.png.starts_with(b"\x89PNG\r\n\x1a\n"));
+        for (k, letter) in ('a'..='h').enumerate() {
+            assert_eq!(figure.svg.contains(&format!("({letter}) ")), k < panels, "{letter}");
+        }
+        // Axes have the name of the coordinate; theory stands beside the simulation where there is one.
+        for text in ["s  (coordinate)", "P(x, s)", "J_s", "x = 0.24", "s = 0<", "total density", "heat flux"]
+        {
+            assert!(figure.svg.contains(text), "{text}");
+        }
+        let both = kind == Kind::Compared;
+        assert_eq!(
+            figure.svg.contains("current, simulation") && figure.svg.contains("current, theory"),
+            both
+        );
+        assert_eq!(figure.svg.contains("fast-coordinate limit"), kind != Kind::Measured);
+        let profiles = plot::profiles(&summary).expect("finite").svg;
+        for text in [") heat flux", ") mean energy", ") deviation"] {
+            assert!(profiles.contains(text), "{text}");
+        }
+        for svg in [&figure.svg, &profiles] {
+            for word in ["not measured", "NaN", "inf", "fast-reaction", "overdamped limit"] {
+                assert!(!svg.contains(word), "{word}");
+            }
+        }
+        if let Some(folder) = std::env::var_os("REPORT_FIGURES") {
+            let name = format!("plane_{coordinates}_{}.png", kind as u8);
+            fs::write(Path::new(&folder).join(name), &figure.png).expect("written");
+        }
+    }
+    // Nothing of it without coordinates, and nothing of coordinates where velocities were looked at.
+    for other in [fake(2, Kind::Compared), fake_underdamped(1, Kind::Compared)] {
+        assert!(!other.in_plane());
+        let files = outputs(&other).expect("finite");
+        assert!(files.iter().all(|file| ![PLANE_PNG_FILE, PLANE_SVG_FILE].contains(&file.name.as_str())));
+        assert!(!json::summary(&other).expect("finite").contains("\"coordinates\""));
+    }
+}
+
+#[test]
+fn the_table_of_a_plane_names_its_edges() {
+    let summary = fake_coordinates(1, Kind::Compared);
+    let text = csv::maps(&summary).expect("finite");
+    let lines = |name: &str| -> Vec<Vec<&str>> {
+        let all = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+        all.filter(|fields| fields[8] == name && fields[3] == "q").collect()
+    };
+    let [density, along, across] = ["plane_density", "plane_current_x", "plane_current_q"].map(lines);
+    assert_eq!(density.len(), BINS * COORDINATE_CELLS);
+    assert_eq!(along.len(), (BINS - 1) * COORDINATE_CELLS);
+    assert_eq!(across.len(), BINS * (COORDINATE_CELLS - 1));
+    assert_eq!(text.lines().count() - 1, density.len() + along.len() + across.len());
+    assert!(density.iter().all(|f| f[0] != f[1] && f[4] != f[5]));
+    // On faces both ends along x are the same, on edges both along q.
+    assert!(along.iter().all(|f| f[0] == f[1] && f[4] != f[5]));
+    assert!(across.iter().all(|f| f[0] != f[1] && f[4] == f[5]));
+    // What flows into a cell flows out of it: J_x through faces and J_q through edges, as the table has them.
+    let number = |f: &Vec<&str>, k: usize| f[k].parse::<f64>().expect("a number");
+    let dq = 2.0 * COORDINATE_REACH / COORDINATE_CELLS as f64;
+    for (b, k) in [(1, 1), (7, 11), (30, 13), (48, 20)] {
+        let through = |face: usize| number(&along[(face - 1) * COORDINATE_CELLS + k], 13) * dq;
+        let over = |e: usize| number(&across[b * (COORDINATE_CELLS - 1) + e - 1], 13) / BINS as f64;
+        assert!((through(b + 1) - through(b) + over(k + 1) - over(k)).abs() < 1e-15);
+    }
+    let (profiles, currents) =
+        (csv::profiles(&summary).expect("finite"), csv::currents(&summary).expect("finite"));
+    assert!(![&profiles, &currents].iter().any(|t| t.contains(",plane_")));
+    assert!(profiles.contains(",mean_energy,"));
+}
+
+#[test]
+fn arrows_and_missing_currents_are_told_apart() {
+    // Where nothing passed nothing is drawn; a plane without any current is a map of the density.
+    let mut summary = fake_coordinates(1, Kind::Measured);
+    for quantity in &mut summary.quantities {
+        if matches!(quantity.observable, Observable::PlaneCurrentAlong | Observable::PlaneCurrentAcross) {
+            quantity.rows.iter_mut().for_each(|row| row.estimate = null());
+        }
+    }
+    let figure = plot::plane(&summary).expect("finite");
+    assert!(!figure.svg.contains("NaN"));
+    let all = plot::plane(&fake_coordinates(1, Kind::Measured)).expect("finite");
+    assert!(all.svg.len() > figure.svg.len());
+
+    // What is not a number is refused by all that reads it.
+    let plane = |q: &&mut Quantity| q.observable == Observable::PlaneCurrentAcross;
+    summary.quantities.iter_mut().find(plane).expect("there is one").rows[7].across =
+        Some([f64::INFINITY; 2]);
+    for error in [csv::maps(&summary).err(), plot::plane(&summary).err(), outputs(&summary).err()] {
+        match error {
+            Some(ReportError::NotFinite { place, .. }) => assert_eq!(place, "plane_current_q, row 7: across"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_page_of_a_run_with_coordinates_names_them() {
+    for coordinates in [1, 2] {
+        let summary = fake_coordinates(coordinates, Kind::Compared);
+        for columns in [60, 80, 100] {
+            let page = terminal::page(&summary, columns, false);
+            assert!(page.lines().count() <= terminal::LINES, "{page}");
+            assert!(page.lines().all(|line| width(line) <= columns), "{columns}\n{page}");
+            for text in ["J_E   mc", "P_tot theory", "well_population well 1", "well_population well 2"] {
+                assert!(page.contains(text), "{text}\n{page}");
+            }
+        }
+        let page = terminal::page(&summary, 100, false);
+        let names =
+            if coordinates == 1 { "1 state with the coordinate s on" } else { "the coordinates s, r on" };
+        assert!(page.contains(names), "{page}");
+        // A single state between walls carries nothing, and there are no speeds.
+        for word in ["mean_current", "population s0", "sqrt(3", "overdamped"] {
+            assert!(!page.contains(word), "{word}\n{page}");
+        }
+    }
+    let theory = terminal::theory_page(&fake_coordinates(1, Kind::Theory), 100, false);
+    assert!(theory.contains("fast limit") && theory.contains("J_E   theory"), "{theory}");
+    for word in ["mean_current", "fast-reaction"] {
+        assert!(!theory.contains(word), "{word}\n{theory}");
+    }
 }
 
 // ------------------------------------------------------------------------------------------- plots

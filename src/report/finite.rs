@@ -21,6 +21,7 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
         length,
         bins: _,
         states: _,
+        coordinates: _,
         quantities,
         theory,
         comparison,

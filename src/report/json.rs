@@ -41,6 +41,8 @@ struct Document<'a> {
     length: f64,
     bins: usize,
     states: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    coordinates: &'a [String],
     quantities: Vec<Number<'a>>,
     theory: Option<&'a TheorySummary>,
     comparison: Option<&'a ComparisonSummary>,
@@ -99,7 +101,7 @@ impl<'a> Document<'a> {
         if !summary.times().is_empty() {
             tables.push(TIMES_FILE);
         }
-        if summary.in_phase_space() {
+        if summary.has_maps() {
             tables.push(MAPS_FILE);
         }
         Self {
@@ -112,6 +114,7 @@ impl<'a> Document<'a> {
             length: summary.length,
             bins: summary.bins,
             states: &summary.states,
+            coordinates: &summary.coordinates,
             quantities: quantities.collect(),
             theory: summary.theory.as_ref(),
             comparison: summary.comparison.as_ref(),

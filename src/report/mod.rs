@@ -14,7 +14,7 @@
 //! | [`json`] | `summary.json` |
 //! | [`checks`] | `checks.json`, and the page of `mc verify` |
 //! | [`csv`] | `profiles.csv`, `currents.csv`, `times.csv`, `maps.csv` |
-//! | [`plot`] | `profiles.svg`, `profiles.png`; `phase_space.svg`, `phase_space.png` |
+//! | [`plot`] | `profiles.svg`, `profiles.png`; `phase_space.svg`, `phase_space.png`; `plane.svg`, `plane.png` |
 //! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
 //! | [`sweep`] | the runs of a sweep: `sweep.csv`, `sweep.json`, `sweep.svg`, `sweep.png` |
@@ -47,7 +47,7 @@ pub const CURRENTS_FILE: &str = "currents.csv";
 /// Name of the table of what was seen at each observation time, for runs with times.
 pub const TIMES_FILE: &str = "times.csv";
 /// Name of the table of everything that lives in a plane of the position and a second coordinate, for runs of
-/// underdamped particles.
+/// underdamped particles and of particles with internal coordinates.
 pub const MAPS_FILE: &str = "maps.csv";
 /// Name of the figure as scalable vector graphics.
 pub const FIGURE_SVG_FILE: &str = "profiles.svg";
@@ -57,6 +57,10 @@ pub const FIGURE_PNG_FILE: &str = "profiles.png";
 pub const PHASE_SPACE_SVG_FILE: &str = "phase_space.svg";
 /// Name of the same figure as a bitmap.
 pub const PHASE_SPACE_PNG_FILE: &str = "phase_space.png";
+/// Name of the figure of the plane of position and an internal coordinate, as scalable vector graphics.
+pub const PLANE_SVG_FILE: &str = "plane.svg";
+/// Name of the same figure as a bitmap.
+pub const PLANE_PNG_FILE: &str = "plane.png";
 /// Name of the file with the numbers behind the checks.
 pub const CHECKS_FILE: &str = "checks.json";
 /// Name of the manifest.
@@ -92,9 +96,16 @@ pub fn outputs(summary: &Summary) -> Result<Vec<Output>, ReportError> {
     if !summary.times().is_empty() {
         files.push(Output::new(TIMES_FILE, csv::times(summary)?));
     }
+    if summary.has_maps() {
+        files.push(Output::new(MAPS_FILE, csv::maps(summary)?));
+    }
+    if summary.in_plane() {
+        let figure = plot::plane(summary)?;
+        files.push(Output::new(PLANE_SVG_FILE, figure.svg));
+        files.push(Output::new(PLANE_PNG_FILE, figure.png));
+    }
     if summary.in_phase_space() {
         let figure = plot::phase_space(summary)?;
-        files.push(Output::new(MAPS_FILE, csv::maps(summary)?));
         files.push(Output::new(PHASE_SPACE_SVG_FILE, figure.svg));
         files.push(Output::new(PHASE_SPACE_PNG_FILE, figure.png));
     }

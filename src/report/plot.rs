@@ -1,18 +1,21 @@
 //! The figure of a run, as SVG and PNG: density, currents, local Soret coefficient, deviations; of a run with
-//! observation times densities and means against time; of underdamped particles the plane of position and speed.
+//! observation times densities and means against time; of underdamped particles the plane of position and
+//! speed, with internal coordinates that of position and the first coordinate.
 //!
 //! Points with bars are the simulation and its 95 % intervals; thin dark lines are the continuum theory;
 //! colours and marker shapes tell states apart (the palette of Okabe and Ito, safe for the colour-blind).
 //! The same data give the same bytes. Only this file and those in its folder name the plotting crate: the figure of a
-//! sweep, those of a run with times and of phase space, panels with logarithmic axes, and maps.
+//! sweep, those of a run with times, of phase space and of internal coordinates, panels with logarithmic axes, and maps.
 
 pub mod log_log;
 pub mod map;
 mod phase;
+mod plane;
 mod sweep;
 mod times;
 
 pub use phase::phase_space;
+pub use plane::plane;
 pub use sweep::sweep;
 
 use super::summary::{Quantity, Row, Summary};
@@ -68,13 +71,16 @@ const BITMAP_SCALE: f32 = 2.0;
 
 /// The figure of four panels over the domain: (a) densities, (b) currents, (c) local Soret coefficient,
 /// (d) deviations from theory in standard errors. With observation times: densities at some of them, means
-/// against time, deviations. Of underdamped particles the heat flux is shown too, in place of a current that is zero.
+/// against time, deviations. Of underdamped particles the heat flux is shown too, in place of a current that is zero;
+/// with internal coordinates the heat flux and the mean energy.
 pub fn profiles(summary: &Summary) -> Result<Rendered, ReportError> {
     finite::check(summary)?;
     let panels = if !summary.times().is_empty() {
         times::panels(summary)
     } else if summary.in_phase_space() {
         phase::profiles(summary)
+    } else if summary.in_plane() {
+        plane::profiles(summary)
     } else {
         vec![densities(summary), currents(summary), local_soret(summary), deviations(summary)]
     };
@@ -700,7 +706,13 @@ fn tick_format(step: f64) -> TickFormat {
 
 /// What the closed forms are the limit of.
 fn limit_name(summary: &Summary) -> &'static str {
-    if summary.in_phase_space() { "overdamped limit" } else { "fast-reaction limit" }
+    if summary.in_phase_space() {
+        "overdamped limit"
+    } else if summary.in_plane() {
+        "fast-coordinate limit"
+    } else {
+        "fast-reaction limit"
+    }
 }
 
 fn middle(row: &Row) -> Option<f64> {

@@ -30,6 +30,9 @@ pub struct Summary {
     pub bins: usize,
     /// Names of the states, in file order.
     pub states: Vec<String>,
+    /// Names of the internal coordinates, in file order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coordinates: Vec<String>,
     /// Everything measured, beside theory where there is one.
     pub quantities: Vec<Quantity>,
     /// The continuum theory that stands beside it.
@@ -50,7 +53,22 @@ pub struct Summary {
 impl Summary {
     /// Whether velocities were looked at: the run, or the law, of underdamped particles.
     pub fn in_phase_space(&self) -> bool {
+        self.quantities.iter().any(|q| matches!(q.observable.axis(), Some("v" | "speed")))
+    }
+
+    /// Whether the plane of x and an internal coordinate was looked at.
+    pub fn in_plane(&self) -> bool {
+        self.quantities.iter().any(|q| q.observable.axis() == Some("q"))
+    }
+
+    /// Whether anything has a second coordinate of either kind.
+    pub fn has_maps(&self) -> bool {
         self.quantities.iter().any(|q| q.observable.axis().is_some())
+    }
+
+    /// Whether the domain has no ends.
+    pub fn on_ring(&self) -> bool {
+        self.quantities.iter().any(|q| q.observable == Observable::MeanVelocity)
     }
 
     /// The observation times, in order; none for a run that averages.
@@ -171,8 +189,8 @@ pub struct Row {
     pub x_lo: Option<f64>,
     /// Right end of the bin.
     pub x_hi: Option<f64>,
-    /// Ends of the cell of the second coordinate (a velocity), where there is one; a current of slow particles has
-    /// its speed at both.
+    /// Ends of the cell of the second coordinate (a velocity, an internal coordinate), where there is one; a current of
+    /// slow particles has its speed at both, a current along the coordinate the edge that it passes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub across: Option<[f64; 2]>,
     /// Value, standard error, 95 % interval; or null with a reason.

@@ -131,7 +131,12 @@ impl Page {
             1 => "1 state".to_owned(),
             n => format!("{n} states"),
         };
-        let system = format!("{states} on [0, {}], {} bins", plain(summary.length), summary.bins);
+        let within = match summary.coordinates.as_slice() {
+            [] => String::new(),
+            [name] => format!(" with the coordinate {name}"),
+            names => format!(" with the coordinates {}", names.join(", ")),
+        };
+        let system = format!("{states}{within} on [0, {}], {} bins", plain(summary.length), summary.bins);
         if simulated {
             let run = describe_run(&summary.run);
             lines.extend(self.dimmed(&format!("{system}; {run}")));
@@ -309,9 +314,13 @@ impl Page {
     }
 
     /// The total density over the domain in blocks, simulation above theory, on one scale; of underdamped particles
-    /// also the heat flux, and the speed at which slow and fast ones are expected to part.
+    /// also the heat flux, and the speed at which slow and fast ones are expected to part; with internal coordinates
+    /// also the heat flux.
     fn profile(&self, summary: &Summary, simulated: bool) -> Vec<String> {
         let mut lines = self.curves(summary, simulated, Observable::Density, "P_tot");
+        if summary.in_plane() {
+            lines.extend(self.curves(summary, simulated, Observable::HeatCurrent, "J_E  "));
+        }
         if summary.in_phase_space() {
             lines.extend(self.curves(summary, simulated, Observable::PhaseHeatCurrent, "J_E  "));
             let sentence = expected_speeds(summary);
@@ -495,14 +504,16 @@ fn at_middle(observable: Observable) -> bool {
 }
 
 /// The share of a single state; of underdamped particles densities at the walls that a run does not estimate, and in
-/// the theory of a domain with walls the mean current of a single state, which is zero.
+/// the theory of a domain with walls the mean current of a single state, which is zero; the same with internal coordinates
+/// of a run too.
 fn says_nothing(summary: &Summary, quantity: &Quantity, simulated: bool) -> bool {
     let single = summary.states.len() == 1;
-    let ring = summary.quantities.iter().any(|q| q.observable == Observable::MeanVelocity);
+    let ring = summary.on_ring();
     let missing = quantity.rows.iter().all(|row| row.estimate.estimate().is_none());
     match quantity.observable {
         Observable::Population(_) => single,
-        Observable::SoretWall => summary.in_phase_space() && simulated && missing,
+        Observable::SoretWall => summary.has_maps() && simulated && missing,
+        Observable::MeanCurrent(_) if summary.in_plane() => single && !ring,
         Observable::MeanCurrent(_) => summary.in_phase_space() && single && !simulated && !ring,
         _ => false,
     }

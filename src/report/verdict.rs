@@ -21,10 +21,19 @@ pub fn summarise(
         let at = sampling::time(experiment, observable).map(|t| format!(" at t = {}", format::plain(t)));
         format!("{}{of}{}", words(observable), at.unwrap_or_default())
     };
-    let place = |c: &Compared, k: usize| match c.measured.observable.support().ends(grid, k) {
-        Some((lo, hi)) if lo == hi => format!("{} at x = {lo}", name(c.measured.observable)),
-        Some((lo, hi)) => format!("{} in {lo} < x < {hi}", name(c.measured.observable)),
-        None => name(c.measured.observable),
+    let place = |c: &Compared, k: usize| {
+        let observable = c.measured.observable;
+        let x = match observable.support().ends(grid, k) {
+            Some((lo, hi)) if lo == hi => format!(" at x = {lo}"),
+            Some((lo, hi)) => format!(" in {lo} < x < {hi}"),
+            None => String::new(),
+        };
+        let across = experiment.across(observable, grid, k).zip(second(observable, experiment));
+        let beside = across.map(|(ends, symbol)| match ends.map(format::brief) {
+            [low, high] if low == high => format!(", {symbol} = {low}"),
+            [low, high] => format!(", {low} < {symbol} < {high}"),
+        });
+        format!("{}{x}{}", name(observable), beside.unwrap_or_default())
     };
     let worst = comparison.worst.map(|(c, k, z)| (place(&comparison.compared[c], k), z));
     let contrasts: Vec<Contrast> = comparison
@@ -58,6 +67,15 @@ pub fn summarise(
         contrasts,
         agrees: compared.then_some(comparison.agrees),
         sentences,
+    }
+}
+
+/// Symbol of the second coordinate, that of an internal one its name.
+fn second(observable: Observable, experiment: &Experiment) -> Option<&str> {
+    match observable.axis()? {
+        "speed" => Some("V"),
+        "q" => experiment.model.coordinates.as_ref()?.axes.first().map(|axis| axis.name.as_str()),
+        axis => Some(axis),
     }
 }
 

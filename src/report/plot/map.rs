@@ -34,6 +34,8 @@ const LEVELS: usize = 9;
 pub enum Scale {
     /// From dark to bright, from zero (or the smallest value, where that is negative) to the largest value: densities.
     Sequential,
+    /// From white to blue over the same range: densities below lines and arrows.
+    Pale,
     /// Blue below zero, red above, white at zero, both ends equally far from it: currents.
     Diverging,
 }
@@ -43,7 +45,7 @@ impl Scale {
     fn range(self, values: impl Iterator<Item = f64>) -> (f64, f64) {
         let (low, high) = values.fold((0.0f64, 0.0f64), |(a, b), v| (a.min(v), b.max(v)));
         let (low, high) = match self {
-            Scale::Sequential => (low, high),
+            Scale::Sequential | Scale::Pale => (low, high),
             Scale::Diverging => (-high.max(-low), high.max(-low)),
         };
         if high > low { (low, high) } else { (low - f64::from(u8::from(self == Scale::Diverging)), 1.0) }
@@ -59,6 +61,8 @@ impl Scale {
             (94.0, 201.0, 98.0),
             (253.0, 231.0, 37.0),
         ];
+        const PALE: [(f64, f64, f64); 4] =
+            [(255.0, 255.0, 255.0), (198.0, 222.0, 240.0), (120.0, 184.0, 222.0), (50.0, 140.0, 196.0)];
         const DIVERGING: [(f64, f64, f64); 5] = [
             (0.0, 52.0, 94.0),
             (0.0, 114.0, 178.0),
@@ -69,6 +73,7 @@ impl Scale {
         let shade = (share.clamp(0.0, 1.0) * SHADES as f64).round() / SHADES as f64;
         match self {
             Scale::Sequential => blend(&SEQUENTIAL, shade),
+            Scale::Pale => blend(&PALE, shade),
             Scale::Diverging => blend(&DIVERGING, shade),
         }
     }
@@ -413,7 +418,7 @@ mod tests {
         };
         let shown = match scale {
             Scale::Diverging => all(&|x, v| flow(x, v).0),
-            Scale::Sequential => all(&stream),
+            Scale::Sequential | Scale::Pale => all(&stream),
         };
         let grid = edges(12).flat_map(|s| edges(10).map(move |t| (s, -3.0 + 6.0 * t)));
         let arrows = grid.map(|at| Arrow { at, by: flow(at.0, at.1) }).collect();
@@ -421,7 +426,7 @@ mod tests {
         let map = Map::new("a circulation", LABELS, scale, cells(&x, &v, &shown.concat()));
         match scale {
             Scale::Diverging => map.with_contours(contours),
-            Scale::Sequential => map.with_arrows(arrows),
+            Scale::Sequential | Scale::Pale => map.with_arrows(arrows),
         }
     }
 

@@ -97,17 +97,17 @@ pub fn phase_space(summary: &Summary) -> Result<Rendered, ReportError> {
 
 type Drawn = (Vec<kuva::render::plots::Plot>, kuva::render::layout::Layout);
 
-/// A quantity over bins and a second coordinate.
-struct Plane<'a> {
-    quantity: &'a Quantity,
-    /// The rows of each bin.
-    columns: Vec<&'a [Row]>,
-    measured: bool,
-    known: bool,
+/// A quantity over bins, or faces, and a second coordinate.
+pub(super) struct Plane<'a> {
+    pub(super) quantity: &'a Quantity,
+    /// The rows of each bin, or of each face.
+    pub(super) columns: Vec<&'a [Row]>,
+    pub(super) measured: bool,
+    pub(super) known: bool,
 }
 
 impl<'a> Plane<'a> {
-    fn find(summary: &'a Summary, observable: Observable) -> Option<Self> {
+    pub(super) fn find(summary: &'a Summary, observable: Observable) -> Option<Self> {
         let quantity = summary.quantities.iter().find(|q| q.observable == observable)?;
         let columns: Vec<&[Row]> = quantity.rows.chunk_by(|a, b| a.x_lo == b.x_lo).collect();
         let measured = quantity.rows.iter().any(|row| row.estimate.estimate().is_some());
@@ -137,7 +137,7 @@ impl<'a> Plane<'a> {
     }
 }
 
-fn value_of(measured: bool) -> impl Fn(&Row) -> Option<f64> + Copy {
+pub(super) fn value_of(measured: bool) -> impl Fn(&Row) -> Option<f64> + Copy {
     move |row| if measured { row.estimate.estimate().map(|e| e.value) } else { row.theory }
 }
 
@@ -192,7 +192,7 @@ fn streamlines(summary: &Summary, plane: &Plane<'_>, top: f64) -> Option<Contour
     if !plane.known {
         return None;
     }
-    let ring = summary.quantities.iter().any(|q| q.observable == Observable::MeanVelocity);
+    let ring = summary.on_ring();
     let curves: Vec<_> = (0..plane.columns.len()).map(|b| plane.curve(b, value_of(false))).collect();
     if curves.iter().flatten().any(|p| p.1.is_nan()) {
         return None;
@@ -353,7 +353,7 @@ fn peaks(summary: &Summary) -> Panel {
 }
 
 /// A quantity of every state over the bins, with its closed form.
-fn over_bins(
+pub(super) fn over_bins(
     summary: &Summary,
     title: &str,
     label: String,
