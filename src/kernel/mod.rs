@@ -6,6 +6,7 @@ mod curve;
 mod euler_maruyama;
 mod exact;
 mod frozen;
+pub mod reactions;
 mod scale;
 pub mod start;
 mod taken;
