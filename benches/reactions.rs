@@ -5,7 +5,7 @@
 
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use soret::kernel::reactions::WellMixed;
+use soret::kernel::reactions::{PairTally, Pairs, Population, Resolution, WellMixed};
 use soret::model::{Kinetics, Mixture, Reaction, Species, Uniform};
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
@@ -29,6 +29,8 @@ fn main() -> io::Result<()> {
             "well mixed, E + S <-> ES <-> E + P, event",
             Box::new(Mixed::new(&catalysis(), &[200, 800, 0, 0], true)),
         ),
+        ("population, 10 a cell, particle and step", Box::new(Crowd::new(0.1))),
+        ("population, hardly any reaction, the same", Box::new(Crowd::new(1e-6))),
     ];
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
@@ -137,5 +139,34 @@ impl Case for Mixed {
         let events = self.volume.advance(200.0 * amount, &mut self.random).expect("a finite duration");
         black_box(self.volume.counts());
         events
+    }
+}
+
+/// A population of dimers.
+struct Crowd {
+    pairs: Pairs,
+    population: Population,
+    tally: PairTally,
+    random: Stream,
+}
+
+impl Crowd {
+    /// Of about `rate` reactions per particle and step.
+    fn new(rate: f64) -> Self {
+        const CELLS: usize = 200;
+        let mixture = dimers();
+        let random = &mut stream(1, Purpose::Start, 0);
+        let pairs = Pairs::new(&mixture, 1500.0, Resolution::new(CELLS, rate)).expect("steps");
+        let population = Population::uniform(&[1000, 1000], random);
+        Crowd { pairs, population, tally: PairTally::new(&mixture, CELLS), random: random.clone() }
+    }
+}
+
+impl Case for Crowd {
+    fn go(&mut self, amount: f64) -> u64 {
+        let steps = (200.0 * amount).max(1.0) as u64;
+        let Crowd { pairs, population, tally, random } = self;
+        pairs.advance(population, steps, random, tally).expect("steps");
+        steps * population.at.len() as u64
     }
 }

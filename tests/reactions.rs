@@ -4,17 +4,18 @@
 
 mod common;
 
-use common::note;
-use soret::kernel::reactions::{ReactionError, WellMixed};
-use soret::model::{Equation, Kinetics, Mixture, Reaction, Species, Uniform};
-use soret::rng::{Purpose, Stream, exponential, open_unit, stream};
-use soret::stats::chi_squared_survival;
-use soret::theory::reaction::Extent;
+use common::{field, note};
+use soret::expression::Expression;
+use soret::grid::Grid;
+use soret::kernel::reactions::{Limit, PairTally, Pairs, Population, ReactionError, Resolution, WellMixed};
+use soret::model::{Boundary, Equation, Field, Kinetics, Mixture, Motility, Reaction, Species, Uniform, Way};
+use soret::rng::{Purpose, Stream, exponential, open_unit, standard_normal, stream};
+use soret::stats::{chi_squared_survival, t_deviate};
+use soret::theory::reaction::{Amounts, Extent, steady};
 use std::sync::Arc;
 
 fn given(forward: f64, backward: f64) -> Kinetics {
-    let rate =
-        |k: f64| -> Option<Arc<dyn soret::model::Field>> { (k > 0.0).then(|| Arc::new(Uniform(k)) as _) };
+    let rate = |k: f64| -> Option<Arc<dyn Field>> { (k > 0.0).then(|| Arc::new(Uniform(k)) as _) };
     Kinetics::Given { forward: rate(forward), backward: rate(backward) }
 }
 
@@ -215,4 +216,301 @@ fn nothing_happens_where_nothing_can() {
     assert!(matches!(never, Err(ReactionError::Range { .. })));
     assert!(WellMixed::new(&dimers(), 0.5, 0.0, &[9, 3]).is_err());
     assert!(WellMixed::new(&dimers(), 0.5, 1.0, &[9]).is_err());
+}
+
+/// What a simple simulation of a population does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rule {
+    Right,
+    /// Both monomers of a dimer at its place.
+    OnePoint,
+    /// `n^2` for `n (n - 1)`.
+    Squares,
+}
+
+/// Steps of the tests of the stationary law, and their length.
+const STEPS: u64 = 40;
+const STEP: f64 = 0.05;
+
+/// Number of dimers after some steps, by a simulation that has nothing in common with the kernel but the method.
+fn simple(start: [u64; 2], cells: usize, volume: f64, rule: Rule, random: &mut Stream) -> u64 {
+    let width = 1.0 / cells as f64;
+    let mut particles: Vec<(bool, f64)> = Vec::new();
+    for (dimer, count) in [(false, start[0]), (true, start[1])] {
+        (0..count).for_each(|_| particles.push((dimer, open_unit(random.word()))));
+    }
+    for _ in 0..STEPS {
+        for (dimer, x) in &mut particles {
+            let d = if *dimer { 0.01 } else { 0.04 };
+            let to = *x + f64::sqrt(2.0 * d * STEP) * standard_normal(random.word());
+            let turned = to.rem_euclid(2.0);
+            *x = if turned > 1.0 { 2.0 - turned } else { turned };
+        }
+        for cell in 0..cells {
+            let mut time = 0.0;
+            loop {
+                let here = |dimer: bool| -> Vec<usize> {
+                    let inside = |(_, p): &(usize, &(bool, f64))| {
+                        p.0 == dimer && ((p.1 / width) as usize).min(cells - 1) == cell
+                    };
+                    particles.iter().enumerate().filter(inside).map(|(i, _)| i).collect()
+                };
+                let (mut monomers, dimers) = (here(false), here(true));
+                let n = monomers.len() as f64;
+                let choices = if rule == Rule::Squares { n * n } else { n * (n - 1.0) };
+                let up = if n < 2.0 { 0.0 } else { choices / (volume * width) };
+                let down = 2.0 * dimers.len() as f64;
+                if up + down == 0.0 {
+                    break;
+                }
+                time += exponential(random.word()) / (up + down);
+                if time > STEP {
+                    break;
+                }
+                let mut unit = || open_unit(random.word());
+                if unit() * (up + down) < up {
+                    let a = monomers.swap_remove((unit() * n) as usize);
+                    let b = monomers[(unit() * (n - 1.0)) as usize];
+                    particles[a].0 = true;
+                    particles.remove(b);
+                } else {
+                    let a = dimers[(unit() * dimers.len() as f64) as usize];
+                    particles[a].0 = false;
+                    let there = (cell as f64 + unit()) * width;
+                    let x = if rule == Rule::OnePoint { particles[a].1 } else { there };
+                    particles.push((false, x));
+                }
+            }
+        }
+    }
+    particles.iter().filter(|p| p.0).count() as u64
+}
+
+/// Counts dealt from the exact stationary law, the index of its entry by inversion.
+fn dealt(extent: &Extent, law: &[f64], random: &mut Stream) -> [u64; 2] {
+    let mut goal = open_unit(random.word());
+    let entry = law.iter().position(|p| {
+        goal -= p;
+        goal < 0.0
+    });
+    let counts = extent.counts_at(entry.unwrap_or(law.len() - 1));
+    [counts[0], counts[1]]
+}
+
+/// Uniform temperature: the exact law of the total number stays what it is, whatever the cells. Samples are independent:
+/// each begins with counts from that law and uniform places, which is the whole stationary law. Eight p-values above
+/// 1e-9; wrong rules are seen at it.
+#[test]
+fn total_numbers_do_not_depend_on_cells() {
+    let mixture = dimers();
+    for monomers in [24, 25] {
+        let volume = 0.5 * monomers as f64;
+        let extent = Extent::new(&mixture, 0.5, volume, &[monomers, 0]).expect("a line");
+        let law = extent.stationary().expect("both ways are open");
+        for cells in [1, 4, 16] {
+            let pairs = Pairs::new(&mixture, volume, Resolution::new(cells, STEP)).expect("steps");
+            let mut tally = PairTally::new(&mixture, cells);
+            let mut random = stream(21, Purpose::Advance, 100 * monomers + cells as u64);
+            let mut found = vec![0; law.len()];
+            for _ in 0..8000 {
+                let start = dealt(&extent, &law, &mut random);
+                let mut population = Population::uniform(&start, &mut random);
+                pairs.advance(&mut population, STEPS, &mut random, &mut tally).expect("steps");
+                assert_eq!(population.totals(&mixture), [monomers as i64]);
+                found[population.counts(2)[1] as usize] += 1;
+            }
+            assert!(tally.broken(&mixture).is_empty());
+            let p = chi_squared(&law, &found);
+            note(format!("{monomers} monomers, {cells} cells: p = {p:.3}"));
+            assert!(p > 1e-9, "{monomers} monomers, {cells} cells: p = {p:e}");
+        }
+    }
+    // The controls: few particles, because it is those of one dimer that meet again.
+    let volume = 3.0;
+    let extent = Extent::new(&mixture, 0.5, volume, &[6, 0]).expect("a line");
+    let law = extent.stationary().expect("both ways are open");
+    for rule in [Rule::Right, Rule::OnePoint, Rule::Squares] {
+        let mut random = stream(22, Purpose::Advance, rule as u64);
+        let mut found = vec![0; law.len()];
+        for _ in 0..40_000 {
+            let start = dealt(&extent, &law, &mut random);
+            found[simple(start, 8, volume, rule, &mut random) as usize] += 1;
+        }
+        let p = chi_squared(&law, &found);
+        note(format!("{rule:?}: p = {p:e}"));
+        assert_eq!(p > 1e-9, rule == Rule::Right, "{rule:?}: p = {p:e}");
+    }
+}
+
+/// Dimers that heat takes apart, `K_d = 3 exp(-2/T)`, `T = 1 + 0.8 x`.
+fn heated(diffusivities: [f64; 2], rate: f64) -> Mixture {
+    let mut species = vec![Species::new("M", 0.5, 1.0, 1), Species::new("D", -1.0, 1.0, 2)];
+    species
+        .iter_mut()
+        .zip(diffusivities)
+        .for_each(|(s, d)| s.motility = Motility::Diffusivity(Arc::new(Uniform(d))));
+    let kinetics = Kinetics::VantHoff { forward: Arc::new(Uniform(rate)), prefactor: 3.0 };
+    let temperature = Expression::parse("1 + 0.8*x", &["x"], &[]).expect("a temperature");
+    Mixture::new(1.0, temperature, species, vec![Reaction::new(&[0, 0], &[1], kinetics)]).expect("a mixture")
+}
+
+/// `z` of the mean of independent groups.
+fn deviate(groups: &[f64], expected: f64) -> f64 {
+    let n = groups.len() as f64;
+    let mean = groups.iter().sum::<f64>() / n;
+    let variance = groups.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (n - 1.0) / n;
+    t_deviate((mean - expected) / variance.sqrt(), n - 1.0)
+}
+
+/// Concentrations, the flat sum `D_1 c_1 + 2 D_2 c_2`, currents, and heat in a gradient against the deterministic theory:
+/// 10 bins of two species, 10 contrasts, 9 faces of two species, 10 heats, 58 deviates below 6.2 (alpha 4e-8) of 32
+/// groups. The largest bias of cells and step, and that of finite numbers, are below what is seen.
+#[test]
+fn profiles_in_a_gradient_follow_the_deterministic_theory() {
+    const GROUPS: u64 = 32;
+    let diffusivities = [0.1, 0.04];
+    let mixture = heated(diffusivities, 1.0);
+    let omega = 200.0;
+    let law =
+        steady::solve(&mixture, &Amounts::Totals(vec![2.0]), &steady::Options::default()).expect("a law");
+    let grid = Grid::new(1.0, 10);
+    let automatic = Resolution::automatic(&mixture, &[1.0, 0.5], omega).expect("a resolution");
+    assert_eq!(automatic.limit, Limit::Temperature);
+    let resolution = Resolution::new(automatic.cells.next_multiple_of(10), automatic.dt);
+    let pairs = Pairs::new(&mixture, omega, resolution).expect("steps");
+    let time = |t: f64| (t / pairs.dt()) as u64;
+    let (mut c, mut flows, mut heats) = (vec![], vec![], vec![]);
+    let mut events = 0;
+    for group in 0..GROUPS {
+        let mut random = stream(31, Purpose::Advance, group);
+        let mut population = Population::uniform(&[200, 100], &mut random);
+        let mut tally = PairTally::new(&mixture, pairs.cells());
+        // Five times the slowest relaxation time, 1/(pi^2 0.05).
+        pairs.advance(&mut population, time(10.0), &mut random, &mut tally).expect("steps");
+        let mut tally = PairTally::new(&mixture, pairs.cells());
+        let mut duration = 0.0;
+        for _ in 0..2 {
+            pairs.advance(&mut population, time(10.0), &mut random, &mut tally).expect("steps");
+            duration += time(10.0) as f64 * pairs.dt();
+        }
+        assert!(tally.broken(&mixture).is_empty());
+        assert_eq!(population.totals(&mixture), [400]);
+        c.push(tally.concentrations(&grid, omega).expect("bins of whole cells"));
+        let current = |n: &i64| *n as f64 / (omega * duration);
+        flows.push(
+            tally
+                .crossings(&mixture, 10)
+                .iter()
+                .map(|f| f.iter().map(current).collect())
+                .collect::<Vec<Vec<f64>>>(),
+        );
+        let heat = tally.heat(&mixture, 10);
+        heats.push(heat.iter().map(|q| q / (omega * duration * 0.1)).collect::<Vec<f64>>());
+        events += tally.events(Way { reaction: 0, forward: true });
+    }
+    let theory = law.profiles().bin_means(&grid);
+    let absorbed = law.profiles().heat_absorbed(&grid);
+    let mut worst = [0.0f64; 4];
+    for bin in 0..10 {
+        let column = |of: &dyn Fn(usize) -> f64| (0..GROUPS as usize).map(of).collect::<Vec<f64>>();
+        for species in 0..2 {
+            let z = deviate(&column(&|g| c[g][species][bin]), theory[species][bin]);
+            worst[0] = worst[0].max(z.abs());
+            if bin > 0 {
+                let expected = law.profiles().current_at(0.1 * bin as f64)[species];
+                let z = deviate(&column(&|g| flows[g][species][bin]), expected);
+                worst[2] = worst[2].max(z.abs());
+            }
+        }
+        let sum = |g: usize, b: usize| diffusivities[0] * c[g][0][b] + 2.0 * diffusivities[1] * c[g][1][b];
+        let contrast = |g: usize| sum(g, bin) - (0..10).map(|b| sum(g, b)).sum::<f64>() / 10.0;
+        worst[1] = worst[1].max(deviate(&column(&contrast), 0.0).abs());
+        worst[3] = worst[3].max(deviate(&column(&|g| heats[g][bin]), absorbed[bin]).abs());
+    }
+    note(format!("{resolution:?}, {events} events, largest |z|: c, flat, J, heat {worst:.2?}"));
+    assert!(worst.iter().all(|z| *z < 6.2), "{worst:?}");
+    // The control: the same bins against the law with another K_d, 3 % higher.
+    let other =
+        steady::solve(&heated(diffusivities, 1.0), &Amounts::Totals(vec![2.1]), &steady::Options::default());
+    let other = other.expect("a law").profiles().bin_means(&grid);
+    let z = |bin: usize| deviate(&c.iter().map(|c| c[1][bin]).collect::<Vec<f64>>(), other[1][bin]).abs();
+    let seen = (0..10).map(z).fold(0.0, f64::max);
+    note(format!("a total 5 % higher is seen at {seen:.1}"));
+    assert!(seen > 6.2, "{seen}");
+}
+
+/// Ten million reactions; integers.
+#[test]
+fn what_is_conserved_stays_to_the_last_particle() {
+    let mixture = heated([0.1, 0.04], 500.0);
+    let pairs = Pairs::new(&mixture, 1000.0, Resolution::new(20, 1e-3)).expect("steps");
+    let mut random = stream(41, Purpose::Advance, 0);
+    let mut population = Population::uniform(&[1001, 500], &mut random);
+    let mut tally = PairTally::new(&mixture, 20);
+    let way = |forward| Way { reaction: 0, forward };
+    let mut events = 0;
+    while events < 10_000_000 {
+        pairs.advance(&mut population, 1000, &mut random, &mut tally).expect("steps");
+        assert_eq!(population.totals(&mixture), [2001]);
+        assert!(tally.broken(&mixture).is_empty());
+        events = tally.events(way(true)) + tally.events(way(false));
+    }
+}
+
+/// Open systems, catalysts, frictions of temperature, nothing at all.
+#[test]
+fn populations_come_and_go() {
+    // 0 <-> A: Poisson with the mean k_+/k_- omega = 60, whatever moves; alpha 1e-9.
+    let open = mixture(&[("A", 0.05, 1)], &[("0 <-> A", given(3.0, 1.0))]);
+    let pairs = Pairs::new(&open, 20.0, Resolution::new(5, 0.1)).expect("steps");
+    let mut random = stream(51, Purpose::Advance, 0);
+    let mut found = vec![0u64; 200];
+    let mut tally = PairTally::new(&open, 5);
+    let mut population = Population::default();
+    for _ in 0..4000 {
+        pairs.advance(&mut population, 120, &mut random, &mut tally).expect("steps");
+        found[population.at.len()] += 1;
+    }
+    let mut poisson = vec![f64::exp(-60.0)];
+    (1..200).for_each(|n| poisson.push(poisson[n - 1] * 60.0 / n as f64));
+    let p = chi_squared(&poisson, &found);
+    assert!(p > 1e-9, "{p:e}");
+    assert!(tally.broken(&open).is_empty());
+
+    // An enzyme at a place keeps it, and what it works on too.
+    let still =
+        mixture(&[("E", 1e-30, 0), ("S", 1e-30, 1), ("P", 1e-30, 1)], &[("E + S -> E + P", given(9.0, 0.0))]);
+    let pairs = Pairs::new(&still, 1.0, Resolution::new(2, 0.5)).expect("steps");
+    let mut population = Population::default();
+    [(0, 0.1), (1, 0.2), (1, 0.3), (1, 0.8)].iter().for_each(|(s, x)| population.push(*s, *x));
+    let mut tally = PairTally::new(&still, 2);
+    pairs.advance(&mut population, 100, &mut random, &mut tally).expect("steps");
+    let mut places: Vec<(u16, f64)> = population
+        .species
+        .iter()
+        .zip(&population.at)
+        .map(|(s, at)| (*s, (at.fraction() * 1e6).round()))
+        .collect();
+    places.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
+    assert_eq!(places, [(0, 1e5), (1, 8e5), (2, 2e5), (2, 3e5)]);
+    assert_eq!(tally.events(Way { reaction: 0, forward: true }), 2);
+
+    // Nobody there; nothing asked for; what cannot be done.
+    let mut nobody = Population::default();
+    pairs.advance(&mut nobody, 10, &mut random, &mut tally).expect("steps");
+    assert!(nobody.at.is_empty());
+    let mut stranger = Population::default();
+    stranger.push(3, 0.5);
+    assert!(pairs.advance(&mut stranger, 1, &mut random, &mut tally).is_err());
+    assert!(pairs.advance(&mut nobody, 1, &mut random, &mut PairTally::new(&still, 3)).is_err());
+    assert!(Pairs::new(&still, 1.0, Resolution::new(0, 0.5)).is_err());
+    assert!(Pairs::new(&still, 1.0, Resolution::new(2, f64::NAN)).is_err());
+    let mut ring = still.clone();
+    ring.domain.walls = Boundary::Periodic;
+    assert_eq!(Pairs::new(&ring, 1.0, Resolution::new(2, 0.5)).unwrap_err(), ReactionError::Ring);
+    let mut species = still.species().to_vec();
+    species[0].motility = Motility::Friction(field("1 + x"));
+    let rough = Mixture::new(1.0, Uniform(1.0), species, vec![]).expect("a mixture");
+    let refused = Pairs::new(&rough, 1.0, Resolution::new(2, 0.5)).unwrap_err();
+    assert!(matches!(refused, ReactionError::Friction { .. }));
 }

@@ -10,14 +10,14 @@
 //! `k V prod_s n_s (n_s - 1)...(n_s - a_s + 1)/V^a_s` times per time ([`Mixture::propensity`]).
 
 mod network;
-//mod pairs;
-//mod resolution;
-//mod tally;
+mod pairs;
+mod resolution;
+mod tally;
 mod well_mixed;
 
-//pub use pairs::{Pairs, Population};
-//pub use resolution::{Limit, Resolution};
-//pub use tally::PairTally;
+pub use pairs::{Pairs, Population};
+pub use resolution::{Limit, Resolution};
+pub use tally::PairTally;
 pub use well_mixed::WellMixed;
 
 #[cfg(doc)]
