@@ -298,7 +298,7 @@ fn dealt(extent: &Extent, law: &[f64], random: &mut Stream) -> [u64; 2] {
 }
 
 /// Uniform temperature: the exact law of the total number stays what it is, whatever the cells. Samples are independent:
-/// each begins with counts from that law and uniform places, which is the whole stationary law. Eight p-values above
+/// each begins with counts from that law and uniform places, which is the whole stationary law. Seven p-values above
 /// 1e-9; wrong rules are seen at it.
 #[test]
 fn total_numbers_do_not_depend_on_cells() {
@@ -326,13 +326,13 @@ fn total_numbers_do_not_depend_on_cells() {
         }
     }
     // The controls: few particles, because it is those of one dimer that meet again.
-    let volume = 3.0;
+    let volume = 1.0;
     let extent = Extent::new(&mixture, 0.5, volume, &[6, 0]).expect("a line");
     let law = extent.stationary().expect("both ways are open");
-    for rule in [Rule::Right, Rule::OnePoint, Rule::Squares] {
+    for (rule, runs) in [(Rule::Right, 40_000), (Rule::OnePoint, 120_000), (Rule::Squares, 10_000)] {
         let mut random = stream(22, Purpose::Advance, rule as u64);
         let mut found = vec![0; law.len()];
-        for _ in 0..40_000 {
+        for _ in 0..runs {
             let start = dealt(&extent, &law, &mut random);
             found[simple(start, 8, volume, rule, &mut random) as usize] += 1;
         }
@@ -364,7 +364,7 @@ fn deviate(groups: &[f64], expected: f64) -> f64 {
 
 /// Concentrations, the flat sum `D_1 c_1 + 2 D_2 c_2`, currents, and heat in a gradient against the deterministic theory:
 /// 10 bins of two species, 10 contrasts, 9 faces of two species, 10 heats, 58 deviates below 6.2 (alpha 4e-8) of 32
-/// groups. The largest bias of cells and step, and that of finite numbers, are below what is seen.
+/// groups; errors of bins are about 1 %, and the biases of cells, step and finite numbers below what is seen.
 #[test]
 fn profiles_in_a_gradient_follow_the_deterministic_theory() {
     const GROUPS: u64 = 32;
@@ -375,7 +375,7 @@ fn profiles_in_a_gradient_follow_the_deterministic_theory() {
         steady::solve(&mixture, &Amounts::Totals(vec![2.0]), &steady::Options::default()).expect("a law");
     let grid = Grid::new(1.0, 10);
     let automatic = Resolution::automatic(&mixture, &[1.0, 0.5], omega).expect("a resolution");
-    assert_eq!(automatic.limit, Limit::Temperature);
+    assert_eq!(automatic.limit, Limit::Reactions);
     let resolution = Resolution::new(automatic.cells.next_multiple_of(10), automatic.dt);
     let pairs = Pairs::new(&mixture, omega, resolution).expect("steps");
     let time = |t: f64| (t / pairs.dt()) as u64;
@@ -429,7 +429,7 @@ fn profiles_in_a_gradient_follow_the_deterministic_theory() {
     }
     note(format!("{resolution:?}, {events} events, largest |z|: c, flat, J, heat {worst:.2?}"));
     assert!(worst.iter().all(|z| *z < 6.2), "{worst:?}");
-    // The control: the same bins against the law with another K_d, 3 % higher.
+    // The control: the same bins against the law of 5 % more particles.
     let other =
         steady::solve(&heated(diffusivities, 1.0), &Amounts::Totals(vec![2.1]), &steady::Options::default());
     let other = other.expect("a law").profiles().bin_means(&grid);
