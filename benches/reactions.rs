@@ -3,7 +3,7 @@
 //! `cargo bench --bench reactions` prints nanoseconds per event or per particle and step as the median, least
 //! and largest of interleaved rounds, and the ratio to the reference *of the same round* (median). One thread.
 
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use soret::kernel::reactions::{PairTally, Pairs, Population, Resolution, WellMixed};
 use soret::model::{Kinetics, Mixture, Reaction, Species, Uniform};

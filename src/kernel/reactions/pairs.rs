@@ -351,12 +351,13 @@ impl Pairs {
         if lost == 2 && word & 1 == 1 {
             places.swap(0, 1);
         }
+        let free = &places[..lost];
         let turn = below(word, gained);
         for i in 0..gained {
             let species = passage.gained[(turn + i) % gained];
-            let entry = if i < lost {
-                population.species[places[i] as usize] = species as u16;
-                places[i]
+            let entry = if let Some(place) = free.get(i) {
+                population.species[*place as usize] = species as u16;
+                *place
             } else {
                 let fraction = (cell as f64 + open_unit(stream.word())) / self.cells as f64;
                 population.push(species, fraction);
@@ -364,7 +365,7 @@ impl Pairs {
             };
             members[species].push(entry);
         }
-        for place in places.iter().take(lost).skip(gained) {
+        for place in free.iter().skip(gained) {
             population.species[*place as usize] = self.species as u16;
         }
     }
