@@ -397,14 +397,10 @@ fn profiles_in_a_gradient_follow_the_deterministic_theory() {
         assert_eq!(population.totals(&mixture), [400]);
         c.push(tally.concentrations(&grid, omega).expect("bins of whole cells"));
         let current = |n: &i64| *n as f64 / (omega * duration);
-        flows.push(
-            tally
-                .crossings(&mixture, 10)
-                .iter()
-                .map(|f| f.iter().map(current).collect())
-                .collect::<Vec<Vec<f64>>>(),
-        );
-        let heat = tally.heat(&mixture, 10);
+        let crossings = tally.crossings(&mixture, 10).expect("bins of whole cells");
+        let of = |faces: &Vec<i64>| faces.iter().map(current).collect();
+        flows.push(crossings.iter().map(of).collect::<Vec<Vec<f64>>>());
+        let heat = tally.heat(&mixture, 10).expect("bins of whole cells");
         heats.push(heat.iter().map(|q| q / (omega * duration * 0.1)).collect::<Vec<f64>>());
         events += tally.events(Way { reaction: 0, forward: true });
     }
@@ -476,6 +472,7 @@ fn populations_come_and_go() {
     let p = chi_squared(&poisson, &found);
     assert!(p > 1e-9, "{p:e}");
     assert!(tally.broken(&open).is_empty());
+    assert_eq!((tally.crossings(&open, 0), tally.heat(&open, 2)), (None, None));
 
     // An enzyme at a place keeps it, and what it works on too.
     let still =

@@ -5,9 +5,9 @@
 //! - [`Resolution`]: cells and step that suit a mixture.
 //!
 //! # Units
-//! A [`Mixture`] counts in concentrations. `omega` particles make up one unit of concentration times length, so
+//! A [`Mixture`](crate::model::Mixture) counts in concentrations. `omega` particles make up one unit of concentration times length, so
 //! that a cell of width `h` is a volume `V = h omega`, and a way that takes `a_s` particles of each species happens
-//! `k V prod_s n_s (n_s - 1)...(n_s - a_s + 1)/V^a_s` times per time ([`Mixture::propensity`]).
+//! `k V prod_s n_s (n_s - 1)...(n_s - a_s + 1)/V^a_s` times per time ([`propensity`](crate::model::Mixture::propensity)).
 
 mod network;
 mod pairs;
@@ -19,9 +19,6 @@ pub use pairs::{Pairs, Population};
 pub use resolution::{Limit, Resolution};
 pub use tally::PairTally;
 pub use well_mixed::WellMixed;
-
-#[cfg(doc)]
-use crate::model::Mixture;
 
 /// Why particles that react could not be advanced.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -75,26 +75,27 @@ impl PairTally {
         self.passages[way.index() * self.cells..][..self.cells].iter().sum()
     }
 
-    /// How often each way was gone, `[way][bin]`, for a number of bins that divides that of the cells.
-    pub fn passages(&self, bins: usize) -> Vec<Vec<u64>> {
-        let width = self.cells / bins;
-        self.passages
-            .chunks(self.cells)
-            .map(|way| way.chunks(width).map(|c| c.iter().sum()).collect())
-            .collect()
+    /// Cells per bin; `None` unless that is a whole number.
+    fn width(&self, bins: usize) -> Option<usize> {
+        (bins > 0 && self.cells.is_multiple_of(bins)).then(|| self.cells / bins)
+    }
+
+    /// How often each way was gone, `[way][bin]`. Like all that follows `None` for bins that are no whole number of
+    /// cells.
+    pub fn passages(&self, bins: usize) -> Option<Vec<Vec<u64>>> {
+        let width = self.width(bins)?;
+        let of = |way: &[u64]| way.chunks(width).map(|c| c.iter().sum()).collect();
+        Some(self.passages.chunks(self.cells).map(of).collect())
     }
 
     /// Mean concentrations over the steps scored, `[species][bin]`, with `omega` particles per unit of
-    /// concentration and length. `None` before any step, or for bins that are no whole number of cells.
+    /// concentration and length. `None` before any step.
     ///
     /// Particles are seen before and after the reactions of a step; the mean of the two is that of the middle of
     /// the move, up to the second order of the step.
     pub fn concentrations(&self, grid: &Grid, omega: f64) -> Option<Vec<Vec<f64>>> {
-        if self.steps == 0 || !self.cells.is_multiple_of(grid.bins) {
-            return None;
-        }
+        let width = self.width(grid.bins).filter(|_| self.steps > 0)?;
         let scale = 0.5 / (self.steps as f64 * omega * grid.bin_width());
-        let width = self.cells / grid.bins;
         let of = |species: usize, bin: usize| {
             let cells = bin * width..(bin + 1) * width;
             scale * cells.map(|c| self.sightings[c * self.species + species]).sum::<u64>() as f64
@@ -104,8 +105,8 @@ impl PairTally {
 
     /// Net passages of every species through the faces of bins towards larger x, `[species][face]`, the walls
     /// included.
-    pub fn crossings(&self, mixture: &Mixture, bins: usize) -> Vec<Vec<i64>> {
-        let width = self.cells / bins;
+    pub fn crossings(&self, mixture: &Mixture, bins: usize) -> Option<Vec<Vec<i64>>> {
+        let width = self.width(bins)?;
         let changes: Vec<Vec<i64>> = mixture.reactions().iter().map(|r| r.change(self.species)).collect();
         let made = |species: usize, cell: usize| -> i64 {
             let of = |(r, change): (usize, &Vec<i64>)| {
@@ -125,25 +126,25 @@ impl PairTally {
             }
             faces
         };
-        (0..self.species).map(through).collect()
+        Some((0..self.species).map(through).collect())
     }
 
     /// Energy taken from the bath in every bin, `sum_r dH_r (forward_r - backward_r)`.
-    pub fn heat(&self, mixture: &Mixture, bins: usize) -> Vec<f64> {
-        let passages = self.passages(bins);
+    pub fn heat(&self, mixture: &Mixture, bins: usize) -> Option<Vec<f64>> {
+        let passages = self.passages(bins)?;
         let of = |bin: usize| {
             let reactions = 0..mixture.reactions().len();
             let net = |r: usize| passages[2 * r][bin] as f64 - passages[2 * r + 1][bin] as f64;
             reactions.map(|r| mixture.reaction_enthalpy(r) * net(r)).sum()
         };
-        (0..bins).map(of).collect()
+        Some((0..bins).map(of).collect())
     }
 
     /// What must hold for integers and does not, in words: no particle passes a wall, and no law of the mixture is
     /// broken.
     pub fn broken(&self, mixture: &Mixture) -> Vec<&'static str> {
         let mut broken = Vec::new();
-        if self.crossings(mixture, 1).iter().any(|faces| faces[1] != 0) {
+        if self.crossings(mixture, 1).iter().flatten().any(|faces| faces[1] != 0) {
             broken.push("particles passed a wall");
         }
         let gain = |species: usize| self.gains.iter().skip(species).step_by(self.species).sum::<i64>();
