@@ -8,6 +8,7 @@ mod curve;
 mod euler_maruyama;
 mod exact;
 mod frozen;
+pub mod reactions;
 mod relief;
 mod scale;
 pub mod start;
