@@ -84,7 +84,7 @@ fn five_states_with_slow_reactions_agree_with_theory() {
 
 #[test]
 fn five_states_with_fast_reactions_agree_with_theory() {
-    conform_precisely("five_states_fast", 29_000, 104);
+    conform_precisely("five_states_fast", 36_000, 104);
 }
 
 const SMALL: Size = Size { particles: 4096, groups: 64, legs: 1500, seed: 105 };

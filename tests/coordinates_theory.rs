@@ -164,7 +164,8 @@ fn currents_balance_in_a_double_well() {
     let [lo, hi] = whole(&law);
     let cells = law.cell_density(&grid, &[lo, 0.0, hi]).expect("cells");
     for (cells, density) in cells.iter().zip(values(&law, Observable::Density, &grid)) {
-        close(cells[0] + cells[1], density, 1e-9, "cells of a bin");
+        // Cells are summed by a rule of their own.
+        close(cells[0] + cells[1], density, 2e-6, "cells of a bin");
         close(cells[0], cells[1], 1e-8, "wells alike");
     }
 }

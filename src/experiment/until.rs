@@ -101,7 +101,8 @@ pub(super) fn read<'a>(at: &Cursor<'a>) -> Option<UntilPart<'a>> {
     clean.then_some(part)
 }
 
-/// Everything with a single value that a run with these states measures as an average over the run. The
+/// Everything with a single value that a run with these states measures as an average over the run, populations of wells
+/// apart. The
 /// fraction of a single state is one, and without a force or inertia its currents are zero.
 fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observable> {
     use Observable::*;
@@ -215,7 +216,7 @@ mod tests {
             let mut measured: Vec<String> = estimator::of(&experiment.model)
                 .iter()
                 .flat_map(|e| e.observables(&context))
-                .filter(|o| o.support() == Support::Whole)
+                .filter(|o| o.support() == Support::Whole && !matches!(o, Observable::WellPopulation(_)))
                 .filter(|o| experiment.model.network.states().len() > 1 || *o != Observable::Population(0))
                 .map(|o| format!("{o:?}"))
                 .collect();

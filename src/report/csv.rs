@@ -34,7 +34,7 @@ pub const HEADER: [&str; 15] = [
     "reason",
 ];
 
-/// Columns of the second coordinate, after [`PLACES`] others.
+/// Columns of the second coordinate, after those of the first.
 pub const MAP_HEADER: [&str; 3] = ["axis", "y_lo", "y_hi"];
 /// Columns of the first coordinate.
 const PLACES: usize = 3;

@@ -157,7 +157,7 @@ impl Map {
         self
     }
 
-    /// Arrows on top, the longest of them [`ARROW`] of the map.
+    /// Arrows on top, the longest of them a small part of the map.
     #[must_use]
     pub fn with_arrows(mut self, arrows: Vec<Arrow>) -> Self {
         let finite = |a: &Arrow| [a.at.0, a.at.1, a.by.0, a.by.1].iter().all(|v| v.is_finite());
