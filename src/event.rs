@@ -440,16 +440,18 @@ impl Tally for Profile {
             self.laps[usize::from(state)] += i64::from(laps);
         }
         let visits = moves.state.iter().zip(moves.cell);
+        // Slices of their own: what is stored in them cannot change where they are.
+        let (cells, counts) = (self.cells, &mut self.hot_visits[..]);
         match moves.visits {
             Visits::None => {}
             Visits::All => {
                 for (&state, &cell) in visits {
-                    self.hot_visits[usize::from(state) * self.cells + cell as usize] += 1;
+                    counts[usize::from(state) * cells + cell as usize] += 1;
                 }
             }
             Visits::Some(scored) => {
                 for ((&state, &cell), &scored) in visits.zip(scored) {
-                    self.hot_visits[usize::from(state) * self.cells + cell as usize] += u32::from(scored);
+                    counts[usize::from(state) * cells + cell as usize] += u32::from(scored);
                 }
             }
         }

@@ -34,15 +34,24 @@ pub struct PhaseSpace {
     /// Mass and enthalpy of each state.
     properties: Vec<(f64, f64)>,
     moments: Vec<[f64; 4]>,
-    /// Bins of velocity per velocity.
-    scale: Vec<f64>,
-    // As in `Profile`: hot counters of 32 bits, added to the others before they can overflow.
-    hot_speeds: Vec<u32>,
-    room: u32,
+    // As in `Profile`: what is scored in every step lies close together and is added to the rest now and then,
+    // counters of 32 bits before they can overflow. How many were seen is in the histogram.
+    hot: Vec<Hot>,
+    hot_speeds: Vec<u16>,
+    room: u16,
     speeds: Vec<u64>,
-    /// Heat and work per cell, side by side.
-    exchanged: Vec<[f64; 2]>,
+    heat: Vec<f64>,
+    work: Vec<f64>,
     gain: Vec<f64>,
+}
+
+/// A state and bin.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Hot {
+    /// Cells of velocity per velocity.
+    scale: f64,
+    /// Sums of `v`, `v^2`, `v^3`.
+    sums: [f64; 3],
 }
 
 impl PhaseSpace {
@@ -55,22 +64,25 @@ impl PhaseSpace {
         PhaseSpace {
             grid: *grid,
             states: states.len(),
-            scale: entries.map(|(state, bin)| scale(model, grid, state, bin)).collect(),
+            hot: entries
+                .map(|(state, bin)| Hot { scale: scale(model, grid, state, bin), sums: [0.0; 3] })
+                .collect(),
             properties,
             moments: vec![[0.0; 4]; rows],
             hot_speeds: vec![0; rows * SPEEDS],
-            room: u32::MAX,
+            room: u16::MAX,
             speeds: vec![0; rows * SPEEDS],
-            exchanged: vec![[0.0; 2]; grid.cells()],
+            heat: vec![0.0; grid.cells()],
+            work: vec![0.0; grid.cells()],
             gain: vec![0.0; grid.cells()],
         }
     }
 
     /// Bytes of the tallies.
     pub fn bytes(&self) -> u64 {
-        let of_rows =
-            size_of_val(&self.moments[..]) + size_of_val(&self.scale[..]) + size_of_val(&self.speeds[..]);
-        (of_rows + size_of_val(&self.exchanged[..]) + size_of_val(&self.gain[..])) as u64
+        let hot = size_of_val(&self.hot[..]) + size_of_val(&self.hot_speeds[..]);
+        let of_rows = size_of_val(&self.moments[..]) + size_of_val(&self.speeds[..]);
+        (hot + of_rows + 3 * size_of_val(&self.heat[..])) as u64
     }
 
     /// Begins with these walkers: their energy was there before.
@@ -84,12 +96,22 @@ impl PhaseSpace {
         self.flush();
     }
 
-    /// Adds the hot counters to the histogram.
+    /// Adds what was scored of late to the histogram and the moments.
     pub fn flush(&mut self) {
-        for (total, hot) in self.speeds.iter_mut().zip(&mut self.hot_speeds) {
-            *total += u64::from(std::mem::take(hot));
+        let counts = self.speeds.chunks_mut(SPEEDS).zip(self.hot_speeds.chunks_mut(SPEEDS));
+        for ((totals, hot), (speeds, hot_speeds)) in self.moments.iter_mut().zip(&mut self.hot).zip(counts) {
+            let mut seen = 0;
+            for (total, hot) in speeds.iter_mut().zip(hot_speeds) {
+                let count = u64::from(std::mem::take(hot));
+                *total += count;
+                seen += count;
+            }
+            let [first, second, third] = std::mem::take(&mut hot.sums);
+            for (total, sum) in totals.iter_mut().zip([seen as f64, first, second, third]) {
+                *total += sum;
+            }
         }
-        self.room = u32::MAX;
+        self.room = u16::MAX;
     }
 
     fn store(&mut self, walkers: &Walkers, sign: f64) {
@@ -120,7 +142,8 @@ impl PhaseSpace {
         self.properties[state].1
     }
 
-    /// Sums of `v^0 .. v^3` over the walkers of a state seen in each bin.
+    /// Sums of `v^0 .. v^3` over the walkers of a state seen in each bin, up to the last [`PhaseSpace::flush`] or
+    /// [`PhaseSpace::close`].
     pub fn moments(&self, state: usize) -> &[[f64; 4]] {
         &self.moments[state * self.grid.bins..(state + 1) * self.grid.bins]
     }
@@ -133,13 +156,17 @@ impl PhaseSpace {
 
     /// Width of the bins of that histogram, a velocity.
     pub fn speed_width(&self, state: usize, bin: usize) -> f64 {
-        1.0 / self.scale[state * self.grid.bins + bin]
+        1.0 / self.hot[state * self.grid.bins + bin].scale
     }
 
-    /// Heat absorbed from the bath (in kicks and transitions) and work done (by forces in kicks, by drives in
-    /// transitions) in each cell.
-    pub fn exchanged(&self) -> &[[f64; 2]] {
-        &self.exchanged
+    /// Heat absorbed from the bath in each cell, in kicks and transitions.
+    pub fn heat(&self) -> &[f64] {
+        &self.heat
+    }
+
+    /// Heat absorbed and work done in each cell, the latter by forces in kicks and by drives in transitions.
+    pub fn exchanged(&self) -> impl Iterator<Item = [f64; 2]> + '_ {
+        self.heat.iter().zip(&self.work).map(|(heat, work)| [*heat, *work])
     }
 
     /// Kinetic energy and enthalpy that walkers closed in each cell have more than those opened there.
@@ -152,39 +179,43 @@ impl Tally for PhaseSpace {
     #[inline]
     fn transitions(&mut self, t: &Transitions<'_>) {
         for (&cell, (&heat, &work)) in t.cell.iter().zip(t.heat.iter().zip(t.work)) {
-            let [q, w] = &mut self.exchanged[cell as usize];
-            *q += heat;
-            *w += work;
+            self.heat[cell as usize] += heat;
+            self.work[cell as usize] += work;
         }
     }
 
     #[inline]
     fn kicks(&mut self, kicks: &Kicks<'_>) {
+        let (heats, works) = (&mut self.heat[..], &mut self.work[..]);
         for (&cell, &heat) in kicks.cell.iter().zip(kicks.heat) {
-            self.exchanged[cell as usize][0] += heat;
+            heats[cell as usize] += heat;
         }
         for (&cell, &work) in kicks.cell.iter().zip(kicks.work) {
-            self.exchanged[cell as usize][1] += work;
+            works[cell as usize] += work;
         }
     }
 
     #[inline]
     fn sightings(&mut self, seen: &Sightings<'_>) {
-        // No counter can grow by more than the number of walkers; a block is far below 2^32.
-        let n = seen.state.len() as u32;
+        // No counter can grow by more than the number of walkers; a block is far below 2^16.
+        let n = seen.state.len() as u16;
         if self.room < n {
             self.flush();
         }
         self.room -= n;
+        // Slices of their own: what is stored in them cannot change where they are.
+        let bins = self.grid.bins;
+        let (hot, (speeds, _)) = (&mut self.hot[..], self.hot_speeds.as_chunks_mut::<SPEEDS>());
+        let speeds = &mut speeds[..hot.len()];
         let entries = seen.position.iter().zip(seen.velocity).zip(seen.state);
         for ((position, &v), &state) in entries {
-            let row = usize::from(state) * self.grid.bins + position.cell(self.grid.bins);
-            let sums = &mut self.moments[row];
+            let row = usize::from(state) * bins + position.cell(bins);
+            let (hot, speeds) = (&mut hot[row], &mut speeds[row]);
             let square = v * v;
-            for (sum, power) in sums.iter_mut().zip([1.0, v, square, square * v]) {
-                *sum += power;
-            }
-            self.hot_speeds[row * SPEEDS + speed(v * self.scale[row])] += 1;
+            hot.sums[0] += v;
+            hot.sums[1] += square;
+            hot.sums[2] += square * v;
+            speeds[speed(v * hot.scale)] += 1;
         }
     }
 }

@@ -29,7 +29,7 @@ impl Estimator for Bath {
     /// Exposure, sum of heat/T, heat per bin, passages per channel and bin, energy carried per interior face.
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
         let heat: Vec<f64> = match &group.phase {
-            Some(phase) => phase.exchanged().iter().map(|[heat, _]| *heat).collect(),
+            Some(phase) => phase.heat().to_vec(),
             None => vec![0.0; context.grid.cells()],
         };
         let over_t =
@@ -78,7 +78,7 @@ pub(super) fn surplus(context: &Context, group: &Group) -> Vec<f64> {
     let Some(phase) = &group.phase else { return vec![0.0; context.grid.cells()] };
     // Of transitions, which are booked along with kicks, enthalpies count and potentials of single states do not.
     let booked = group.profile.heat().iter().zip(group.profile.work());
-    let kicks = phase.exchanged().iter().zip(booked).map(|([q, w], (heat, work))| (q + w) - (heat + work));
+    let kicks = phase.exchanged().zip(booked).map(|([q, w], (heat, work))| (q + w) - (heat + work));
     let mut surplus: Vec<f64> = kicks.collect();
     for channel in context.model.network.channels() {
         let gained = states[channel.to].energy - states[channel.from].energy;

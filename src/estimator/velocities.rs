@@ -176,7 +176,7 @@ pub fn heat_current_carried(groups: &[PhaseSpace], duration: f64) -> Samples {
     let grid = *first.grid();
     let sums = |g: &PhaseSpace| {
         let mut bins = vec![0.0; grid.bins];
-        for (c, ([heat, work], gain)) in g.exchanged().iter().zip(g.gain()).enumerate() {
+        for (c, ([heat, work], gain)) in g.exchanged().zip(g.gain()).enumerate() {
             bins[c / grid.cells_per_bin] += heat + work - gain;
         }
         bins.push(duration);

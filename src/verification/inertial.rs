@@ -725,7 +725,7 @@ fn energy_carried(phase: &PhaseSpace, group: &Group) -> Vec<f64> {
         phase.open(origin);
         phase.close(&group.walkers);
     }
-    let absorbed = phase.exchanged().iter().zip(phase.gain()).map(|([heat, work], gain)| heat + work - gain);
+    let absorbed = phase.exchanged().zip(phase.gain()).map(|([heat, work], gain)| heat + work - gain);
     let mut sum = 0.0;
     let faces = absorbed.map(|energy| {
         sum += energy;

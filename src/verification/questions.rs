@@ -84,7 +84,7 @@ impl<'a> Interview<'a> {
                 through: (0..states).map(|s| passages(context, group, &closing, s)).collect(),
                 closing,
                 heat: match (&group.phase, &group.internal) {
-                    (Some(phase), _) => phase.exchanged().iter().map(|[heat, _]| *heat).collect(),
+                    (Some(phase), _) => phase.heat().to_vec(),
                     (None, Some(internal)) => internal.exchanged().iter().map(|[heat, _]| *heat).collect(),
                     (None, None) => heat_absorbed(context, group),
                 },
