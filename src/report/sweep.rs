@@ -109,7 +109,7 @@ pub struct Point {
     pub finished: Finished,
 }
 
-/// Where a sign changes, by linear interpolation.
+/// Where a sign changes, interpolated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Crossing {
     /// The value of the first scan there.
@@ -272,7 +272,7 @@ impl Sweep {
         };
         if !measured.is_empty() {
             return Some(format!(
-                "soret changes its sign at {name} = {} (linear interpolation, 95 % interval); {theory}",
+                "soret changes its sign at {name} = {} (interpolated, 95 % interval); {theory}",
                 places(&measured)
             ));
         }
@@ -461,9 +461,9 @@ fn brief(number: f64) -> String {
 
 /// Where values `(x, y, error)` with increasing x change their sign.
 ///
-/// Only signs that are seen ([`SEEN`] standard errors) count, so that noise around zero makes no crossing; between
-/// two opposite ones lies a straight line through all values from the one to the other, weighted by their
-/// errors. Without errors that is the line through two neighbours.
+/// Only signs that are seen ([`SEEN`] standard errors) count, so that noise around zero makes no crossing. Between
+/// two opposite ones lies the zero of a straight line, or of a parabola where there are values between them: of the fit to
+/// all of them, weighted by their errors. Without errors the two are neighbours.
 fn crossings(values: &[(f64, f64, f64)], logarithmic: bool) -> Vec<Crossing> {
     let seen: Vec<usize> =
         (0..values.len()).filter(|&k| values[k].1 != 0.0 && values[k].1.abs() > SEEN * values[k].2).collect();
@@ -472,32 +472,93 @@ fn crossings(values: &[(f64, f64, f64)], logarithmic: bool) -> Vec<Crossing> {
     let pairs = seen.windows(2).filter(|w| values[w[0]].1 * values[w[1]].1 < 0.0);
     pairs
         .map(|w| {
-            let line = &values[w[0]..=w[1]];
+            let line: Vec<_> = values[w[0]..=w[1]].iter().map(|v| (axis(v.0), v.1, v.2)).collect();
             let exact = line.iter().any(|v| v.2 == 0.0);
-            // Signs are opposite, so that the slope of a line through the ends is not zero.
             let ends = [line[0], line[line.len() - 1]];
-            let used = if exact { &ends[..] } else { line };
-            let weight = |v: &(f64, f64, f64)| if exact { 1.0 } else { 1.0 / (v.2 * v.2) };
-            let sum =
-                |f: &dyn Fn(&(f64, f64, f64)) -> f64| used.iter().map(|v| weight(v) * f(v)).sum::<f64>();
-            let total = sum(&|_| 1.0);
-            let (x, y) = (sum(&|v| axis(v.0)) / total, sum(&|v| v.1) / total);
-            let spread = sum(&|v| (axis(v.0) - x) * (axis(v.0) - x));
-            let slope = sum(&|v| (axis(v.0) - x) * v.1) / spread;
-            let shift = y / slope;
-            let variance = (1.0 / total + shift * shift / spread) / (slope * slope);
-            let reach = deviate_from_p(1.0 - crate::stats::CONFIDENCE) * libm::sqrt(variance);
-            let between = [ends[0].0, ends[1].0];
+            let used = if exact { &ends[..] } else { &line };
+            let between = [values[w[0]].0, values[w[1]].0];
             let inside = |u: f64| back(u).clamp(between[0], between[1]);
+            // Signs at the ends are opposite: a line has its zero between them or, fitted to noise, nearby.
+            let fit = Some(Fit::new(used, used.len().min(3)))
+                .filter(|parabola| parabola.at(ends[0].0) * parabola.at(ends[1].0) < 0.0)
+                .unwrap_or_else(|| Fit::new(&ends, 2));
+            let zero = fit.zero(ends[0].0, ends[1].0);
+            let reach = deviate_from_p(1.0 - crate::stats::CONFIDENCE) * fit.error(zero)
+                / fit.slope(zero, ends[1].0 - ends[0].0).abs();
             let interval = (!exact).then_some(reach);
             Crossing {
-                at: inside(x - shift),
-                low: interval.map(|r| inside(x - shift - r)),
-                high: interval.map(|r| inside(x - shift + r)),
+                at: inside(zero),
+                low: interval.map(|r| inside(zero - r)),
+                high: interval.map(|r| inside(zero + r)),
                 between,
             }
         })
         .collect()
+}
+
+/// A polynomial fitted to values with errors: a sum of polynomials that are orthogonal on the points, weighted.
+struct Fit {
+    /// `p_(k+1) = (x - a_k) p_k - b_k p_(k-1)`.
+    steps: Vec<[f64; 2]>,
+    /// Coefficients and their errors.
+    terms: Vec<[f64; 2]>,
+}
+
+impl Fit {
+    /// Fits `terms` coefficients; points without an error weigh the same.
+    fn new(points: &[(f64, f64, f64)], terms: usize) -> Self {
+        let exact = points.iter().any(|p| p.2 == 0.0);
+        let weight = |p: &(f64, f64, f64)| if exact { 1.0 } else { 1.0 / (p.2 * p.2) };
+        let mut fit = Fit { steps: Vec::new(), terms: Vec::new() };
+        let mut before = f64::INFINITY;
+        for k in 0..terms {
+            let sum = |f: &dyn Fn(f64, f64, f64) -> f64| -> f64 {
+                points.iter().map(|p| weight(p) * f(fit.basis(p.0)[k], p.0, p.1)).sum()
+            };
+            let square = sum(&|basis, _, _| basis * basis);
+            let middle = sum(&|basis, x, _| basis * basis * x) / square;
+            fit.terms.push([sum(&|basis, _, y| basis * y) / square, 1.0 / libm::sqrt(square)]);
+            fit.steps.push([middle, square / before]);
+            before = square;
+        }
+        fit
+    }
+
+    /// The polynomials at `x`, one more than there are steps.
+    fn basis(&self, x: f64) -> Vec<f64> {
+        let mut basis = vec![1.0];
+        let mut before = 0.0;
+        for [a, b] in &self.steps {
+            let last = basis[basis.len() - 1];
+            basis.push((x - a) * last - b * before);
+            before = last;
+        }
+        basis
+    }
+
+    fn at(&self, x: f64) -> f64 {
+        self.terms.iter().zip(self.basis(x)).map(|([c, _], basis)| c * basis).sum()
+    }
+
+    fn error(&self, x: f64) -> f64 {
+        let variance = |([_, e], basis): (&[f64; 2], f64)| e * e * basis * basis;
+        libm::sqrt(self.terms.iter().zip(self.basis(x)).map(variance).sum())
+    }
+
+    /// Of a polynomial of at most second degree, for which this difference is exact at any step.
+    fn slope(&self, x: f64, step: f64) -> f64 {
+        (self.at(x + step) - self.at(x - step)) / (2.0 * step)
+    }
+
+    /// The zero between two points of opposite sign.
+    fn zero(&self, mut left: f64, mut right: f64) -> f64 {
+        let sign = self.at(left);
+        for _ in 0..200 {
+            let middle = 0.5 * (left + right);
+            if self.at(middle) * sign > 0.0 { left = middle } else { right = middle }
+        }
+        0.5 * (left + right)
+    }
 }
 
 #[cfg(test)]
@@ -518,6 +579,17 @@ mod tests {
         let noisy = [(1.0, -2.0, 0.1), (2.9, 0.05, 0.1), (3.1, -0.05, 0.1), (4.0, 1.0, 0.1)];
         let found = crossings(&noisy, false);
         assert!(found.len() == 1 && (found[0].at - 3.0).abs() < 0.1, "{found:?}");
+    }
+
+    #[test]
+    fn a_curve_changes_its_sign_where_it_is_zero() {
+        // y = (3 - x)(6 - x)/15, whose value at 3 is not seen: a straight line through the three is zero at 3.1.
+        let curve = |x: f64, error: f64| (x, (3.0 - x) * (6.0 - x) / 15.0, error);
+        let found = crossings(&[curve(2.0, 0.02), curve(3.0, 0.03), curve(4.0, 0.01)], false);
+        assert!(found.len() == 1 && (found[0].at - 3.0).abs() < 1e-9, "{found:?}");
+        // Only the value there moves the zero: by its error over the slope, 3/15.
+        let reach = 1.959_963_984_540_054 * 0.03 / 0.2;
+        assert!((found[0].high.unwrap() - 3.0 - reach).abs() < 1e-9, "{found:?}");
     }
 
     #[test]
