@@ -8,43 +8,48 @@ mod common;
 
 use common::note;
 use soret::comparison::{Comparison, compare};
-use soret::continuum::Continuum;
 use soret::estimator;
 use soret::experiment::Experiment;
 use soret::kernel::{Continuous, Kernel, Scheme};
 use soret::observable::Observable;
 use soret::sampling::{self, Sampled};
+use soret::theory::coordinate::{Options, solve};
 
 /// Family-wise probability of a false alarm of each run.
 const ALPHA: f64 = 1e-9;
 
-/// A file: what is common to all, with these entries.
-fn file(entries: &str) -> Experiment {
+/// A file: what is common to all, for so long, with these entries.
+fn file(duration: f64, entries: &str) -> Experiment {
     let text = format!(
         r#"{{ "format_version": 1, {entries},
-              "run": {{ "particles": 4096, "duration": 10, "burn_in": 4, "groups": 64, "start": "local_equilibrium", "seed": 7 }},
+              "run": {{ "particles": 4096, "duration": {duration}, "burn_in": 4, "groups": 64, "start": "local_equilibrium", "seed": 7 }},
               "measure": {{ "bins": 12 }} }}"#
     );
     Experiment::from_str("q", "q.json", &text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Walls, a temperature of `0.5 + 0.5 x`, and steps.
-fn walled(dt: f64, entries: &str) -> Experiment {
-    file(&format!(
-        r#""domain": {{ "length": 1 }}, "temperature": "0.5 + 0.5*x", "method": {{ "midpoint": {{ "dt": {dt} }} }}, {entries}"#
-    ))
+fn walled((duration, dt): (f64, f64), entries: &str) -> Experiment {
+    file(
+        duration,
+        &format!(
+            r#""domain": {{ "length": 1 }}, "temperature": "0.5 + 0.5*x", "method": {{ "midpoint": {{ "dt": {dt} }} }}, {entries}"#
+        ),
+    )
 }
 
-/// Compares with the theory of another system; maps only where their cells are the same.
-fn against(sampled: &Sampled, own: &Experiment, other: &Experiment) -> Comparison {
+/// Compares with the theory of a system, solved to 1e-3 of the largest values; of another system without what
+/// lives on the plane, whose cells may be others.
+fn against(sampled: &Sampled, other: &Experiment, whole: bool) -> Comparison {
     use Observable::*;
-    let continuum = Continuum::solve(other).expect("a solution");
+    let options = Options { tolerance: 1e-3, limit: 3e-3, ..Options::default() };
+    let law = solve(&other.model, &options).expect("a solution");
     let grid = other.grid();
-    let same = own.reach == other.reach;
     let on_plane = |o: Observable| {
         matches!(o, PlaneDensity | PlaneCurrentAlong | PlaneCurrentAcross | WellPopulation(_))
     };
-    let reference = |o: Observable| continuum.reference(o, &grid).filter(|_| same || !on_plane(o));
+    let reference =
+        |o: Observable| Some(o).filter(|o| whole || !on_plane(*o)).and_then(|o| law.reference(o, &grid));
     compare(sampled.measure(), &grid, ALPHA, &reference)
 }
 
@@ -63,15 +68,15 @@ fn judge(name: &str, own: &Experiment, other: &Experiment, asked: &[Observable])
     let sampled = sampling::sample(own, &()).expect("a run");
     let invariants = estimator::invariants(&sampled.context, &sampled.groups);
     assert!(invariants.iter().all(|c| c.holds), "{name}: {invariants:?}");
-    let found = against(&sampled, own, own);
+    let found = against(&sampled, own, true);
     note(format!("{name}: {}", describe(&found)));
     assert!(found.agrees, "{name}: {}", describe(&found));
     for observable in asked {
         let z = &found.compared.iter().find(|c| c.measured.observable == *observable).expect("measured").z;
         let share = z.iter().flatten().count() as f64 / z.len() as f64;
-        assert!(share > 0.3, "{name}, {observable:?}: {share}");
+        assert!(share > 0.1, "{name}, {observable:?}: {share}");
     }
-    let refused = against(&sampled, own, other);
+    let refused = against(&sampled, other, false);
     note(format!("  without it: {}", describe(&refused)));
     assert!(!refused.agrees, "{name}: goes unnoticed");
     sampled
@@ -93,7 +98,7 @@ const BETWEEN_WALLS: [Observable; 3] =
 fn states_with_potentials_of_their_own() {
     let of = |own: &str| {
         walled(
-            0.02,
+            (10.0, 0.02),
             &format!(
                 r#""coordinates": [{{ "name": "q", "mobility": 1 }}], "potential": "q^2", "diffusivity": "0.3 + 0.2*q^2",
                    "states": [{{ "name": "a", "energy": 0.5 }},
@@ -112,14 +117,14 @@ fn circles_and_walls_of_the_coordinate() {
     let circle = |height: f64| {
         let entries = r#""coordinates": [{ "name": "q", "mobility": 1, "periodic": [0, "2*pi"] }],
                          "diffusivity": "0.3*(1.2 + cos(q))""#;
-        walled(0.02, &format!(r#"{entries}, "potential": "{height}*cos(q)""#))
+        walled((10.0, 0.02), &format!(r#"{entries}, "potential": "{height}*cos(q)""#))
     };
     let asked = [&PLANE[..], &BETWEEN_WALLS].concat();
     judge("circle", &circle(1.0), &circle(0.7), &asked);
     let walls = |slope: f64| {
         let entries = r#""coordinates": [{ "name": "q", "mobility": 1, "walls": [-1, 1] }],
                          "diffusivity": "0.3*(1.5 + q)""#;
-        walled(0.01, &format!(r#"{entries}, "potential": "{slope}*q""#))
+        walled((10.0, 0.01), &format!(r#"{entries}, "potential": "{slope}*q""#))
     };
     judge("walls", &walls(1.0), &walls(0.7), &asked);
 }
@@ -127,11 +132,14 @@ fn circles_and_walls_of_the_coordinate() {
 #[test]
 fn a_ring() {
     let of = |amplitude: f64| {
-        file(&format!(
-            r#""domain": {{ "length": 1, "walls": "periodic" }}, "temperature": "0.75 + {amplitude}*sin(2*pi*x)",
+        file(
+            10.0,
+            &format!(
+                r#""domain": {{ "length": 1, "walls": "periodic" }}, "temperature": "0.75 + {amplitude}*sin(2*pi*x)",
                "coordinates": [{{ "name": "q", "mobility": 1 }}], "potential": "q^4 - 2*q^2",
                "diffusivity": "0.1*(U + 2.5)", "method": {{ "midpoint": {{ "dt": 0.0125 }} }}"#
-        ))
+            ),
+        )
     };
     judge("ring", &of(0.25), &of(0.15), &PLANE);
 }
@@ -140,7 +148,7 @@ fn a_ring() {
 fn a_force_along_x() {
     let of = |coupling: f64| {
         walled(
-            0.01,
+            (4.0, 0.02),
             &format!(
                 r#""coordinates": [{{ "name": "q", "mobility": 1 }}], "potential": "q^2 + {coupling}*x*q + 0.5*x",
                    "diffusivity": "0.2*(1 + q^2)""#
@@ -159,7 +167,7 @@ fn a_force_along_x() {
 fn both_readings_of_the_noise() {
     let of = |response: &str| {
         walled(
-            0.01,
+            (10.0, 0.01),
             &format!(
                 r#""coordinates": [{{ "name": "q", "{response}": 1 }}], "potential": "q^2", "diffusivity": "0.4 + q^2""#
             ),
@@ -174,7 +182,7 @@ fn both_readings_of_the_noise() {
 fn a_diffusivity_that_depends_on_x() {
     let of = |dt: f64, along: &str| {
         walled(
-            dt,
+            (5.0, dt),
             &format!(
                 r#""coordinates": [{{ "name": "q", "mobility": 1 }}], "potential": "q^2",
                    "diffusivity": "({along})*(0.1 + 0.1*q^2)""#
@@ -208,7 +216,7 @@ fn a_diffusivity_that_depends_on_x() {
 fn automatic_steps_look_along_x() {
     let step = |potential: &str, diffusivity: &str| {
         let own = walled(
-            0.001,
+            (10.0, 0.001),
             &format!(
                 r#""coordinates": [{{ "name": "q", "mobility": 1 }}], "potential": "{potential}", "diffusivity": "{diffusivity}""#
             ),
