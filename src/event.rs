@@ -255,6 +255,8 @@ pub struct Sightings<'a> {
     pub coordinate: &'a [f64],
     /// Energy of the state with these coordinates at this place; empty without coordinates.
     pub energy: &'a [f64],
+    /// Diffusivity along x of the same; empty without coordinates.
+    pub diffusivity: &'a [f64],
 }
 
 /// Something that keeps sums over events. Every method has an empty body by default: a tally looks at

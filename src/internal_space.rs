@@ -16,7 +16,7 @@ pub const CELLS: usize = 64;
 /// both currents follow as integers: [`InternalSpace::shift_passages`], [`InternalSpace::move_passages`]. States change
 /// neither x nor the coordinate, so that their sum closes.
 ///
-/// Per bin: sums of the energy and its square. Per fine cell: heat and work of all events, and the gain of stored energy.
+/// Per bin: sums of the energy and its square, of the diffusivity and of its product with the energy. Per fine cell: heat and work of all events, and the gain of stored energy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InternalSpace {
     grid: Grid,
@@ -39,6 +39,8 @@ pub struct InternalSpace {
     laps: Vec<i64>,
     /// Sums of the energy and of its square over walkers seen, per bin.
     energies: Vec<[f64; 2]>,
+    /// Sums of the diffusivity along x, alone and times the energy, over walkers seen, per bin.
+    mobile: Vec<[f64; 2]>,
     /// Heat and work per fine cell.
     exchanged: Vec<[f64; 2]>,
     gain: Vec<f64>,
@@ -66,6 +68,7 @@ impl InternalSpace {
             seam: vec![0; grid.bins],
             laps: vec![0; cells],
             energies: vec![[0.0; 2]; grid.bins],
+            mobile: vec![[0.0; 2]; grid.bins],
             exchanged: vec![[0.0; 2]; grid.cells()],
             gain: vec![0.0; grid.cells()],
         }
@@ -159,6 +162,11 @@ impl InternalSpace {
         &self.energies
     }
 
+    /// Sums of the diffusivity along x, alone and times the energy, over the walkers seen in each bin.
+    pub fn mobile(&self) -> &[[f64; 2]] {
+        &self.mobile
+    }
+
     /// Heat absorbed from the bath (in shifts, transitions and moves) and work done (in transitions) in each fine cell. The
     /// heat of a move is booked half where it began and half where it ended.
     pub fn exchanged(&self) -> &[[f64; 2]] {
@@ -218,13 +226,16 @@ impl Tally for InternalSpace {
 
     #[inline]
     fn sightings(&mut self, seen: &Sightings<'_>) {
-        let entries = seen.position.iter().zip(seen.coordinate.chunks_exact(self.axes)).zip(seen.energy);
-        for ((position, q), &energy) in entries {
+        let places = seen.position.iter().zip(seen.coordinate.chunks_exact(self.axes));
+        for ((position, q), (&energy, &diffusivity)) in places.zip(seen.energy.iter().zip(seen.diffusivity)) {
             let (bin, cell) = (position.cell(self.grid.bins), self.cell(q[self.axis]));
             self.seen[bin * self.cells + cell] += 1;
             let [first, second] = &mut self.energies[bin];
             *first += energy;
             *second += energy * energy;
+            let [alone, carrying] = &mut self.mobile[bin];
+            *alone += diffusivity;
+            *carrying += diffusivity * energy;
         }
     }
 }

@@ -31,6 +31,13 @@ pub enum Observable {
     /// `J_E` averaged over the domain like [`Observable::MeanCurrent`]; of underdamped particles the mean of
     /// [`Observable::PhaseHeatCurrent`]. energy/time.
     MeanHeatCurrent,
+    /// `J_E` of the interior, `int w J_E dx/int w dx` with `w = x (L - x)` at faces and linear between them, as it was
+    /// carried by moves between walls. energy/time.
+    InteriorHeatCurrent,
+    /// The same number from where particles are, by Ito's form of their current, `J_x = -d_x(D P)` of Eq 14: with
+    /// `C = int D P dq`, which is the same at every x, and `<E D>/<D>` in each bin, `-int w C d_x(<E D>/<D>) dx/int w dx`. There must
+    /// be no force along x. energy/time.
+    ItoHeatCurrent,
     /// Heat absorbed from the local bath per unit time and length in each bin,
     /// `d_x J_E` at stationarity without work. energy/(time length).
     HeatAbsorbed,
@@ -197,6 +204,8 @@ impl Observable {
             | WellPopulation(_)
             | MeanCurrent(_)
             | MeanHeatCurrent
+            | InteriorHeatCurrent
+            | ItoHeatCurrent
             | Soret
             | SoretWall
             | MeanTemperature
@@ -241,6 +250,8 @@ impl Observable {
             MeanCurrent(_) => "mean_current",
             HeatCurrent => "heat_current",
             MeanHeatCurrent => "mean_heat_current",
+            InteriorHeatCurrent => "interior_heat_current",
+            ItoHeatCurrent => "interior_heat_current_ito",
             HeatAbsorbed => "heat_absorbed",
             TransitionRate(_) => "transition_rate",
             LocalSoret => "local_soret",
@@ -333,7 +344,7 @@ impl Observable {
             | ReactiveEntropyProduction
             | CycleCurrent(_) => "1/time",
             FluctuationTheorem | EntropySpread | Fano(_) | CycleFano(_) | UncertaintyProduct(_) => "1",
-            HeatCurrent | MeanHeatCurrent => "energy/time",
+            HeatCurrent | MeanHeatCurrent | InteriorHeatCurrent | ItoHeatCurrent => "energy/time",
             HeatAbsorbed => "energy/(time length)",
             TransitionRate(_) => "1/(time length)",
             LocalSoret | Soret | SoretWall => "1/temperature",

@@ -228,6 +228,31 @@ fn slow_diffusion_is_the_fast_limit_and_fast_diffusion_is_flat() {
     assert!(fast.heat_current_at(0.5).abs() < 0.05 * 50.0 * limit.heat_current_at(0.5).abs());
 }
 
+/// Closed form of particles that forget nothing while they cross the domain: the law of the mean temperature `M` everywhere and
+/// `J_E = mu <d_q^2 U> int_0^x (kT - M) dx'`, whatever D is; what remains falls as 1/alpha.
+#[test]
+fn fast_diffusion_saturates() {
+    let of = |alpha: f64| {
+        law(&model("0.5 + 0.5*x", "q^4 - 2*q^2 + 0.5*q", &format!("{alpha}*(U + 2.5)"), axis(0.8)))
+    };
+    let (mut norm, mut bend) = (0.0, 0.0);
+    for k in -4000..=4000 {
+        let q = f64::from(k) * 1e-3;
+        let weight = libm::exp(-(q.powi(4) - 2.0 * q * q + 0.5 * q) / 0.75);
+        norm += weight;
+        bend += weight * (12.0 * q * q - 4.0);
+    }
+    let laws = [30.0, 120.0].map(of);
+    for x in [0.1, 0.4, 0.8] {
+        let limit = -0.8 * bend / norm * 0.25 * x * (1.0 - x);
+        let missing = laws.each_ref().map(|law| law.heat_current_at(x) / limit - 1.0);
+        assert!(missing[1].abs() < 0.01, "{missing:?} at {x}");
+        close(missing[0] / missing[1], 4.0, 0.4, "1/alpha");
+    }
+    let uneven = laws.each_ref().map(|law| law.total_density_at(0.05) - law.total_density_at(0.95));
+    close(uneven[0] / uneven[1], 4.0, 0.4, "flat as 1/alpha");
+}
+
 #[test]
 fn a_diffusivity_like_the_energy_has_one_over_t() {
     let of = |scale: f64| model("1 + x", "q^2/2", &format!("{scale}*q^2"), axis(1.0));

@@ -559,6 +559,7 @@ impl Kernel for ByHand {
                     velocity,
                     coordinate: &[],
                     energy: &[],
+                    diffusivity: &[],
                 });
             };
             for _ in 0..span.amount() as u64 {

@@ -247,6 +247,7 @@ impl ByHand {
             velocity: &[seen],
             coordinate: &[],
             energy: &[],
+            diffusivity: &[],
         });
     }
 }

@@ -8,16 +8,19 @@ use super::soret::exponential_family;
 use super::velocities::Samples;
 use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
+use crate::grid::Grid;
 use crate::internal_space::InternalSpace;
-use crate::model::{Boundary, Field};
+use crate::model::{Boundary, Field, Model};
 use crate::observable::Observable;
 use crate::stats::{Sample, jackknife};
 
-/// Heat, transitions and energies: `J_E` at faces and its mean, heat absorbed, entropy production
+/// Heat, transitions and energies: `J_E` at faces, its mean over the domain and over the interior, heat absorbed, entropy production
 /// `sigma = -sum (heat absorbed)/T` per unit time, transitions and mean energy per bin.
 ///
 /// `J_E` at a face is what was absorbed (heat and work) on the side of smaller x less what is stored there, which closes
-/// exactly; on a ring only its differences are known.
+/// exactly; on a ring only its differences are known. Where no force acts along x `J_E = -d_x int E D P dq` (Eq 14) is known from
+/// where particles are as well, and often far better: `int D P dq = C` is the same at every x, so that `J_E = -C d_x(<E D>/<D>)`,
+/// which chance crowds of particles do not change.
 #[derive(Clone, Copy, Debug)]
 pub struct InternalHeat;
 
@@ -25,26 +28,37 @@ impl Estimator for InternalHeat {
     fn observables(&self, context: &Context) -> Vec<Observable> {
         use Observable::*;
         let channels = 2 * context.model.network.edges().len();
-        let mut list = vec![MeanHeatCurrent, EntropyProduction, HeatCurrent, MeanEnergy, HeatAbsorbed];
+        let mut list = vec![
+            MeanHeatCurrent,
+            InteriorHeatCurrent,
+            ItoHeatCurrent,
+            EntropyProduction,
+            HeatCurrent,
+            MeanEnergy,
+            HeatAbsorbed,
+        ];
         list.extend((0..channels).map(TransitionRate));
         list
     }
 
-    /// Exposure, mean of the energy carried, sum of heat/T, energy carried through inner faces; walkers seen, their energy, heat
-    /// and passages per channel, per bin.
+    /// Exposure, mean of the energy carried over domain and interior, sum of heat/T, energy carried through inner faces; walkers
+    /// seen, their energy, their diffusivity, its product with the energy, heat and passages per channel, per bin.
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
         let (grid, channels) = (&context.grid, context.model.network.channels());
         let Some(internal) = &group.internal else {
-            return vec![0.0; 2 + grid.bins * (4 + channels.count())];
+            return vec![0.0; 3 + grid.bins * (6 + channels.count())];
         };
         let heat: Vec<f64> = internal.exchanged().iter().map(|[heat, _]| *heat).collect();
         let over_t =
             |(c, q): (usize, &f64)| q * context.grid.cell_mean(c, |x| 1.0 / context.model.thermal_energy(x));
-        let (faces, mean) = carried(internal);
-        let mut sums = vec![context.exposure(group), mean, heat.iter().enumerate().map(over_t).sum()];
+        let (faces, mean, interior) = carried(internal);
+        let mut sums =
+            vec![context.exposure(group), mean, interior, heat.iter().enumerate().map(over_t).sum()];
         sums.extend(&faces[1..grid.bins]);
         sums.extend(internal.seen().chunks(internal.cells()).map(|row| row.iter().sum::<u64>() as f64));
         sums.extend(internal.energies().iter().map(|[first, _]| first));
+        sums.extend(internal.mobile().iter().map(|[alone, _]| alone));
+        sums.extend(internal.mobile().iter().map(|[_, carrying]| carrying));
         sums.extend(context.per_bin(heat.into_iter()));
         for channel in channels {
             sums.extend(context.per_bin(group.profile.passages(channel.index).iter().map(|n| *n as f64)));
@@ -57,25 +71,33 @@ impl Estimator for InternalHeat {
         let per_length = time * context.grid.bin_width();
         let (heat_known, closes) =
             (context.model.has_heat(), context.model.domain.walls == Boundary::Reflecting);
-        let faces = sums[3..2 + bins].iter().map(|e| ratio(*e, time).filter(|_| closes)).collect();
-        let mut profiles = sums[2 + bins..].chunks(bins);
-        let (seen, energy) = (profiles.next().unwrap_or_default(), profiles.next().unwrap_or_default());
+        let still = closes && !forced(&context.model);
+        let faces = sums[4..3 + bins].iter().map(|e| ratio(*e, time).filter(|_| closes)).collect();
+        let mut profiles = sums[3 + bins..].chunks(bins);
+        let mut profile = || profiles.next().unwrap_or_default();
+        let (seen, energy, mobile) = (profile(), profile(), [profile(), profile()]);
         let mut result = vec![
             vec![ratio(sums[1], time).filter(|_| closes)],
-            vec![ratio(-sums[2], time).filter(|_| heat_known)],
+            vec![ratio(sums[2], time).filter(|_| closes)],
+            vec![ito(&context.grid, seen, mobile).filter(|_| still)],
+            vec![ratio(-sums[3], time).filter(|_| heat_known)],
             faces,
             energy.iter().zip(seen).map(|(e, n)| ratio(*e, *n)).collect(),
         ];
         result.extend(profiles.map(|part| part.iter().map(|s| ratio(*s, per_length)).collect()));
         if !heat_known {
-            result[4].fill(None);
+            result[6].fill(None);
         }
         result
     }
 
     fn why_undefined(&self, context: &Context, observable: Observable) -> String {
         let reason = match observable {
-            Observable::MeanHeatCurrent | Observable::HeatCurrent
+            Observable::ItoHeatCurrent if context.model.domain.walls == Boundary::Periodic => {
+                "on a ring there is no interior"
+            }
+            Observable::ItoHeatCurrent if forced(&context.model) => "a force acts along x",
+            Observable::MeanHeatCurrent | Observable::InteriorHeatCurrent | Observable::HeatCurrent
                 if context.model.domain.walls == Boundary::Periodic =>
             {
                 "on a ring only its differences are known from the heat absorbed"
@@ -177,21 +199,48 @@ impl Estimator for InternalPlane {
     }
 }
 
-/// Energy carried by moves through every face between bins, walls included, and its mean over the domain: what was absorbed (heat
-/// and work) on the side of smaller x less what is stored there.
-pub(crate) fn carried(internal: &InternalSpace) -> (Vec<f64>, f64) {
-    let (grid, mut sum, mut mean) = (internal.grid(), 0.0, 0.0);
+/// Whether a force acts along x.
+fn forced(model: &Model) -> bool {
+    model.has_forces() || model.coordinates.as_ref().is_some_and(|c| c.has_force())
+}
+
+/// The weight of the interior at face `k`, over its integral.
+fn interior(grid: &Grid, k: usize) -> f64 {
+    let bins = grid.bins as f64;
+    let (place, whole) = (k as f64 * (bins - k as f64), bins * (bins * bins - 1.0) / 6.0);
+    // A single bin has no interior.
+    if whole > 0.0 { place / (whole * grid.bin_width()) } else { 0.0 }
+}
+
+/// [`Observable::ItoHeatCurrent`]: `C sum_b (w_{b+1} - w_b) <E D>_b/<D>_b`, `w` at faces.
+fn ito(grid: &Grid, seen: &[f64], [alone, carrying]: [&[f64]; 2]) -> Option<f64> {
+    let c = ratio(alone.iter().sum(), grid.length * seen.iter().sum::<f64>())?;
+    let mut sum = 0.0;
+    for (b, (carrying, alone)) in carrying.iter().zip(alone).enumerate() {
+        sum += (interior(grid, b + 1) - interior(grid, b)) * ratio(*carrying, *alone)?;
+    }
+    Some(c * sum).filter(|_| grid.bins > 1)
+}
+
+/// Energy carried by moves through every face between bins, walls included, and its means over the domain and over the
+/// interior: what was absorbed (heat and work) on the side of smaller x less what is stored there.
+pub(crate) fn carried(internal: &InternalSpace) -> (Vec<f64>, f64, f64) {
+    let (grid, mut sum, mut mean, mut inside) = (internal.grid(), 0.0, 0.0, 0.0);
     let mut faces = vec![0.0];
     for (c, ([heat, work], gain)) in internal.exchanged().iter().zip(internal.gain()).enumerate() {
         let absorbed = heat + work - gain;
         // Within a cell the mean over its length.
-        mean += (sum + 0.5 * absorbed) / grid.cells() as f64;
+        let here = (sum + 0.5 * absorbed) * grid.cell_width();
+        let (bin, place) = (c / grid.cells_per_bin, (c % grid.cells_per_bin) as f64 + 0.5);
+        let part = place / grid.cells_per_bin as f64;
+        mean += here / grid.length;
+        inside += here * ((1.0 - part) * interior(grid, bin) + part * interior(grid, bin + 1));
         sum += absorbed;
         if (c + 1) % grid.cells_per_bin == 0 {
             faces.push(sum);
         }
     }
-    (faces, mean)
+    (faces, mean, inside)
 }
 
 /// Groups of tallies that belong to no run, all on the same plane. Every function gives one [`Sample`] per entry, by leaving out one

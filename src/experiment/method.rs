@@ -158,7 +158,7 @@ pub(super) fn choose_internal(
             let warning = Warning {
                 seen: "no step was given for particles with internal coordinates".into(),
                 meaning: format!(
-                    "midpoint with dt = {dt} was chosen, with a bias of order dt^2, of about 1 % in the heat current"
+                    "midpoint with dt = {dt} was chosen, with a bias of order dt^2, of about half a per cent in the heat current"
                 ),
                 remedy: "run again with half of this dt and compare".into(),
             };

@@ -217,6 +217,7 @@ mod tests {
                 .iter()
                 .flat_map(|e| e.observables(&context))
                 .filter(|o| o.support() == Support::Whole && !matches!(o, Observable::WellPopulation(_)))
+                .filter(|o| !matches!(o, Observable::InteriorHeatCurrent | Observable::ItoHeatCurrent))
                 .filter(|o| experiment.model.network.states().len() > 1 || *o != Observable::Population(0))
                 .map(|o| format!("{o:?}"))
                 .collect();

@@ -397,6 +397,7 @@ impl Baoab {
                     velocity: &after[..n],
                     coordinate: &[],
                     energy: &[],
+                    diffusivity: &[],
                 });
             }
             for (position, velocity) in block.position.iter_mut().zip(block.velocity.iter_mut()) {

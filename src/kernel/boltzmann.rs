@@ -36,6 +36,19 @@ pub(super) struct Means {
     pub tilt: f64,
 }
 
+/// What the motion along x meets at one place: means of one state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Along {
+    /// `<D>`.
+    pub diffusivity: f64,
+    /// `<D (d_x E)^2>/kT^2`, the rate at which x relaxes in its potential.
+    pub confinement: f64,
+    /// `<(d_x D)^2/D>`, how often per time a particle comes to places of another diffusivity.
+    pub change: f64,
+    /// `<d_x^2 D>`.
+    pub bend: f64,
+}
+
 /// What local equilibrium looks like along the domain.
 #[derive(Clone, Debug)]
 pub(super) struct Local {
@@ -112,13 +125,11 @@ impl<'a> Boltzmann<'a> {
         (k as f64 + within) / cumulative.len() as f64
     }
 
-    /// Means over the box.
-    pub fn means(&self, state: usize, x: f64) -> Means {
+    /// Energies and coordinates at the points of a lattice.
+    fn lattice(&self, state: usize, x: f64, mut visit: impl FnMut(f64, &[f64])) {
         let axes = self.ends.len();
         let per_axis = (1..=POINTS).rev().find(|n| n.pow(axes as u32) <= POINTS).unwrap_or(1).min(ALONG[0]);
-        let thermal = self.model.thermal_energy(x);
         let mut q = vec![0.0; axes];
-        let mut points: Vec<[f64; 3]> = Vec::with_capacity(POINTS);
         for number in 0..per_axis.pow(axes as u32) {
             let mut rest = number;
             for (axis, q) in q.iter_mut().enumerate() {
@@ -129,9 +140,18 @@ impl<'a> Boltzmann<'a> {
                 Some(energies) if energies.len() == per_axis => energies[number],
                 _ => self.coordinates.energy(state, x, &q),
             };
-            let diffusivity = self.model.diffusivity_within(state, x, &q);
-            points.push([energy, diffusivity, self.model.energy_slope_within(state, x, &q)]);
+            visit(energy, &q);
         }
+    }
+
+    /// Means over the box.
+    pub fn means(&self, state: usize, x: f64) -> Means {
+        let thermal = self.model.thermal_energy(x);
+        let mut points: Vec<[f64; 3]> = Vec::with_capacity(POINTS);
+        self.lattice(state, x, |energy, q| {
+            let diffusivity = self.model.diffusivity_within(state, x, q);
+            points.push([energy, diffusivity, self.model.energy_slope_within(state, x, q)]);
+        });
         let lowest = points.iter().map(|p| p[0]).fold(f64::INFINITY, f64::min);
         let (mut sum, mut mean, mut tilt) = (0.0, 0.0, 0.0);
         for [energy, diffusivity, slope] in points {
@@ -145,6 +165,46 @@ impl<'a> Boltzmann<'a> {
         }
         let weight = libm::log(sum) - lowest / thermal;
         Means { weight, diffusivity: mean / sum, tilt: tilt / sum }
+    }
+
+    /// What the motion along x meets.
+    pub fn along(&self, state: usize, x: f64) -> Along {
+        let thermal = self.model.thermal_energy(x);
+        let surface = self.coordinates.diffusivity(state);
+        let apart = 1e-4 * self.model.domain.length;
+        let [left, right] = [(x - apart).max(0.0), (x + apart).min(self.model.domain.length)];
+        let mut points: Vec<(f64, Along)> = Vec::with_capacity(POINTS);
+        self.lattice(state, x, |energy, q| {
+            let diffusivity = self.model.diffusivity_within(state, x, q);
+            let force = self.model.energy_slope_within(state, x, q) / thermal;
+            let mut here =
+                Along { diffusivity, confinement: diffusivity * force * force, ..Along::default() };
+            if surface.depends_on_x() {
+                let slope = surface.slope_x(x, q);
+                here.change = if diffusivity > 0.0 { slope * slope / diffusivity } else { 0.0 };
+                here.bend = (surface.slope_x(right, q) - surface.slope_x(left, q)) / (right - left);
+            }
+            points.push((energy, here));
+        });
+        let lowest = points.iter().map(|p| p.0).fold(f64::INFINITY, f64::min);
+        let (mut sum, mut mean) = (0.0, Along::default());
+        for (energy, here) in points {
+            let weight = libm::exp((lowest - energy) / thermal);
+            if weight > 0.0 {
+                sum += weight;
+                mean.diffusivity += weight * here.diffusivity;
+                mean.confinement += weight * here.confinement;
+                mean.change += weight * here.change;
+                mean.bend += weight * here.bend;
+            }
+        }
+        let Along { diffusivity, confinement, change, bend } = mean;
+        Along {
+            diffusivity: diffusivity / sum,
+            confinement: confinement / sum,
+            change: change / sum,
+            bend: bend / sum,
+        }
     }
 
     /// Means along the domain.

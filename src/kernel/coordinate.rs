@@ -643,7 +643,12 @@ impl Continuous {
 
     /// Walkers are seen.
     #[inline(always)]
-    fn see<T: Tally, const N: usize>(&self, block: &Block<'_>, columns: &mut Columns, tally: &mut T) {
+    fn see<T: Tally, const N: usize>(
+        &self,
+        block: &Block<'_>,
+        columns: &mut Columns,
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
         let n = block.state.len();
         let axes = if N == 1 { 1 } else { self.axes.len() };
         for i in 0..n {
@@ -655,13 +660,20 @@ impl Continuous {
             }
             columns.energy[i] = columns.inner[i] + self.outer(state, position);
         }
+        if !self.free {
+            for (i, q) in block.coordinate.chunks(axes).enumerate() {
+                columns.diffusivity[i] = self.diffusivity(block.state[i], block.position[i], q)?;
+            }
+        }
         tally.sightings(&Sightings {
             state: block.state,
             position: block.position,
             velocity: &[],
             coordinate: block.coordinate,
             energy: &columns.energy[..n],
+            diffusivity: &columns.diffusivity[..n],
         });
+        Ok(())
     }
 
     /// [`Kernel::advance`], compiled for one coordinate apart.
@@ -724,13 +736,13 @@ impl Continuous {
                     self.ready::<N>(&block, &mut columns)?;
                     let whole = (self.dt, Visits::All);
                     self.travel::<T, N>(&mut block, &mut columns, (normal(0), word(1)), whole, tally)?;
-                    self.see::<T, N>(&block, &mut columns, tally);
+                    self.see::<T, N>(&block, &mut columns, tally)?;
                     continue;
                 }
                 self.ready::<N>(&block, &mut columns)?;
                 let half = (0.5 * self.dt, Visits::All);
                 self.travel::<T, N>(&mut block, &mut columns, (normal(0), word(1)), half, tally)?;
-                self.see::<T, N>(&block, &mut columns, tally);
+                self.see::<T, N>(&block, &mut columns, tally)?;
                 let half = (0.5 * self.dt, Visits::None);
                 self.travel::<T, N>(&mut block, &mut columns, (normal(1), word(2)), half, tally)?;
                 if let Some(reactions) = &self.reactions {
@@ -757,6 +769,46 @@ impl Continuous {
             }
         }
         Ok(())
+    }
+}
+
+impl Continuous {
+    /// What Euler-Maruyama moves do where the diffusivity depends on x: a chain of moves of length `t` has the density of
+    /// `D P + t d_x^2(D^2 P)/2 = C`, that is `-t d_x^2 D/2` in parts of itself in the bulk, and at a wall a layer of the length
+    /// `s = sqrt(2 D t)` in which it is off by `0.57 s |d_x ln D|`.
+    fn uneven(&self) -> Option<Caution> {
+        let law = Boltzmann::new(&self.model, &self.ends)?;
+        let varying: Vec<usize> = (0..self.states.len()).filter(|s| self.states[*s].varies).collect();
+        let time = if self.scheme == Scheme::EulerMaruyama { self.dt } else { 0.5 * self.dt };
+        let (mut wall, mut bulk, mut layer) = (0.0f64, 0.0f64, 0.0f64);
+        for state in varying {
+            for x in places(&self.model) {
+                let along = law.along(state, x);
+                bulk = bulk.max(0.5 * time * along.bend.abs());
+                let walled = self.model.domain.walls == Boundary::Reflecting;
+                if walled && (x == 0.0 || x == self.model.domain.length) {
+                    wall = wall.max(AT_WALL * libm::sqrt(2.0 * time * along.change));
+                    layer = layer.max(libm::sqrt(2.0 * time * along.diffusivity));
+                }
+            }
+        }
+        // A tenth of a per cent is less than runs see.
+        let largest = wall.max(bulk);
+        if largest < 1e-3 || largest.is_nan() {
+            return None;
+        }
+        Some(Caution {
+            seen: "the diffusivity along x depends on x, and moves are Euler-Maruyama steps".into(),
+            meaning: if wall > 0.0 {
+                format!(
+                    "within {layer:.1e} of a wall the density is off by up to {wall:.1e} of itself, elsewhere by about {bulk:.1e}"
+                )
+            } else {
+                format!("the density is off by about {bulk:.1e} of itself")
+            },
+            remedy: "run again with a quarter of this dt: errors at walls fall by half, others to a quarter"
+                .into(),
+        })
     }
 }
 
@@ -859,15 +911,25 @@ fn middle_of(energy: &Relief, h: f64, [low, high]: [f64; 2]) -> Relief {
 const STIFFNESS: f64 = 0.1;
 
 /// `k a dt^2` of an automatic step.
-const COUPLING: f64 = 0.015;
+const COUPLING: f64 = 0.006;
+
+/// Length of half a move of an automatic step over that on which the diffusivity changes.
+const UNEVENNESS: f64 = 0.05;
+
+/// Error of the density at a wall over that ratio, where moves are Euler-Maruyama steps.
+const AT_WALL: f64 = 0.57;
+
+/// Places along x at which an automatic step looks.
+const PLACES: u32 = 17;
 
 /// Largest rate of transitions times an automatic step.
 const TRANSITIONS: f64 = 0.1;
 
-/// A step that keeps the bias of the heat current to about 1 %; 0 where the model has no usable coordinates.
+/// A step that keeps the bias of the heat current to about half a per cent; 0 where the model has no usable coordinates.
 ///
-/// With the curvature `U''` of the steepest well, `k = mu U''`, `a = <D> (pi/L)^2` and rates of transitions `r` it is
-/// the largest with `k dt <= 0.1`, `k a dt^2 <= 0.015` and `r dt <= 0.1`.
+/// With the curvature `U''` of the steepest well, `k = mu U''`, the rate `a = <D> (pi/L)^2 + <D (d_x E)^2>/kT^2` at which x relaxes,
+/// rates of transitions `r`, and `c = <(d_x D)^2/D>`, all where they are largest, it is the largest with `k dt <= 0.1`,
+/// `k a dt^2 <= 0.006`, `r dt <= 0.1` and `c dt <= 0.05^2`.
 pub fn automatic_step(model: &Model) -> f64 {
     let (Some(coordinates), Ok(reach)) = (&model.coordinates, model.coordinate_reach()) else {
         return 0.0;
@@ -875,10 +937,13 @@ pub fn automatic_step(model: &Model) -> f64 {
     let Some(law) = Boltzmann::new(model, &reach.ends) else {
         return 0.0;
     };
-    let (mut stiffness, mut mobile, mut rate) = (0.0f64, 0.0f64, 0.0f64);
-    for x in [0.0, 0.25, 0.5, 0.75, 1.0].map(|s| s * model.domain.length) {
+    let (mut stiffness, mut relaxation, mut rate, mut change) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
+    let mode = (PI / model.domain.length) * (PI / model.domain.length);
+    for x in places(model) {
         for state in 0..model.network.states().len() {
-            mobile = mobile.max(law.means(state, x).diffusivity);
+            let along = law.along(state, x);
+            relaxation = relaxation.max(along.diffusivity * mode + along.confinement);
+            change = change.max(along.change);
             let bottoms: Vec<Vec<f64>> = if reach.ends.len() == 1 {
                 model.wells(state, x, reach.ends[0]).iter().map(|well| vec![well.bottom]).collect()
             } else {
@@ -895,10 +960,19 @@ pub fn automatic_step(model: &Model) -> f64 {
             }
         }
     }
-    let mode = mobile * (PI / model.domain.length) * (PI / model.domain.length);
-    let limits = [STIFFNESS / stiffness, libm::sqrt(COUPLING / (stiffness * mode)), TRANSITIONS / rate];
+    let limits = [
+        STIFFNESS / stiffness,
+        libm::sqrt(COUPLING / (stiffness * relaxation)),
+        TRANSITIONS / rate,
+        UNEVENNESS * UNEVENNESS / change,
+    ];
     let step = limits.into_iter().filter(|dt| *dt > 0.0).fold(f64::INFINITY, f64::min);
     if step.is_finite() { step } else { 0.0 }
+}
+
+fn places(model: &Model) -> impl Iterator<Item = f64> + use<> {
+    let length = model.domain.length;
+    (0..PLACES).map(move |k| length * f64::from(k) / f64::from(PLACES - 1))
 }
 
 /// Curvature of the energy along a coordinate, over a thermal width; at least that of a box without a potential.
@@ -943,19 +1017,21 @@ impl Kernel for Continuous {
 
     fn cautions(&self) -> Vec<Caution> {
         let best = automatic_step(&self.model);
-        if self.dt <= 2.0 * best {
-            return Vec::new();
+        let mut cautions = Vec::new();
+        if self.dt > 2.0 * best {
+            cautions.push(Caution {
+                seen: format!(
+                    "dt is {:.1} times the step that keeps the heat current to about half a per cent",
+                    self.dt / best
+                ),
+                meaning:
+                    "moves and shifts are split, and shifts follow their forces step by step: currents are off"
+                        .into(),
+                remedy: format!("take dt below {best:.1e}"),
+            });
         }
-        vec![Caution {
-            seen: format!(
-                "dt is {:.1} times the step that keeps the heat current to about 1 %",
-                self.dt / best
-            ),
-            meaning:
-                "moves and shifts are split, and shifts follow their forces step by step: currents are off"
-                    .into(),
-            remedy: format!("take dt below {best:.1e}"),
-        }]
+        cautions.extend(self.uneven());
+        cautions
     }
 
     fn advance<T: Tally>(

@@ -524,7 +524,7 @@ fn rank(observable: Observable) -> usize {
         Observable::Soret => 0,
         Observable::SoretWall => 1,
         Observable::MeanCurrent(_) => 2,
-        Observable::MeanHeatCurrent => 3,
+        Observable::MeanHeatCurrent | Observable::InteriorHeatCurrent | Observable::ItoHeatCurrent => 3,
         Observable::PeakSlowCurrent(_) => 4,
         Observable::CrossoverSpeed(_) => 5,
         Observable::MeanVelocity | Observable::EffectiveDiffusion => 6,

@@ -90,6 +90,8 @@ fn words(observable: Observable) -> &'static str {
         MeanCurrent(_) => "mean current",
         HeatCurrent => "heat flux",
         MeanHeatCurrent => "mean heat flux",
+        InteriorHeatCurrent => "heat flux of the interior",
+        ItoHeatCurrent => "heat flux of the interior, Ito's form",
         HeatAbsorbed => "heat absorbed",
         TransitionRate(_) => "transition rate",
         LocalSoret => "local Soret coefficient",

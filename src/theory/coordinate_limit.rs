@@ -349,9 +349,8 @@ impl CoordinateLimit {
         let ends = |b: usize| [grid.face(b).min(length), grid.face(b + 1).min(length)];
         let rule = Rule::gauss(4);
         match observable {
-            Density | Soret | SoretWall | MeanTemperature | LocalSoret | HeatCurrent => {
-                reference(self, observable, grid)
-            }
+            Density | Soret | SoretWall | MeanTemperature | LocalSoret | HeatCurrent
+            | InteriorHeatCurrent | ItoHeatCurrent => reference(self, observable, grid),
             MeanHeatCurrent => {
                 Some(vec![Some(integrate(&self.vertices, 0.0, length, |x| self.heat_current_at(x)) / length)])
             }

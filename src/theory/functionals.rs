@@ -167,6 +167,22 @@ impl Stationary {
     }
 }
 
+/// `int w J_E dx/int w dx`, `w = x (L - x)` at faces and linear between them; `None` for a single bin.
+fn interior_heat(law: &impl Profile, grid: &Grid) -> Option<f64> {
+    let length = law.model().domain.length;
+    let (mut heat, mut norm) = (0.0, 0.0);
+    for b in 0..grid.bins {
+        let (lo, hi) = (grid.face(b), grid.face(b + 1).min(length));
+        let [before, after] = [b, b + 1].map(|k| (k * (grid.bins - k)) as f64);
+        quadrature(law.vertices(), lo, hi, |x, w| {
+            let weight = w * (before + (after - before) * (x - lo) / (hi - lo));
+            heat += weight * law.heat_current(x);
+            norm += weight;
+        });
+    }
+    (norm > 0.0).then(|| heat / norm)
+}
+
 /// Whether `T` jumps at the middle one of three neighbouring breakpoints.
 pub(super) fn jumps(model: &Model, breakpoints: &[f64], three: &[f64]) -> bool {
     let side = |inner: f64| one_sided(breakpoints, three[1], inner, |x| model.temperature.value(x));
@@ -216,6 +232,9 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
         Observable::HeatCurrent => faces(&|x| law.heat_current(x)),
         Observable::MeanHeatCurrent => {
             whole(Some(trapezoid(0..=grid.cells(), grid, |x| law.heat_current(x))))
+        }
+        Observable::InteriorHeatCurrent | Observable::ItoHeatCurrent => {
+            whole((model.domain.walls == Boundary::Reflecting).then(|| interior_heat(law, grid)).flatten())
         }
         Observable::HeatAbsorbed => {
             let at = |k: usize| law.heat_current(if k == grid.bins { length } else { grid.face(k) });
