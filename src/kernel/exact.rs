@@ -101,7 +101,7 @@ impl Exact {
     pub fn new(model: &Model, grid: &Grid) -> Result<Self, KernelError> {
         let clocks = Clocks::new(model)?;
         let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
-        Self::build(model, grid, clocks, rates)
+        Self::with_clocks(model, grid, clocks, rates)
     }
 
     /// The same with given candidate rates, which must not lie below the exit rates anywhere.
@@ -109,10 +109,16 @@ impl Exact {
     /// # Errors
     /// As [`Exact::new`].
     pub fn with_rates(model: &Model, grid: &Grid, rates: CandidateRates) -> Result<Self, KernelError> {
-        Self::build(model, grid, Clocks::new(model)?, rates)
+        Self::with_clocks(model, grid, Clocks::new(model)?, rates)
     }
 
-    fn build(model: &Model, grid: &Grid, clocks: Clocks, rates: CandidateRates) -> Result<Self, KernelError> {
+    /// The same with clocks at hand.
+    pub(super) fn with_clocks(
+        model: &Model,
+        grid: &Grid,
+        clocks: Clocks,
+        rates: CandidateRates,
+    ) -> Result<Self, KernelError> {
         let tables = Tables::new(model, grid, &clocks, &rates)?;
         let states = 0..model.network.states().len();
         let length = model.domain.length;
