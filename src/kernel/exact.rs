@@ -101,7 +101,7 @@ impl Exact {
     pub fn new(model: &Model, grid: &Grid) -> Result<Self, KernelError> {
         let clocks = Clocks::new(model)?;
         let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
-        Self::with_clocks(model, grid, clocks, rates)
+        Self::build(model, grid, clocks, rates)
     }
 
     /// The same with given candidate rates, which must not lie below the exit rates anywhere.
@@ -109,17 +109,22 @@ impl Exact {
     /// # Errors
     /// As [`Exact::new`].
     pub fn with_rates(model: &Model, grid: &Grid, rates: CandidateRates) -> Result<Self, KernelError> {
-        Self::with_clocks(model, grid, Clocks::new(model)?, rates)
+        Self::build(model, grid, Clocks::new(model)?, rates)
     }
 
-    /// The same with clocks at hand.
-    pub(super) fn with_clocks(
+    fn build(model: &Model, grid: &Grid, clocks: Clocks, rates: CandidateRates) -> Result<Self, KernelError> {
+        let tables = Tables::new(model, grid, &clocks, &rates)?;
+        Self::with_tables(model, grid, clocks, rates, tables)
+    }
+
+    /// The same with everything at hand.
+    pub(super) fn with_tables(
         model: &Model,
         grid: &Grid,
         clocks: Clocks,
         rates: CandidateRates,
+        tables: Tables,
     ) -> Result<Self, KernelError> {
-        let tables = Tables::new(model, grid, &clocks, &rates)?;
         let states = 0..model.network.states().len();
         let length = model.domain.length;
         let legs: Vec<f64> = rates.state.iter().map(|k| 1.0 / (libm::sqrt(*k) * length)).collect();

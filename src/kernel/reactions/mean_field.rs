@@ -30,7 +30,7 @@ use super::{ReactionError, in_range};
 use crate::event::{Occupancy, Position, Walkers};
 use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::kernel::bounds::CandidateRates;
+use crate::kernel::bounds::{CandidateRates, Tables};
 use crate::kernel::scale::Clocks;
 use crate::kernel::{Exact, Kernel, Span};
 use crate::model::{Boundary, Edge, Field, Mixture, Model, Network, RateLaw, State};
@@ -282,17 +282,19 @@ impl MeanField {
     /// Concentrations of all species that hold in a window.
     fn concentrations(&self, units: &Units, now: &[Vec<f64>], length: Span) -> Vec<Arc<Concentration>> {
         let cells = self.grid.bins;
+        if matches!(length, Span::Legs(_)) && units.windows == 0 {
+            let at_start = self.start.iter().map(|c| Concentration::new(c.clone(), self.grid.length));
+            return at_start.map(Arc::new).collect();
+        }
         let mut c = vec![vec![0.0; cells]; self.species()];
         for (k, kind) in self.kinds.iter().enumerate() {
             let mut seen: Vec<f64> = match length {
-                Span::Legs(_) if units.windows > 0 => {
-                    units.recent[k].iter().zip(&units.earlier[k]).map(|(a, b)| a + b).collect()
-                }
+                Span::Legs(_) => units.recent[k].iter().zip(&units.earlier[k]).map(|(a, b)| a + b).collect(),
                 Span::Duration(duration) if units.age > 0.0 => {
                     let ahead = 0.5 * duration / units.age;
                     now[k].iter().zip(&units.before[k]).map(|(n, b)| (n + ahead * (n - b)).max(0.0)).collect()
                 }
-                Span::Legs(_) | Span::Duration(_) => now[k].clone(),
+                Span::Duration(_) => now[k].clone(),
             };
             let sum: f64 = seen.iter().sum();
             if sum > 0.0 {
@@ -350,6 +352,7 @@ impl Frame {
             }
             *rate = raised;
         }
-        Ok(Exact::with_clocks(&model, grid, self.clocks.clone(), rates)?)
+        let tables = Tables::trusting(&model, grid, &self.clocks, &rates)?;
+        Ok(Exact::with_tables(&model, grid, self.clocks.clone(), rates, tables)?)
     }
 }

@@ -3,7 +3,7 @@
 use super::ReactionError;
 use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::kernel::bounds::widened;
+use crate::kernel::bounds::{check, widened};
 use crate::model::{Field, Mixture, Way};
 use std::sync::Arc;
 
@@ -73,6 +73,8 @@ impl Constant {
                 let (x, found) = (grid.cell_middle(cell), if at >= 0.0 { found.hi } else { at });
                 return Err(ReactionError::RateConstant { reaction, forward, x, found });
             }
+            let what = || format!("a rate constant of reaction {}", way.reaction);
+            check(grid, cell, found, &what, &|x| mixture.rate_constant(way, x))?;
             bounds.push(found);
         }
         let first = bounds[0];
