@@ -127,8 +127,8 @@ fn alone(mixture: &Mixture, amount: f64, group: u64) -> [f64; 2] {
     for windows in [50.0 * amount, 100.0 * amount] {
         let mut tally = UnitTally::new(&method);
         method.advance(&mut units, windows.ceil() as u64, Span::Legs(128), random, &mut tally).expect("legs");
-        let c = tally.concentrations(&method, 1).expect("whole cells");
-        found = [c[1][0], tally.currents(&method, 2).expect("whole cells")[1][1]];
+        let c = tally.concentrations(1).expect("whole cells");
+        found = [c[1][0], tally.currents(2).expect("whole cells")[1][1]];
     }
     found
 }

@@ -3,9 +3,10 @@
 use super::ReactionError;
 use super::network::{Passage, passages};
 use crate::model::{Mixture, Way};
+use serde::{Deserialize, Serialize};
 
 /// Units that one conservation law counts: a particle of species `k` holds `m_k` of them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kind {
     /// The law, by its index in the mixture.
     pub law: usize,
@@ -18,7 +19,7 @@ pub(super) struct Kind {
 }
 
 /// A species as a state of units.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Member {
     /// The species.
     pub species: usize,
@@ -26,10 +27,12 @@ pub(super) struct Member {
     pub content: i64,
     /// Part of the species that is told by this kind, one over the number of kinds that it is made of.
     pub share: f64,
+    /// Enthalpy of a particle, an energy.
+    pub enthalpy: f64,
 }
 
 /// A unit changes its species along a way of a reaction.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Turn {
     pub way: Way,
     /// States left and entered.
@@ -61,6 +64,7 @@ pub(super) fn kinds(mixture: &Mixture) -> Result<Vec<Kind>, ReactionError> {
             species,
             content: *m,
             share: 1.0 / tellers(species) as f64,
+            enthalpy: mixture.species()[species].energy,
         };
         let states: Vec<Member> = members.map(member).collect();
         let mut kind = Kind { law, states, turns: vec![], turnover: vec![0; 2 * mixture.reactions().len()] };

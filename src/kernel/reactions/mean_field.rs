@@ -151,17 +151,13 @@ impl MeanField {
         &self.kinds
     }
 
-    pub(super) fn species(&self) -> usize {
+    fn species(&self) -> usize {
         self.mixture.species().len()
     }
 
-    /// Mean of the law of a kind.
-    pub(super) fn total(&self, kind: usize) -> f64 {
-        self.totals[kind]
-    }
-
-    pub(super) fn enthalpy(&self, species: usize) -> f64 {
-        self.mixture.species()[species].energy
+    /// Mean of the law of each kind.
+    pub(super) fn totals(&self) -> &[f64] {
+        &self.totals
     }
 
     /// So many units of every kind of which there is any, from the concentrations at the start: unit `k` of `n` takes
@@ -220,7 +216,7 @@ impl MeanField {
         if windows == 0 {
             return Ok(());
         }
-        tally.change(self, units, -1);
+        tally.change(self.grid(), units, -1);
         for _ in 0..windows {
             let now: Vec<Vec<f64>> =
                 self.kinds.iter().zip(&units.kinds).map(|(k, w)| self.counts(k, w)).collect();
@@ -251,7 +247,7 @@ impl MeanField {
                 Span::Duration(duration) => (units.before, units.age) = (now, duration),
             }
         }
-        tally.change(self, units, 1);
+        tally.change(self.grid(), units, 1);
         Ok(())
     }
 

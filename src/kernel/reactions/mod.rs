@@ -86,13 +86,19 @@ pub enum ReactionError {
     },
     /// What exact legs could not do.
     #[error(transparent)]
-    Legs(#[from] super::KernelError),
+    Legs(Box<super::KernelError>),
     /// More particles than can be counted.
     #[error("there are more than {limit:e} particles: does something multiply without end?")]
     TooMany {
         /// How many are possible.
         limit: f64,
     },
+}
+
+impl From<super::KernelError> for ReactionError {
+    fn from(error: super::KernelError) -> Self {
+        ReactionError::Legs(Box::new(error))
+    }
 }
 
 /// Checks a number.

@@ -1,8 +1,8 @@
 //! What is scored while units move and change their species.
 
-use super::in_range;
+use super::kinds::{Kind, Turn};
 use super::mean_field::{MeanField, Units};
-use super::{ReactionError, kinds::Turn};
+use super::{ReactionError, in_range};
 use crate::event::{Moves, Occupancy, Tally, Transitions, Visits};
 use crate::grid::Grid;
 use crate::model::Way;
@@ -19,12 +19,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitTally {
     cells: usize,
+    length: f64,
     kinds: Vec<Sums>,
 }
 
 /// What is known of one kind, state or turn major, cells minor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Sums {
+    kind: Kind,
+    /// Units in the domain, in units of concentration times length.
+    amount: f64,
     /// Time that units have spent.
     time: Vec<f64>,
     /// By how many units a state changed in all.
@@ -43,6 +47,15 @@ pub(super) struct Scores {
 impl Scores {
     pub fn new(states: usize, turns: usize, cells: usize) -> Self {
         Scores { cells, visits: vec![0; states * cells], turns: vec![0; turns * cells] }
+    }
+}
+
+impl Sums {
+    /// Time of all units over the units that make up one unit of concentration and length: what sums of events are
+    /// divided by. `None` for a kind that was not seen.
+    fn exposure(&self) -> Option<f64> {
+        let time: f64 = self.time.iter().sum();
+        (time > 0.0 && self.amount > 0.0).then(|| time / self.amount)
     }
 }
 
@@ -73,20 +86,22 @@ impl UnitTally {
     /// An empty tally of a method.
     pub fn new(method: &MeanField) -> Self {
         let cells = method.grid().cells();
-        let of = |kind: &super::kinds::Kind| Sums {
+        let length = method.grid().length;
+        let of = |(kind, total): (&Kind, &f64)| Sums {
+            amount: total * length,
             time: vec![0.0; kind.states.len() * cells],
             gains: vec![0; kind.states.len() * cells],
             turns: vec![0; kind.turns.len() * cells],
+            kind: kind.clone(),
         };
-        UnitTally { cells, kinds: method.kinds().iter().map(of).collect() }
+        UnitTally { cells, length, kinds: method.kinds().iter().zip(method.totals()).map(of).collect() }
     }
 
     pub(super) fn fits(&self, method: &MeanField) -> Result<(), ReactionError> {
-        let suits = UnitTally::new(method);
-        let same = |(a, b): (&Sums, &Sums)| a.time.len() == b.time.len() && a.turns.len() == b.turns.len();
-        let all = self.kinds.len() == suits.kinds.len() && self.kinds.iter().zip(&suits.kinds).all(same);
+        let all = self.kinds.len() == method.kinds().len()
+            && self.kinds.iter().zip(method.kinds()).all(|(sums, kind)| sums.kind == *kind);
         in_range("the cells of a tally", "those of the method", self.cells as f64, |_| {
-            self.cells == suits.cells && all
+            self.cells == method.grid().cells() && all
         })
     }
 
@@ -100,10 +115,10 @@ impl UnitTally {
     }
 
     /// Occupations, at the start with the sign -1, at the end with 1.
-    pub(super) fn change(&mut self, method: &MeanField, units: &Units, sign: i64) {
-        for ((sums, kind), walkers) in self.kinds.iter_mut().zip(method.kinds()).zip(&units.kinds) {
-            let states = kind.states.len();
-            let occupancy = Occupancy::of(walkers, states, method.grid());
+    pub(super) fn change(&mut self, grid: &Grid, units: &Units, sign: i64) {
+        for (sums, walkers) in self.kinds.iter_mut().zip(&units.kinds) {
+            let states = sums.kind.states.len();
+            let occupancy = Occupancy::of(walkers, states, grid);
             let counts = (0..states).flat_map(|s| occupancy.state(s));
             sums.gains.iter_mut().zip(counts).for_each(|(gain, n)| *gain += sign * *n as i64);
         }
@@ -119,29 +134,26 @@ impl UnitTally {
         (bins > 0 && self.cells.is_multiple_of(bins)).then(|| self.cells / bins)
     }
 
-    /// Time of all units of a kind over the units that make up one unit of concentration and length: what sums
-    /// of events are divided by. `None` for a kind that was not seen.
-    fn exposure(&self, method: &MeanField, kind: usize) -> Option<f64> {
-        let time: f64 = self.kinds[kind].time.iter().sum();
-        let amount = method.total(kind) * method.grid().length;
-        (time > 0.0 && amount > 0.0).then(|| time / amount)
-    }
-
     /// Mean time per unit of a kind, which is the duration of the run.
     pub fn duration(&self, kind: usize, units: &Units) -> Option<f64> {
         let count = units.kinds.get(kind)?.len();
         (count > 0).then(|| self.kinds[kind].time.iter().sum::<f64>() / count as f64)
     }
 
+    fn species(&self) -> usize {
+        let all = self.kinds.iter().flat_map(|sums| &sums.kind.states);
+        all.map(|member| member.species + 1).max().unwrap_or(0)
+    }
+
     /// Mean concentrations, `[species][bin]`; of a species that several kinds tell the mean of what they say. Like all
     /// that follows `None` for bins that are no whole number of cells.
-    pub fn concentrations(&self, method: &MeanField, bins: usize) -> Option<Vec<Vec<f64>>> {
+    pub fn concentrations(&self, bins: usize) -> Option<Vec<Vec<f64>>> {
         let width = self.width(bins)?;
-        let mut c = vec![vec![0.0; bins]; method.species()];
-        let per_bin = method.grid().length / bins as f64;
-        for (k, (sums, kind)) in self.kinds.iter().zip(method.kinds()).enumerate() {
-            let Some(exposure) = self.exposure(method, k) else { continue };
-            for (member, time) in kind.states.iter().zip(sums.time.chunks(self.cells)) {
+        let mut c = vec![vec![0.0; bins]; self.species()];
+        let per_bin = self.length / bins as f64;
+        for sums in &self.kinds {
+            let Some(exposure) = sums.exposure() else { continue };
+            for (member, time) in sums.kind.states.iter().zip(sums.time.chunks(self.cells)) {
                 let scale = member.share / (member.content as f64 * exposure * per_bin);
                 for (c, time) in c[member.species].iter_mut().zip(time.chunks(width)) {
                     *c += scale * time.iter().sum::<f64>();
@@ -153,11 +165,11 @@ impl UnitTally {
 
     /// Net passages of the units of a kind through the faces of bins towards larger x, `[state][face]`, the walls
     /// included.
-    pub fn crossings(&self, method: &MeanField, kind: usize, bins: usize) -> Option<Vec<Vec<i64>>> {
+    pub fn crossings(&self, kind: usize, bins: usize) -> Option<Vec<Vec<i64>>> {
         let width = self.width(bins)?;
-        let (sums, kind) = (self.kinds.get(kind)?, method.kinds().get(kind)?);
+        let sums = self.kinds.get(kind)?;
         let mut made: Vec<i64> = sums.gains.iter().map(|gain| -gain).collect();
-        for (Turn { from, to, .. }, counts) in kind.turns.iter().zip(sums.turns.chunks(self.cells)) {
+        for (Turn { from, to, .. }, counts) in sums.kind.turns.iter().zip(sums.turns.chunks(self.cells)) {
             for (cell, n) in counts.iter().enumerate() {
                 made[from * self.cells + cell] -= *n as i64;
                 made[to * self.cells + cell] += *n as i64;
@@ -174,12 +186,12 @@ impl UnitTally {
     }
 
     /// Currents, concentration times length per time, `[species][face]`.
-    pub fn currents(&self, method: &MeanField, bins: usize) -> Option<Vec<Vec<f64>>> {
-        let mut currents = vec![vec![0.0; bins + 1]; method.species()];
-        for (k, kind) in method.kinds().iter().enumerate() {
-            let crossings = self.crossings(method, k, bins)?;
-            let Some(exposure) = self.exposure(method, k) else { continue };
-            for (member, faces) in kind.states.iter().zip(crossings) {
+    pub fn currents(&self, bins: usize) -> Option<Vec<Vec<f64>>> {
+        let mut currents = vec![vec![0.0; bins + 1]; self.species()];
+        for (k, sums) in self.kinds.iter().enumerate() {
+            let crossings = self.crossings(k, bins)?;
+            let Some(exposure) = sums.exposure() else { continue };
+            for (member, faces) in sums.kind.states.iter().zip(crossings) {
                 let scale = member.share / (member.content as f64 * exposure);
                 let sums = currents[member.species].iter_mut().zip(faces);
                 sums.for_each(|(j, n)| *j += scale * n as f64);
@@ -190,17 +202,17 @@ impl UnitTally {
 
     /// Passages of every way per length and time in units of concentration, `[way][bin]`; the mean of what the kinds say
     /// that change their species in it.
-    pub fn rates(&self, method: &MeanField, bins: usize) -> Option<Vec<Vec<f64>>> {
+    pub fn rates(&self, bins: usize) -> Option<Vec<Vec<f64>>> {
         let width = self.width(bins)?;
-        let per_bin = method.grid().length / bins as f64;
-        let ways = method.kinds().first().map_or(0, |kind| kind.turnover.len());
+        let per_bin = self.length / bins as f64;
+        let ways = self.kinds.first().map_or(0, |sums| sums.kind.turnover.len());
         let mut rates = vec![vec![0.0; bins]; ways];
-        for (k, (sums, kind)) in self.kinds.iter().zip(method.kinds()).enumerate() {
-            let Some(exposure) = self.exposure(method, k) else { continue };
-            for (turn, counts) in kind.turns.iter().zip(sums.turns.chunks(self.cells)) {
+        for sums in &self.kinds {
+            let Some(exposure) = sums.exposure() else { continue };
+            for (turn, counts) in sums.kind.turns.iter().zip(sums.turns.chunks(self.cells)) {
                 let way = turn.way.index();
-                let tellers = method.kinds().iter().filter(|kind| kind.turnover[way] > 0).count();
-                let scale = 1.0 / (tellers as f64 * kind.turnover[way] as f64 * exposure * per_bin);
+                let tellers = self.kinds.iter().filter(|sums| sums.kind.turnover[way] > 0).count();
+                let scale = 1.0 / (tellers as f64 * sums.kind.turnover[way] as f64 * exposure * per_bin);
                 for (rate, counts) in rates[way].iter_mut().zip(counts.chunks(width)) {
                     *rate += scale * counts.iter().sum::<u64>() as f64;
                 }
@@ -214,17 +226,17 @@ impl UnitTally {
     /// A unit in species `s` owns the part `share/m_s` of its enthalpy, and absorbs what it gains of that in a turn. Summed
     /// over units this is the enthalpy of the reaction; and it is what units carry away through faces, to the
     /// last turn.
-    pub fn heat(&self, method: &MeanField, bins: usize) -> Option<Vec<f64>> {
+    pub fn heat(&self, bins: usize) -> Option<Vec<f64>> {
         let width = self.width(bins)?;
-        let per_bin = method.grid().length / bins as f64;
+        let per_bin = self.length / bins as f64;
         let mut heat = vec![0.0; bins];
-        for (k, (sums, kind)) in self.kinds.iter().zip(method.kinds()).enumerate() {
-            let Some(exposure) = self.exposure(method, k) else { continue };
+        for sums in &self.kinds {
+            let Some(exposure) = sums.exposure() else { continue };
             let owned = |state: usize| {
-                let member = kind.states[state];
-                method.enthalpy(member.species) * member.share / member.content as f64
+                let member = sums.kind.states[state];
+                member.enthalpy * member.share / member.content as f64
             };
-            for (turn, counts) in kind.turns.iter().zip(sums.turns.chunks(self.cells)) {
+            for (turn, counts) in sums.kind.turns.iter().zip(sums.turns.chunks(self.cells)) {
                 let gain = (owned(turn.to) - owned(turn.from)) / (exposure * per_bin);
                 for (heat, counts) in heat.iter_mut().zip(counts.chunks(width)) {
                     *heat += gain * counts.iter().sum::<u64>() as f64;
@@ -235,17 +247,16 @@ impl UnitTally {
     }
 
     /// How often units of a kind turned along a way.
-    pub fn turns_along(&self, method: &MeanField, kind: usize, way: Way) -> u64 {
-        let Some((sums, kind)) = self.kinds.get(kind).zip(method.kinds().get(kind)) else { return 0 };
-        let pairs = kind.turns.iter().zip(sums.turns.chunks(self.cells));
+    pub fn turns_along(&self, kind: usize, way: Way) -> u64 {
+        let Some(sums) = self.kinds.get(kind) else { return 0 };
+        let pairs = sums.kind.turns.iter().zip(sums.turns.chunks(self.cells));
         pairs.filter(|(turn, _)| turn.way == way).map(|(_, counts)| counts.iter().sum::<u64>()).sum()
     }
 
     /// What must hold for integers and does not, in words: no unit passes a wall, none is lost.
-    pub fn broken(&self, method: &MeanField) -> Vec<&'static str> {
+    pub fn broken(&self) -> Vec<&'static str> {
         let mut broken = Vec::new();
-        let passed =
-            |kind: usize| self.crossings(method, kind, 1).iter().flatten().any(|faces| faces[1] != 0);
+        let passed = |kind: usize| self.crossings(kind, 1).iter().flatten().any(|faces| faces[1] != 0);
         if (0..self.kinds.len()).any(passed) {
             broken.push("units passed a wall");
         }
