@@ -66,7 +66,7 @@ fn main() -> io::Result<()> {
 fn precision(measured: bool, out: &mut impl io::Write) -> io::Result<()> {
     let (groups, amount) = if measured { (32, 1.0) } else { (2, 1e-2) };
     writeln!(out, "{:<45} {:>12} {:>12}", "variance of a group times seconds", "mean c_2", "J_2(1/2)")?;
-    for rate in [1.0, 100.0] {
+    for rate in [1.0, 10.0] {
         let mixture = heated(rate);
         let mut costs = Vec::new();
         for (name, go) in [("pairs", meeting as fn(&Mixture, f64, u64) -> [f64; 2]), ("mean field", alone)] {
