@@ -2,11 +2,18 @@
 //!
 //! `cargo bench --bench reactions` prints nanoseconds per event or per particle and step as the median, least
 //! and largest of interleaved rounds, and the ratio to the reference *of the same round* (median). One thread.
+//!
+//! Then what precision costs in the steady state of dimers in a gradient: variance over groups times their time, for pairs
+//! and for units in a mean field, and the ratio. A variance from 32 groups is known to 25 %.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use soret::kernel::reactions::{PairTally, Pairs, Population, Resolution, WellMixed};
-use soret::model::{Kinetics, Mixture, Reaction, Species, Uniform};
+use soret::grid::Grid;
+use soret::kernel::Span;
+use soret::kernel::reactions::{
+    MeanField, PairTally, Pairs, Population, Resolution, UnitTally, Units, WellMixed,
+};
+use soret::model::{Field, Function, Kinetics, Mixture, Reaction, Species, Uniform};
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
 use std::io::{self, Write as _};
@@ -52,7 +59,78 @@ fn main() -> io::Result<()> {
         let ratio = order(&ratios).1;
         writeln!(out, "{name:<45} {middle:>8.2} {low:>8.2} {high:>8.2} {ratio:>7.2}")?;
     }
+    precision(measured, &mut out)
+}
+
+/// Variance times seconds of the mean concentration of dimers and of their current in the middle, by both methods.
+fn precision(measured: bool, out: &mut impl io::Write) -> io::Result<()> {
+    let (groups, amount) = if measured { (32, 1.0) } else { (2, 1e-2) };
+    writeln!(out, "{:<45} {:>12} {:>12}", "variance of a group times seconds", "mean c_2", "J_2(1/2)")?;
+    for rate in [1.0, 10.0] {
+        let mixture = heated(rate);
+        let mut costs = Vec::new();
+        for (name, go) in [("pairs", meeting as fn(&Mixture, f64, u64) -> [f64; 2]), ("mean field", alone)] {
+            let begun = Instant::now();
+            let found: Vec<[f64; 2]> = (0..groups).map(|group| go(&mixture, amount, group)).collect();
+            let seconds = begun.elapsed().as_secs_f64() / groups as f64;
+            let cost = [0, 1].map(|k| {
+                let mean = found.iter().map(|f| f[k]).sum::<f64>() / groups as f64;
+                let squares = found.iter().map(|f| (f[k] - mean).powi(2)).sum::<f64>();
+                squares / (groups - 1) as f64 * seconds
+            });
+            writeln!(out, "{:<45} {:>12.2e} {:>12.2e}", format!("{name}, k_+ = {rate}"), cost[0], cost[1])?;
+            costs.push(cost);
+        }
+        let ratio = [0, 1].map(|k| costs[0][k] / costs[1][k]);
+        writeln!(out, "{:<45} {:>12.0} {:>12.0}", "pairs over mean field", ratio[0], ratio[1])?;
+    }
     Ok(())
+}
+
+/// Dimers that heat takes apart, `K_d = 3 exp(-1.5/T)`, `T = 1 + 0.8 x`.
+fn heated(rate: f64) -> Mixture {
+    let species = vec![Species::new("M", 0.25, 0.1, 1), Species::new("D", -1.0, 0.04, 2)];
+    let kinetics = Kinetics::VantHoff { forward: Arc::new(Uniform(rate)), prefactor: 3.0 };
+    let temperature = Function::lipschitz(|x| 1.0 + 0.8 * x, 0.8);
+    Mixture::new(1.0, temperature, species, vec![Reaction::new(&[0, 0], &[1], kinetics)]).expect("a mixture")
+}
+
+/// A group of particles that meet.
+fn meeting(mixture: &Mixture, amount: f64, group: u64) -> [f64; 2] {
+    const OMEGA: f64 = 200.0;
+    let random = &mut stream(2, Purpose::Advance, group);
+    let fine = Resolution::automatic(mixture, &[1.0, 0.5], OMEGA).expect("a resolution");
+    let pairs = Pairs::new(mixture, OMEGA, Resolution::new(fine.cells.next_multiple_of(2), fine.dt));
+    let pairs = pairs.expect("steps");
+    let mut population = Population::uniform(&[200, 100], random);
+    let mut found = [0.0; 2];
+    // The first to forget the start.
+    for time in [5.0 * amount, 10.0 * amount] {
+        let steps = (time / pairs.dt()).ceil();
+        let mut tally = PairTally::new(mixture, pairs.cells());
+        pairs.advance(&mut population, steps as u64, random, &mut tally).expect("steps");
+        let duration = steps * pairs.dt();
+        let c = tally.concentrations(&Grid::new(1.0, 1), OMEGA).expect("whole cells");
+        let passed = tally.crossings(mixture, 2).expect("whole cells")[1][1];
+        found = [c[1][0], passed as f64 / (OMEGA * duration)];
+    }
+    found
+}
+
+/// A group of units that do not.
+fn alone(mixture: &Mixture, amount: f64, group: u64) -> [f64; 2] {
+    let random = &mut stream(3, Purpose::Advance, group);
+    let start: [Arc<dyn Field>; 2] = [Arc::new(Uniform(1.0)), Arc::new(Uniform(0.5))];
+    let method = MeanField::new(mixture, &start, 20).expect("units");
+    let mut units: Units = method.start(200, random).expect("units");
+    let mut found = [0.0; 2];
+    for windows in [50.0 * amount, 100.0 * amount] {
+        let mut tally = UnitTally::new(&method);
+        method.advance(&mut units, windows.ceil() as u64, Span::Legs(128), random, &mut tally).expect("legs");
+        let c = tally.concentrations(1).expect("whole cells");
+        found = [c[1][0], tally.currents(2).expect("whole cells")[1][1]];
+    }
+    found
 }
 
 /// Least, median and largest.

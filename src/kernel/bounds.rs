@@ -209,6 +209,26 @@ impl Tables {
         clocks: &Clocks,
         rates: &CandidateRates,
     ) -> Result<Self, KernelError> {
+        Self::tabulated(model, grid, clocks, rates, check)
+    }
+
+    /// The same of rates whose factors have been checked before.
+    pub fn trusting(
+        model: &Model,
+        grid: &Grid,
+        clocks: &Clocks,
+        rates: &CandidateRates,
+    ) -> Result<Self, KernelError> {
+        Self::tabulated(model, grid, clocks, rates, |_, _, _, _, _| Ok(()))
+    }
+
+    fn tabulated(
+        model: &Model,
+        grid: &Grid,
+        clocks: &Clocks,
+        rates: &CandidateRates,
+        check: Check,
+    ) -> Result<Self, KernelError> {
         let cells = grid.cells();
         let states = model.network.states();
         let mut accept = Vec::with_capacity((rates.channel.len() + 1) * cells);
@@ -224,7 +244,7 @@ impl Tables {
             for cell in 0..cells {
                 let bounds = clocked_rate(model, grid, clocks, channel, cell)?;
                 let what = || format!("the rate of {}", channel_name(model, channel));
-                check(grid, cell, bounds, what, |x| model.rate(channel, x) / clocks.rate(channel.from, x))?;
+                check(grid, cell, bounds, &what, &|x| model.rate(channel, x) / clocks.rate(channel.from, x))?;
                 // An acceptance probability above one cannot be had; to cut it off would be a bias.
                 if bounds.hi > candidates {
                     return Err(KernelError::TooFewCandidates {
@@ -250,7 +270,7 @@ impl Tables {
             for cell in 0..cells {
                 let bounds = clock(model, grid, clocks, state, cell)?;
                 let what = || format!("the diffusivity of {name}");
-                check(grid, cell, bounds, what, |x| clocks.rate(state, x))?;
+                check(grid, cell, bounds, &what, &|x| clocks.rate(state, x))?;
                 lowest.push(bounds.lo);
                 if !always {
                     score.push(row(Interval::new(bounds.lo / bounds.hi, 1.0)));
@@ -261,17 +281,20 @@ impl Tables {
     }
 }
 
+/// How a function is held against its bounds on a cell.
+type Check = fn(&Grid, usize, Interval, &dyn Fn() -> String, &dyn Fn(f64) -> f64) -> Result<(), KernelError>;
+
 /// Does a function keep to its bounds at both ends of a cell and at three points between?
 ///
 /// A field that claims bounds too narrow anywhere in the cell would go unnoticed later: a narrow
 /// enclosure leaves hardly any word undecided, and only those ask for the value. Nothing finite can find
 /// every lie; this one finds bounds taken from a single point.
-fn check(
+pub(super) fn check(
     grid: &Grid,
     cell: usize,
     bounds: Interval,
-    what: impl Fn() -> String,
-    value: impl Fn(f64) -> f64,
+    what: &dyn Fn() -> String,
+    value: &dyn Fn(f64) -> f64,
 ) -> Result<(), KernelError> {
     let (lo, hi) = (grid.cell_face(cell), grid.cell_face(cell + 1).min(grid.length));
     for x in [lo, 0.75 * lo + 0.25 * hi, 0.5 * (lo + hi), 0.25 * lo + 0.75 * hi, hi] {

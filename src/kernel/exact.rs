@@ -114,6 +114,17 @@ impl Exact {
 
     fn build(model: &Model, grid: &Grid, clocks: Clocks, rates: CandidateRates) -> Result<Self, KernelError> {
         let tables = Tables::new(model, grid, &clocks, &rates)?;
+        Self::with_tables(model, grid, clocks, rates, tables)
+    }
+
+    /// The same with everything at hand.
+    pub(super) fn with_tables(
+        model: &Model,
+        grid: &Grid,
+        clocks: Clocks,
+        rates: CandidateRates,
+        tables: Tables,
+    ) -> Result<Self, KernelError> {
         let states = 0..model.network.states().len();
         let length = model.domain.length;
         let legs: Vec<f64> = rates.state.iter().map(|k| 1.0 / (libm::sqrt(*k) * length)).collect();

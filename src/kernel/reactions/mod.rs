@@ -2,6 +2,7 @@
 //!
 //! - [`WellMixed`]: counts of species in one volume, Gillespie's direct method, exact.
 //! - [`Pairs`]: a whole population between walls: free moves, and reactions in cells.
+//! - [`MeanField`]: units that react with the concentrations of all others, on exact legs.
 //! - [`Resolution`]: cells and step that suit a mixture.
 //!
 //! # Units
@@ -9,15 +10,21 @@
 //! that a cell of width `h` is a volume `V = h omega`, and a way that takes `a_s` particles of each species happens
 //! `k V prod_s n_s (n_s - 1)...(n_s - a_s + 1)/V^a_s` times per time ([`propensity`](crate::model::Mixture::propensity)).
 
+mod kinds;
+mod mean_field;
 mod network;
 mod pairs;
 mod resolution;
 mod tally;
+mod unit_rate;
+mod unit_tally;
 mod well_mixed;
 
+pub use mean_field::{MeanField, Units};
 pub use pairs::{Pairs, Population};
 pub use resolution::{Limit, Resolution};
 pub use tally::PairTally;
+pub use unit_tally::UnitTally;
 pub use well_mixed::WellMixed;
 
 /// Why particles that react could not be advanced.
@@ -68,12 +75,30 @@ pub enum ReactionError {
     /// A domain without walls.
     #[error("particles that react need walls at both ends of the domain")]
     Ring,
+    /// Particles that are made of nothing that stays.
+    #[error(
+        "{species} is part of nothing that reactions conserve, so that it has no units to follow in a mean field; \
+         take pairs"
+    )]
+    Unconserved {
+        /// Name of the species.
+        species: String,
+    },
+    /// What exact legs could not do.
+    #[error(transparent)]
+    Legs(Box<super::KernelError>),
     /// More particles than can be counted.
     #[error("there are more than {limit:e} particles: does something multiply without end?")]
     TooMany {
         /// How many are possible.
         limit: f64,
     },
+}
+
+impl From<super::KernelError> for ReactionError {
+    fn from(error: super::KernelError) -> Self {
+        ReactionError::Legs(Box::new(error))
+    }
 }
 
 /// Checks a number.

@@ -1,0 +1,354 @@
+//! Units that react with a mean field: reactions of two become the motion of one.
+//!
+//! What a [law](crate::model::Mixture::laws) counts is neither made nor unmade: it changes the species that it is part
+//! of. Such a unit is a walker whose state is that species; a way that goes at the rate `v(c)` takes it along at the rate
+//! `lost_s v/c_s`, where concentrations are those that the other units showed. For `2 M <-> D` a unit is free or bound,
+//! ```text
+//! M -> D at the rate 2 k_+(x) c_1(x),      D -> M at the rate k_-(x),
+//! ```
+//! for `E + S <-> ES <-> E + P` enzymes and substrates are two kinds of units. As many units as one likes
+//! obey the equations of concentrations (Eqs 23, D1) and nothing else.
+//!
+//! A run is made of **windows**. In each the concentrations are given: means over cells, joined by straight lines; and
+//! units go on [exact legs](crate::kernel::Exact) in them.
+//!
+//! - **Windows of legs**, for the steady state: concentrations are those of the past, from the last power of two
+//!   windows but one on. Their noise, and the bias that it makes, fall with the length of the run.
+//! - **Windows of a duration**, for what changes in time: concentrations are those at hand, and half a window
+//!   ahead on the straight line from one window before. The error is of order 2 in the duration and of order 1 in the
+//!   inverse number of units in a cell.
+//!
+//! Both have an error of order 2 in the width of cells.
+//!
+//! **When not to use it:** where numbers are small and their fluctuations matter ([`Pairs`](super::Pairs)); for
+//! species that come from nothing, and where laws have no form without minus signs: both are refused.
+
+use super::kinds::{Kind, kinds};
+use super::unit_rate::{Concentration, Constant, UnitRate};
+use super::unit_tally::{Scores, UnitTally, coarse};
+use super::{ReactionError, in_range};
+use crate::event::{Occupancy, Position, Walkers};
+use crate::expression::Interval;
+use crate::grid::Grid;
+use crate::kernel::bounds::{CandidateRates, Tables};
+use crate::kernel::scale::Clocks;
+use crate::kernel::{Exact, Kernel, Span};
+use crate::model::{Boundary, Edge, Field, Mixture, Model, Network, RateLaw, State};
+use crate::rng::{Stream, open_unit};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Cells on which rates are bounded, and events scored, per cell on which concentrations are known.
+const FINE: usize = 8;
+
+/// Most units of a kind.
+const MOST: u64 = 1 << 31;
+
+/// Candidate rates are rounded up to whole powers of this, so that noise in concentrations does not move them from
+/// window to window: untimed legs would have to settle anew.
+const RUNG: f64 = 1.189_207_115_002_721;
+
+/// The method.
+#[derive(Clone, Debug)]
+pub struct MeanField {
+    mixture: Arc<Mixture>,
+    grid: Grid,
+    kinds: Vec<Kind>,
+    /// Mean of the law of each kind.
+    totals: Vec<f64>,
+    /// Concentrations at the start by species and bin.
+    start: Vec<Vec<f64>>,
+    /// Per kind, what does not depend on concentrations.
+    frames: Vec<Frame>,
+}
+
+#[derive(Clone, Debug)]
+struct Frame {
+    model: Model,
+    clocks: Clocks,
+    /// Rate constants, one a turn.
+    constants: Vec<Arc<Constant>>,
+}
+
+/// Units and what they know of each other. Plain data: saved and restored, a run goes on with the same bits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Units {
+    /// Walkers by kind; the state is the place of their species among those of the kind.
+    pub kinds: Vec<Walkers>,
+    /// Windows of legs so far.
+    windows: u64,
+    /// Per kind, time by state and cell: in windows since their number was a power of two, and in those between that
+    /// and the power of two before.
+    recent: Vec<Vec<f64>>,
+    earlier: Vec<Vec<f64>>,
+    /// Per kind, how many were in each state and cell one window of a duration before, and how long ago that was.
+    before: Vec<Vec<f64>>,
+    age: f64,
+}
+
+impl MeanField {
+    /// Prepares units of `mixture` with concentrations on `cells` cells; `start` gives those of every species at the
+    /// start, and so how much there is of everything.
+    ///
+    /// # Errors
+    /// [`ReactionError`]: no walls, a species that no law without minus signs counts, coefficients or concentrations
+    /// out of range.
+    pub fn new(mixture: &Mixture, start: &[Arc<dyn Field>], cells: usize) -> Result<Self, ReactionError> {
+        let count = mixture.species().len();
+        in_range("the number of cells", "1 to 100000", cells as f64, |n| (1.0..=1e5).contains(&n))?;
+        in_range("the number of profiles", "that of the species", start.len() as f64, |_| {
+            start.len() == count
+        })?;
+        if mixture.domain.walls != Boundary::Reflecting {
+            return Err(ReactionError::Ring);
+        }
+        for s in 0..count {
+            let bounds = mixture.diffusivity_bounds(s, Interval::new(0.0, mixture.domain.length));
+            let (low, high) = (bounds.lo, bounds.hi);
+            if !(low > 0.0 && high.is_finite()) {
+                let species = mixture.species()[s].name.clone();
+                return Err(ReactionError::Diffusivity { species, low, high });
+            }
+        }
+        let grid = Grid { length: mixture.domain.length, bins: cells, cells_per_bin: FINE, across: 0 };
+        let mut profiles = Vec::new();
+        for field in start {
+            let fine: Vec<f64> = (0..grid.cells()).map(|c| field.value(grid.cell_middle(c))).collect();
+            for c in &fine {
+                in_range("a concentration", "finite and not negative", *c, |c| c >= 0.0 && c.is_finite())?;
+            }
+            profiles.push(coarse(&grid, &fine).iter().map(|c| c / FINE as f64).collect::<Vec<f64>>());
+        }
+        let means: Vec<f64> = profiles.iter().map(|c| c.iter().sum::<f64>() / cells as f64).collect();
+        let (mixture, kinds) = (Arc::new(mixture.clone()), kinds(mixture)?);
+        let all = mixture.totals(&means);
+        Ok(MeanField {
+            frames: kinds.iter().map(|kind| frame(&mixture, kind, &grid)).collect::<Result<_, _>>()?,
+            totals: kinds.iter().map(|kind| all[kind.law]).collect(),
+            start: profiles,
+            kinds,
+            grid,
+            mixture,
+        })
+    }
+
+    /// Bins are the cells of concentrations, cells those of events.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// The mixture.
+    pub fn mixture(&self) -> &Mixture {
+        &self.mixture
+    }
+
+    /// Kinds of units: the law of each by its index in the mixture, and the species that its states are.
+    pub fn units(&self) -> impl Iterator<Item = (usize, Vec<usize>)> + '_ {
+        self.kinds.iter().map(|kind| (kind.law, kind.states.iter().map(|m| m.species).collect()))
+    }
+
+    pub(super) fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    fn species(&self) -> usize {
+        self.mixture.species().len()
+    }
+
+    /// Mean of the law of each kind.
+    pub(super) fn totals(&self) -> &[f64] {
+        &self.totals
+    }
+
+    /// So many units of every kind of which there is any, from the concentrations at the start: unit `k` of `n` takes
+    /// the quantile `(k + U)/n` of the joint law of species and place.
+    ///
+    /// # Errors
+    /// [`ReactionError::Range`] for no units.
+    pub fn start(&self, units: u64, stream: &mut Stream) -> Result<Units, ReactionError> {
+        in_range("the number of units", "1 to 2^31", units as f64, |_| (1..=MOST).contains(&units))?;
+        let cells = self.grid.bins;
+        let of = |(kind, total): (&Kind, &f64)| {
+            let weights = kind.states.iter().flat_map(|m| {
+                self.start[m.species].iter().map(move |c| c * m.content as f64 / (total * cells as f64))
+            });
+            let weights: Vec<f64> = weights.collect();
+            let last = weights.iter().rposition(|w| *w > 0.0).unwrap_or(0);
+            let (mut place, mut below) = (0, 0.0);
+            let (mut position, mut state) = (Vec::new(), Vec::new());
+            let count = if *total > 0.0 { units } else { 0 };
+            for k in 0..count {
+                let quantile = (k as f64 + open_unit(stream.word())) / count as f64;
+                while place < last && quantile >= below + weights[place] {
+                    below += weights[place];
+                    place += 1;
+                }
+                let within = ((quantile - below) / weights[place]).clamp(0.0, 1.0);
+                position.push(Position::from_fraction(((place % cells) as f64 + within) / cells as f64));
+                state.push((place / cells) as u16);
+            }
+            Walkers::new(position, state)
+        };
+        let kinds: Vec<Walkers> = self.kinds.iter().zip(&self.totals).map(of).collect();
+        let nothing: Vec<Vec<f64>> =
+            self.kinds.iter().map(|kind| vec![0.0; kind.states.len() * cells]).collect();
+        let (recent, earlier, before) = (nothing.clone(), nothing.clone(), nothing);
+        Ok(Units { kinds, windows: 0, recent, earlier, before, age: 0.0 })
+    }
+
+    /// Advances by a number of windows of this length and scores them.
+    ///
+    /// # Errors
+    /// [`ReactionError`]: units or a tally of another method, a length out of range; a duration where diffusivities
+    /// vary.
+    pub fn advance(
+        &self,
+        units: &mut Units,
+        windows: u64,
+        length: Span,
+        stream: &mut Stream,
+        tally: &mut UnitTally,
+    ) -> Result<(), ReactionError> {
+        tally.fits(self)?;
+        self.know(units)?;
+        let amount = length.amount();
+        in_range("the length of a window", "positive and finite", amount, |v| v > 0.0 && v.is_finite())?;
+        if windows == 0 {
+            return Ok(());
+        }
+        tally.change(self.grid(), units, -1);
+        for _ in 0..windows {
+            let now: Vec<Vec<f64>> =
+                self.kinds.iter().zip(&units.kinds).map(|(k, w)| self.counts(k, w)).collect();
+            let c = self.concentrations(units, &now, length);
+            if matches!(length, Span::Legs(_)) && units.windows.is_power_of_two() {
+                let fresh = units.recent.iter().map(|r| vec![0.0; r.len()]).collect();
+                units.earlier = std::mem::replace(&mut units.recent, fresh);
+            }
+            for (k, kind) in self.kinds.iter().enumerate() {
+                let walkers = &mut units.kinds[k];
+                if walkers.is_empty() {
+                    continue;
+                }
+                let legs = self.frames[k].legs(kind, &c, &self.grid)?;
+                let mut scores = Scores::new(kind.states.len(), kind.turns.len(), self.grid.cells());
+                legs.advance(walkers, length, stream, &mut scores)?;
+                tally.add(k, &scores, |state, cell| legs.dwell(state, cell));
+                if matches!(length, Span::Legs(_)) {
+                    let cells = self.grid.cells();
+                    for (place, visits) in scores.visits.iter().enumerate() {
+                        units.recent[k][place / FINE] +=
+                            *visits as f64 * legs.dwell(place / cells, place % cells);
+                    }
+                }
+            }
+            match length {
+                Span::Legs(_) => units.windows += 1,
+                Span::Duration(duration) => (units.before, units.age) = (now, duration),
+            }
+        }
+        tally.change(self.grid(), units, 1);
+        Ok(())
+    }
+
+    /// Are these units of this method?
+    fn know(&self, units: &Units) -> Result<(), ReactionError> {
+        let entries = |of: &[Vec<f64>]| {
+            of.len() == self.kinds.len()
+                && of.iter().zip(&self.kinds).all(|(v, kind)| v.len() == kind.states.len() * self.grid.bins)
+        };
+        let there = |((walkers, kind), total): ((&Walkers, &Kind), &f64)| {
+            let states = walkers.state.iter().all(|s| usize::from(*s) < kind.states.len());
+            states && walkers.position.len() == walkers.state.len() && (*total == 0.0 || !walkers.is_empty())
+        };
+        let pairs = || units.kinds.iter().zip(&self.kinds).zip(&self.totals);
+        in_range("kinds of units", "those of the method", units.kinds.len() as f64, |_| {
+            let known = entries(&units.recent) && entries(&units.earlier) && entries(&units.before);
+            known && units.kinds.len() == self.kinds.len() && pairs().all(there)
+        })
+    }
+
+    /// Units by state and cell.
+    fn counts(&self, kind: &Kind, walkers: &Walkers) -> Vec<f64> {
+        let cells = Grid { cells_per_bin: 1, ..self.grid };
+        let occupancy = Occupancy::of(walkers, kind.states.len(), &cells);
+        (0..kind.states.len()).flat_map(|s| occupancy.state(s)).map(|n| *n as f64).collect()
+    }
+
+    /// Concentrations of all species that hold in a window.
+    fn concentrations(&self, units: &Units, now: &[Vec<f64>], length: Span) -> Vec<Arc<Concentration>> {
+        let cells = self.grid.bins;
+        if matches!(length, Span::Legs(_)) && units.windows == 0 {
+            let at_start = self.start.iter().map(|c| Concentration::new(c.clone(), self.grid.length));
+            return at_start.map(Arc::new).collect();
+        }
+        let mut c = vec![vec![0.0; cells]; self.species()];
+        for (k, kind) in self.kinds.iter().enumerate() {
+            let mut seen: Vec<f64> = match length {
+                Span::Legs(_) => units.recent[k].iter().zip(&units.earlier[k]).map(|(a, b)| a + b).collect(),
+                Span::Duration(duration) if units.age > 0.0 => {
+                    let ahead = 0.5 * duration / units.age;
+                    now[k].iter().zip(&units.before[k]).map(|(n, b)| (n + ahead * (n - b)).max(0.0)).collect()
+                }
+                Span::Duration(_) => now[k].clone(),
+            };
+            let sum: f64 = seen.iter().sum();
+            if sum > 0.0 {
+                seen.iter_mut().for_each(|v| *v *= self.totals[k] * cells as f64 / sum);
+            }
+            for (member, seen) in kind.states.iter().zip(seen.chunks(cells)) {
+                let scale = member.share / member.content as f64;
+                c[member.species].iter_mut().zip(seen).for_each(|(c, v)| *c += scale * v);
+            }
+        }
+        c.into_iter().map(|c| Arc::new(Concentration::new(c, self.grid.length))).collect()
+    }
+}
+
+/// What legs of a kind need and concentrations do not change.
+fn frame(mixture: &Arc<Mixture>, kind: &Kind, grid: &Grid) -> Result<Frame, ReactionError> {
+    let state = |member: &super::kinds::Member| {
+        let species = &mixture.species()[member.species];
+        State { motility: species.motility.clone(), ..State::new(species.name.clone(), species.energy, 1.0) }
+    };
+    let model = Model {
+        domain: mixture.domain,
+        temperature: Arc::clone(&mixture.temperature),
+        boltzmann: mixture.boltzmann,
+        potential: None,
+        network: Network::of_units(kind.states.iter().map(state).collect(), Vec::new()),
+        coordinates: None,
+    };
+    let constant = |turn: &super::kinds::Turn| Constant::new(mixture, turn.way, grid).map(Arc::new);
+    Ok(Frame {
+        clocks: Clocks::new(&model)?,
+        constants: kind.turns.iter().map(constant).collect::<Result<_, _>>()?,
+        model,
+    })
+}
+
+impl Frame {
+    /// Legs among these concentrations.
+    fn legs(&self, kind: &Kind, c: &[Arc<Concentration>], grid: &Grid) -> Result<Exact, ReactionError> {
+        let edges = kind.turns.iter().zip(&self.constants).map(|(turn, constant)| {
+            let partner = turn.partner.map(|s| Arc::clone(&c[s]));
+            let rate = UnitRate { constant: Arc::clone(constant), factor: turn.factor, partner };
+            let law = RateLaw::Free { forward: Some(Arc::new(rate)), backward: None };
+            Edge { between: [turn.from, turn.to], law }
+        });
+        let states = self.model.network.states().to_vec();
+        let model = Model { network: Network::of_units(states, edges.collect()), ..self.model.clone() };
+        let mut rates = CandidateRates::with_clocks(&model, grid, &self.clocks)?;
+        for (state, rate) in rates.state.iter_mut().enumerate() {
+            let unit = 1.0 / (grid.length * grid.length);
+            let rung = libm::ceil(libm::log(*rate / unit) / libm::log(RUNG) - 1e-9);
+            let raised = (unit * libm::pow(RUNG, rung)).max(*rate);
+            for channel in model.network.channels().filter(|channel| channel.from == state) {
+                rates.channel[channel.index] *= raised / *rate;
+            }
+            *rate = raised;
+        }
+        let tables = Tables::trusting(&model, grid, &self.clocks, &rates)?;
+        Ok(Exact::with_tables(&model, grid, self.clocks.clone(), rates, tables)?)
+    }
+}
