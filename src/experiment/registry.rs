@@ -1,9 +1,10 @@
 //! Names in the file -> types of the engine: the one match.
 
 use super::{Experiment, Method};
-use crate::ensemble::{GroupRunner, Runner, Segments};
+use crate::ensemble::{GroupRunner, Populations, Runner, Segments};
 use crate::error::Error;
 use crate::grid::Grid;
+use crate::kernel::reactions::Resolution;
 use crate::kernel::{Baoab, Continuous, EulerMaruyama, Exact, KernelError, Scheme};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
@@ -34,6 +35,13 @@ pub fn runner(
         Method::Baoab { dt } => {
             let kernel = Baoab::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
+        }
+        Method::Pairs { cells, dt } => {
+            let omega = experiment.run.system_size.unwrap_or(0.0);
+            let resolution = Resolution::new(cells, dt);
+            let made = Populations::new(&model, grid, omega, experiment.counts(), resolution);
+            let absent = || Error::Numeric("pairs needs species that react".into());
+            Ok(Box::new(made.ok_or_else(absent)?.map_err(|e| numeric(e.into()))?))
         }
         Method::Midpoint { dt } => continuous(dt, Scheme::Midpoint),
         Method::Mala { dt } => continuous(dt, Scheme::Mala),

@@ -3,6 +3,7 @@
 //! - [`WellMixed`]: counts of species in one volume, Gillespie's direct method, exact.
 //! - [`Pairs`]: a whole population between walls: free moves, and reactions in cells.
 //! - [`Resolution`]: cells and step that suit a mixture.
+//! - [`relaxation_time`], [`settled`]: how long a mixture remembers, and about where it comes to rest.
 //!
 //! # Units
 //! A [`Mixture`](crate::model::Mixture) counts in concentrations. `omega` particles make up one unit of concentration times length, so
@@ -11,11 +12,13 @@
 
 mod network;
 mod pairs;
+mod relaxation;
 mod resolution;
 mod tally;
 mod well_mixed;
 
 pub use pairs::{Pairs, Population};
+pub use relaxation::{relaxation_time, settled};
 pub use resolution::{Limit, Resolution};
 pub use tally::PairTally;
 pub use well_mixed::WellMixed;
