@@ -82,7 +82,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let span = in_legs(run.span);
     let burn_in = match run.burn_in {
         Some(burn_in) => in_legs(burn_in),
-        None => (BURN_IN * experiment.model.relaxation_time() * per_time).min(span),
+        None => (BURN_IN * experiment.relaxation_time() * per_time).min(span),
     };
     let legs = run.particles as f64 * (span + burn_in);
 
@@ -110,7 +110,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let done = particles as f64 * effort;
     let nanoseconds_per_leg = timed.seconds() * 1e9 / (done * (1.0 - 1.0 / ROUNDS as f64));
 
-    let memory = |legs: f64| legs / (experiment.model.relaxation_time() * per_time).max(f64::MIN_POSITIVE);
+    let memory = |legs: f64| legs / (experiment.relaxation_time() * per_time).max(f64::MIN_POSITIVE);
     let soret = summary.quantities.iter().find(|q| q.name == "soret").and_then(|q| q.rows.first());
     let averages = experiment.measure.times.is_empty();
     let soret = soret.filter(|_| averages).and_then(|row| row.estimate.estimate()).map(|e| {
@@ -126,7 +126,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
         nanoseconds_per_leg,
         seconds,
         threads: rayon::current_num_threads(),
-        relaxation_time: experiment.model.relaxation_time(),
+        relaxation_time: experiment.relaxation_time(),
         soret,
     })
 }

@@ -549,9 +549,13 @@ impl Experiment {
             | PeakSlowCurrent(s)
             | CrossoverSpeed(s)
             | MaxwellDeviation(s)
-            | PhaseDensity(s) => Some(state(s)),
+            | PhaseDensity(s)
+            | MeanConcentration(s)
+            | Concentration(s) => Some(state(s)),
+            NetRate(r) => self.equation(r),
             At(_, what) => match what {
                 Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
+                Instant::Concentration(s) | Instant::MeanConcentration(s) => Some(state(s)),
                 Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
                 _ => None,
             },

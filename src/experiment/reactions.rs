@@ -7,10 +7,12 @@ use super::schema::{ExperimentFile, LawPart, MotilityPart, RunPart, duplicates, 
 use super::source::quote;
 use super::{Experiment, RunPlan, Warning, method};
 use crate::expression::Interval;
+use crate::kernel::reactions::relaxation_time;
 use crate::kernel::start::Start;
 use crate::model::{
     Boundary, Doubt, Equation, Field, Kinetics, Mixture, Model, Motility, Reaction, Species, Uniform, Way,
 };
+use crate::observable::{Observable, named as named_dimension};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -669,6 +671,22 @@ impl Experiment {
     pub fn mean_concentrations(&self) -> Vec<f64> {
         let size = self.run.system_size.unwrap_or(0.0) * self.model.domain.length;
         self.counts().iter().map(|n| *n as f64 / size).collect()
+    }
+
+    /// How long the slowest part of the system remembers its beginning, roughly.
+    pub fn relaxation_time(&self) -> f64 {
+        match &self.model.mixture {
+            Some(mixture) => relaxation_time(mixture, &self.mean_concentrations()),
+            None => self.model.relaxation_time(),
+        }
+    }
+
+    /// The dimension of an observable in the units of the experiment.
+    pub fn dimension(&self, observable: Observable) -> String {
+        match &self.model.mixture {
+            Some(_) => named_dimension(observable.dimension_of_mixtures(), self.units),
+            None => observable.dimension_in(self.units),
+        }
     }
 
     /// The equation of a reaction.

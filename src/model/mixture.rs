@@ -106,6 +106,19 @@ impl Mixture {
         Ok(Mixture { domain, temperature, boltzmann: 1.0, species, reactions, laws })
     }
 
+    /// The same species with other reactions.
+    ///
+    /// # Errors
+    /// As [`Mixture::new`].
+    pub fn with_reactions(&self, reactions: Vec<Reaction>) -> Result<Self, MixtureError> {
+        let mut mixture =
+            Mixture::new(self.domain.length, super::Uniform(1.0), self.species.clone(), reactions)?;
+        mixture.domain = self.domain;
+        mixture.temperature = self.temperature.clone();
+        mixture.boltzmann = self.boltzmann;
+        Ok(mixture)
+    }
+
     /// The species, in file order.
     pub fn species(&self) -> &[Species] {
         &self.species
