@@ -88,7 +88,12 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
 
     // Of short runs as many particles as the effort allows, or what is done once outweighs the legs.
     let affordable = EFFORT / (span + burn_in).max(1.0);
-    let particles = run.particles.min(PARTICLES.max(affordable as u64));
+    let particles = match experiment.model.mixture {
+        // Populations are as large as they are; fewer of them will do.
+        Some(_) => run.particles / run.groups as u64 * run.groups.min(GROUPS) as u64,
+        None => run.particles.min(PARTICLES.max(affordable as u64)),
+    }
+    .max(1);
     let effort = (EFFORT / particles as f64).min(span).max(ROUNDS as f64);
     let timed = Timed { marks: Mutex::default() };
     let mut pilot = experiment.clone();
@@ -165,6 +170,10 @@ fn memory_bytes(experiment: &Experiment) -> u64 {
     if experiment.motion == Motion::Underdamped {
         walker = 2 * (walker + size_of::<f64>() as u64);
         group += PhaseSpace::new(&experiment.model, &grid).bytes();
+    }
+    if let (Some(mixture), Some(method)) = (&experiment.model.mixture, experiment.method.cells()) {
+        // Sightings and gains of every species, passages of every way, per cell in which they react.
+        group += method as u64 * (16 * states + 16 * mixture.reactions().len() as u64);
     }
     if let Some(reach) = &experiment.reach {
         walker += (reach.ends.len() * size_of::<f64>()) as u64;

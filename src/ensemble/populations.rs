@@ -11,6 +11,12 @@ use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Relative error of the density at a wall where a diffusivity varies, over `|d ln D/dn| sqrt(2 D dt)` (see `docs/decisions/euler-maruyama.md`).
+const WALL_LAYER: f64 = 0.57;
+
+/// Errors below this are not told.
+const NOTICED: f64 = 1e-3;
+
 /// The population of a group, and what it has scored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Crowd {
@@ -166,7 +172,27 @@ impl GroupRunner for Populations {
         0.0
     }
 
+    /// Where a diffusivity varies, steps of Euler and Maruyama that are folded at a wall leave a layer there.
     fn cautions(&self) -> Vec<Caution> {
-        Vec::new()
+        let (length, dt) = (self.mixture.domain.length, self.pairs.dt());
+        let layer = |species: usize, x: f64| {
+            let nudge = 1e-6 * length;
+            let [near, far] = [0.0, nudge]
+                .map(|d| self.mixture.diffusivity(species, if x == 0.0 { d } else { length - d }));
+            WALL_LAYER * ((far - near) / (nudge * near)).abs() * libm::sqrt(2.0 * near * dt)
+        };
+        let layers = (0..self.species()).flat_map(|k| [0.0, length].map(|x| (k, layer(k, x))));
+        let worst = layers.max_by(|a, b| a.1.total_cmp(&b.1));
+        let Some((species, error)) = worst.filter(|(_, error)| *error > NOTICED) else { return Vec::new() };
+        vec![Caution {
+            seen: format!(
+                "the diffusivity of {} varies at a wall, where steps of dt = {dt} are folded",
+                self.mixture.species()[species].name
+            ),
+            meaning: format!(
+                "its concentration at the wall is off by about {error:.1e} of itself, which soret_wall sees"
+            ),
+            remedy: "a quarter of this dt halves it; judge by soret, which it hardly touches".into(),
+        }]
     }
 }

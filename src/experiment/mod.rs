@@ -202,6 +202,14 @@ impl Method {
         }
     }
 
+    /// Its cells, if particles react in some.
+    pub fn cells(&self) -> Option<usize> {
+        match self {
+            Method::Pairs { cells, .. } => Some(*cells),
+            _ => None,
+        }
+    }
+
     /// The same method with another time step, if it has one.
     pub fn with_dt(self, dt: f64) -> Self {
         match self {

@@ -549,7 +549,7 @@ pub(super) fn counts(
 /// What is possible and probably not meant.
 pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
     let name = |s: usize| quote(&mixture.species()[s].name);
-    let equation = |r: usize| quote(&written(mixture, r));
+    let equation = |r: usize| quote(&mixture.equation(r));
     let warning = |seen: String, meaning: &str, remedy: &str| Warning {
         seen,
         meaning: meaning.into(),
@@ -597,20 +597,6 @@ pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
     warnings
 }
 
-/// The equation of a reaction as text.
-pub(super) fn written(mixture: &Mixture, reaction: usize) -> String {
-    let side = |forward: bool| {
-        let term = |(s, n): &(usize, u32)| match n {
-            1 => mixture.species()[*s].name.clone(),
-            n => format!("{n} {}", mixture.species()[*s].name),
-        };
-        let terms: Vec<String> = mixture.reactions()[reaction].taken(forward).iter().map(term).collect();
-        if terms.is_empty() { "0".to_owned() } else { terms.join(" + ") }
-    };
-    let one_way = matches!(mixture.reactions()[reaction].kinetics, Kinetics::Given { backward: None, .. });
-    format!("{} {} {}", side(true), if one_way { "->" } else { "<->" }, side(false))
-}
-
 /// The first species whose friction varies with x.
 pub(super) fn uneven_friction(mixture: &Mixture) -> Option<&Species> {
     let uneven =
@@ -631,7 +617,7 @@ pub(super) fn write(mixture: &Mixture, concentrations: &[f64], to: &mut Value) {
     });
     to["species"] = species.collect();
     let reactions = mixture.reactions().iter().enumerate().map(|(r, reaction)| {
-        let mut entry = Map::from_iter([("equation".to_owned(), Value::from(written(mixture, r)))]);
+        let mut entry = Map::from_iter([("equation".to_owned(), Value::from(mixture.equation(r)))]);
         let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
         match &reaction.kinetics {
             Kinetics::Given { forward, backward } => {
@@ -692,6 +678,6 @@ impl Experiment {
     /// The equation of a reaction.
     pub fn equation(&self, reaction: usize) -> Option<String> {
         let mixture = self.model.mixture.as_ref()?;
-        (reaction < mixture.reactions().len()).then(|| written(mixture, reaction))
+        (reaction < mixture.reactions().len()).then(|| mixture.equation(reaction))
     }
 }

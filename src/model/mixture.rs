@@ -134,6 +134,21 @@ impl Mixture {
         (0..2 * self.reactions.len()).map(|k| Way { reaction: k / 2, forward: k % 2 == 0 })
     }
 
+    /// The equation of a reaction as text: `2 M <-> D`.
+    pub fn equation(&self, reaction: usize) -> String {
+        let reaction = &self.reactions[reaction];
+        let side = |forward: bool| {
+            let term = |(s, n): &(usize, u32)| match n {
+                1 => self.species[*s].name.clone(),
+                n => format!("{n} {}", self.species[*s].name),
+            };
+            let terms: Vec<String> = reaction.taken(forward).iter().map(term).collect();
+            if terms.is_empty() { "0".to_owned() } else { terms.join(" + ") }
+        };
+        let one_way = matches!(reaction.kinetics, Kinetics::Given { backward: None, .. });
+        format!("{} {} {}", side(true), if one_way { "->" } else { "<->" }, side(false))
+    }
+
     /// A basis of what is conserved: integers `m_lk` with `sum_k m_lk c_k` untouched by every reaction, non-negative
     /// where possible. `[[1, 2]]` for `2 M <-> D`; for `E + S <-> ES <-> E + P` the enzyme `E + ES` and the substrate
     /// `S + ES + P`.
