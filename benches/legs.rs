@@ -97,6 +97,7 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
         potential: None,
         network: Network::new(states, edges).expect("a sound network"),
         coordinates: None,
+        mixture: None,
     }
 }
 

@@ -112,8 +112,11 @@ fn positive(observable: Observable) -> bool {
     match observable {
         Density | StateDensity(_) | Population(_) | TransitionRate(_) | PhaseDensity(_) => true,
         PlaneDensity | WellPopulation(_) => true,
+        Concentration(_) | MeanConcentration(_) | Content | TransportedContent => true,
         At(_, what) => {
+            use Instant::{Concentration, Content, MeanConcentration};
             matches!(what, Instant::Density | Instant::StateDensity(_) | Instant::Population(_))
+                || matches!(what, Concentration(_) | Content | MeanConcentration(_))
         }
         _ => false,
     }
@@ -146,6 +149,9 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
             | PhaseHeatCurrent
             | PeakSlowCurrent(_)
             | MeanEnergy
+            | Concentration(_)
+            | Content
+            | NetRate(_)
     );
     if !profile {
         return None;

@@ -6,7 +6,7 @@ use crate::experiment::Experiment;
 use crate::expression::Expression;
 use crate::grid::Grid;
 use crate::kernel::start::Start;
-use crate::model::{InTemperature, Model};
+use crate::model::{Field, InTemperature, Mixture, Model, Uniform};
 use crate::observable::Observable;
 use crate::report::format;
 use crate::report::summary::TheorySummary;
@@ -16,6 +16,7 @@ use crate::theory::coordinate::{self, CoordinateLaw};
 use crate::theory::coordinate_limit::WellState;
 use crate::theory::kramers::{self, Kramers};
 use crate::theory::overdamped::Overdamped;
+use crate::theory::reaction::{self, Amounts, FastReactions, Profiles, Steady, Transient};
 use crate::theory::relaxation::{self, Initial, Occupancy, Positions, Relaxation};
 use crate::theory::{self, FastLimit, Stationary};
 use crate::trajectory::PathWeights;
@@ -34,6 +35,95 @@ pub enum Continuum {
     Inertial(Box<Kramers>, Option<Box<Overdamped>>),
     /// Of particles with internal coordinates.
     Internal(Box<Internal>),
+    /// Of particles that react.
+    Reacting(Box<Reacting>),
+}
+
+/// What is known of particles that react.
+#[derive(Clone, Debug)]
+pub struct Reacting {
+    model: Model,
+    mixture: Arc<Mixture>,
+    /// Reactions of the model that can happen at all, by their number; the equations know no others.
+    open: Vec<usize>,
+    law: Concentrations,
+    /// The limit of fast reactions, where there is one.
+    fast: Option<FastReactions>,
+}
+
+/// Deterministic concentrations.
+#[derive(Clone, Debug)]
+enum Concentrations {
+    Steady(Steady),
+    Transient(Transient),
+    /// Nothing stationary was found: why.
+    Unsteady(String),
+}
+
+impl Reacting {
+    fn solve(model: &Model, whole: &Mixture, start: Vec<f64>, times: &[f64]) -> Result<Self, Error> {
+        let numeric = |error: theory::TheoryError| Error::Numeric(error.to_string());
+        // What is closed in both directions conserves more than its equation says.
+        let open: Vec<usize> =
+            (0..whole.reactions().len()).filter(|r| whole.reactions()[*r].open() != [false; 2]).collect();
+        let reactions = open.iter().map(|r| whole.reactions()[*r].clone()).collect();
+        let mixture = whole.with_reactions(reactions).map_err(|e| Error::Numeric(e.to_string()))?;
+        let law = if times.is_empty() {
+            let amounts = Amounts::Concentrations(start.clone());
+            match reaction::steady::solve(&mixture, &amounts, &reaction::steady::Options::default()) {
+                Ok(law) => Concentrations::Steady(law),
+                Err(error @ theory::TheoryError::Unsteady { .. }) => {
+                    Concentrations::Unsteady(error.to_string())
+                }
+                Err(error) => return Err(numeric(error)),
+            }
+        } else {
+            let start: Vec<Arc<dyn Field>> =
+                start.iter().map(|c| Arc::new(Uniform(*c)) as Arc<dyn Field>).collect();
+            let options = reaction::transient::Options::default();
+            let law = reaction::transient::solve(&mixture, &start, times, &options).map_err(numeric)?;
+            Concentrations::Transient(law)
+        };
+        let fast = FastReactions::new(&mixture, &Amounts::Concentrations(start)).ok();
+        let fast = fast.filter(|_| times.is_empty());
+        Ok(Reacting { model: model.clone(), mixture: Arc::new(mixture), open, law, fast })
+    }
+
+    fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        let observable = match observable {
+            Observable::NetRate(r) => match self.open.iter().position(|open| *open == r) {
+                Some(r) => Observable::NetRate(r),
+                None => return Some(vec![Some(0.0); grid.bins]),
+            },
+            other => other,
+        };
+        match (&self.law, observable) {
+            (Concentrations::Steady(law), _) => law.profiles().reference(observable, grid),
+            (Concentrations::Transient(law), Observable::At(k, what)) => {
+                law.frames().get(k)?.reference_at(what, grid)
+            }
+            _ => None,
+        }
+    }
+
+    fn profiles(&self) -> Option<&Profiles> {
+        match &self.law {
+            Concentrations::Steady(law) => Some(law.profiles()),
+            Concentrations::Transient(law) => law.frames().last(),
+            Concentrations::Unsteady(_) => None,
+        }
+    }
+
+    /// Estimated shift of the mean concentration of every species because there are finitely many particles,
+    /// `system_size` per unit of concentration and length; see [`reaction::finite`]. Of a stationary law only.
+    pub fn finite_shift(&self, system_size: f64) -> Option<Vec<f64>> {
+        let Concentrations::Steady(law) = &self.law else { return None };
+        let length = self.model.domain.length;
+        let grid = Grid::new(length, 64);
+        let means: Vec<f64> =
+            law.profiles().bin_means(&grid).iter().map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
+        reaction::finite::shift(&self.mixture, &means, 0.5 * length, system_size * length)
+    }
 }
 
 /// What is known of particles with internal coordinates.
@@ -60,6 +150,10 @@ impl Continuum {
             let closed = Overdamped::new(model, masses[0]).ok().map(Box::new);
             return Ok(Continuum::Inertial(Box::new(law), closed));
         }
+        if let Some(mixture) = &model.mixture {
+            let law = Reacting::solve(model, mixture, experiment.mean_concentrations(), &times)?;
+            return Ok(Continuum::Reacting(Box::new(law)));
+        }
         if let Some(coordinates) = &model.coordinates {
             let solve = || coordinate::solve(model, &coordinate::Options::default()).map_err(numeric);
             let law = if coordinates.axes.len() == 1 { Some(solve()?) } else { None };
@@ -83,6 +177,7 @@ impl Continuum {
             Continuum::Relaxing(law) => law.reference(observable, grid),
             Continuum::Inertial(law, _) => law.reference(observable, grid),
             Continuum::Internal(known) => known.law.as_ref()?.reference(observable, grid),
+            Continuum::Reacting(known) => known.reference(observable, grid),
         }
     }
 
@@ -92,6 +187,7 @@ impl Continuum {
         let closed = match self {
             Continuum::Inertial(_, closed) => closed.as_ref().and_then(|c| c.reference(observable, grid)),
             Continuum::Internal(known) => known.limit.as_ref().and_then(|l| l.reference(observable, grid)),
+            Continuum::Reacting(known) => known.fast.as_ref().and_then(|f| f.reference(observable, grid)),
             _ => self.fast().and_then(|f| f.reference(observable, grid)),
         };
         closed.filter(|c| c.len() == entries).unwrap_or_else(|| vec![None; entries])
@@ -104,6 +200,11 @@ impl Continuum {
             Continuum::Relaxing(law) => law.error_estimate(),
             Continuum::Inertial(law, _) => law.error_estimate(),
             Continuum::Internal(known) => known.law.as_ref().map_or(0.0, CoordinateLaw::error_estimate),
+            Continuum::Reacting(known) => match &known.law {
+                Concentrations::Steady(law) => law.error_estimate(),
+                Concentrations::Transient(law) => law.error_estimate(),
+                Concentrations::Unsteady(_) => 0.0,
+            },
         }
     }
 
@@ -114,6 +215,10 @@ impl Continuum {
             Continuum::Relaxing(law) => law.is_converged(),
             Continuum::Inertial(law, _) => law.is_converged(),
             Continuum::Internal(known) => known.law.as_ref().is_none_or(CoordinateLaw::is_converged),
+            Continuum::Reacting(known) => match &known.law {
+                Concentrations::Steady(law) => law.is_converged(),
+                _ => true,
+            },
         }
     }
 
@@ -122,7 +227,18 @@ impl Continuum {
     pub fn path_weights(&self, grid: &Grid) -> Option<PathWeights> {
         match self {
             Continuum::Stationary(law, _) => PathWeights::new(law.model(), grid, &|x| law.density_at(x)),
-            Continuum::Relaxing(_) | Continuum::Inertial(..) | Continuum::Internal(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What a reader should know of the theory that stands beside a run.
+    pub fn caution(&self) -> Option<String> {
+        match self {
+            Continuum::Reacting(known) => match &known.law {
+                Concentrations::Unsteady(why) => Some(why.clone()),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -137,6 +253,15 @@ impl Continuum {
             Continuum::Internal(_) => {
                 "the limit of fast coordinates; no full solution exists for several coordinates"
             }
+            Continuum::Reacting(known) => match &known.law {
+                Concentrations::Steady(_) => {
+                    "stationary concentrations, -d_x J_k + sum_r nu_kr (v_r+ - v_r-) = 0"
+                }
+                Concentrations::Transient(_) => {
+                    "concentrations, d_t c_k = -d_x J_k + sum_r nu_kr (v_r+ - v_r-)"
+                }
+                Concentrations::Unsteady(_) => "no stationary concentrations were found",
+            },
             Continuum::Inertial(..) => "Kramers, v d_x P + (F/m) d_v P = (gamma/m) d_v(v P + (kT/m) d_v P)",
         };
         let layer = |x: f64| self.fast()?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
@@ -181,7 +306,7 @@ impl Continuum {
     fn fast(&self) -> Option<&FastLimit> {
         match self {
             Continuum::Stationary(_, fast) => fast.as_deref(),
-            Continuum::Relaxing(_) | Continuum::Inertial(..) | Continuum::Internal(_) => None,
+            _ => None,
         }
     }
 
@@ -191,6 +316,7 @@ impl Continuum {
             Continuum::Relaxing(law) => law.model(),
             Continuum::Inertial(law, _) => law.model(),
             Continuum::Internal(known) => &known.model,
+            Continuum::Reacting(known) => &known.model,
         }
     }
 
@@ -200,6 +326,7 @@ impl Continuum {
             Continuum::Relaxing(law) => law.vertices(),
             Continuum::Inertial(law, _) => law.vertices(),
             Continuum::Internal(known) => known.law.as_ref().map_or(&[], CoordinateLaw::vertices),
+            Continuum::Reacting(known) => known.profiles().map_or(&[], Profiles::vertices),
         }
     }
 }

@@ -6,6 +6,10 @@
 //! length depends on the file only; between rounds the caller sees the groups, may show an estimate and
 //! may end the run. The burn-in before them is done in pieces, between which it may be given up.
 
+mod populations;
+
+pub use populations::{Crowd, Populations};
+
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::internal_space::InternalSpace;
@@ -97,6 +101,8 @@ pub struct Group {
     pub phase: Option<PhaseSpace>,
     /// Its internal coordinates, where particles have any: the plane of x and the first of them.
     pub internal: Option<InternalSpace>,
+    /// Its population, where particles react; there are no walkers then.
+    pub population: Option<Crowd>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -258,6 +264,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             paths: None,
             phase: self.model.is_underdamped().then(|| PhaseSpace::new(&self.model, &self.grid)),
             internal: self.internal(),
+            population: None,
             clock: 0.0,
         }
     }

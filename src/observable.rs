@@ -127,6 +127,20 @@ pub enum Observable {
     /// Fraction of particles in a well of the potential of an internal coordinate, counted from the smallest
     /// coordinate. Dimensionless.
     WellPopulation(usize),
+    /// Of particles that react: mean concentration of a species over the domain. Concentration.
+    MeanConcentration(usize),
+    /// Concentration `c_k` of a species, averaged over each bin. Concentration.
+    Concentration(usize),
+    /// Total content `c_tot = sum_k m_k c_k`, averaged over each bin. Concentration.
+    Content,
+    /// `sum_k m_k D_k c_k`, averaged over each bin; flat between walls where the content is conserved.
+    /// concentration length^2/time.
+    TransportedContent,
+    /// Current of the content, `sum_k m_k J_k`, through each interior face; zero between walls where it is conserved.
+    /// concentration length/time.
+    ContentCurrent,
+    /// Extent of a reaction per time and length in each bin: passages forward less backward. concentration/time.
+    NetRate(usize),
 }
 
 /// What is seen of the particles at one moment `t`.
@@ -151,6 +165,12 @@ pub enum Instant {
     /// On a ring: fourth central moment of the displacement over the square of its variance; 3 for a
     /// Gaussian. Dimensionless.
     Kurtosis,
+    /// Mean concentration of a species over the domain. Concentration.
+    MeanConcentration(usize),
+    /// Concentration of a species, averaged over each bin. Concentration.
+    Concentration(usize),
+    /// Total content, averaged over each bin. Concentration.
+    Content,
 }
 
 /// Where an observable lives.
@@ -192,14 +212,16 @@ impl Observable {
             | PeakSlowCurrent(_)
             | CrossoverSpeed(_)
             | MaxwellDeviation(_) => Support::Bins,
-            MeanEnergy => Support::Bins,
+            MeanEnergy | Concentration(_) | Content | TransportedContent | NetRate(_) => Support::Bins,
+            MeanConcentration(_) => Support::Whole,
             PhaseDensity(_) | PlaneDensity => Support::Plane,
             PlaneCurrentAlong => Support::PlaneFaces,
             PlaneCurrentAcross => Support::PlaneEdges,
             SlowCurrent(_) | FastCurrent(_) => Support::Speeds,
             At(_, Instant::Density | Instant::StateDensity(_)) => Support::Bins,
+            At(_, Instant::Concentration(_) | Instant::Content) => Support::Bins,
             At(..) => Support::Whole,
-            Current(_) | HeatCurrent | CarriedHeatCurrent => Support::Faces,
+            Current(_) | HeatCurrent | CarriedHeatCurrent | ContentCurrent => Support::Faces,
             Population(_)
             | WellPopulation(_)
             | MeanCurrent(_)
@@ -277,6 +299,9 @@ impl Observable {
                 Instant::Displacement => "displacement_at",
                 Instant::SquareDisplacement => "square_displacement_at",
                 Instant::Kurtosis => "kurtosis_at",
+                Instant::MeanConcentration(_) => "mean_concentration_at",
+                Instant::Concentration(_) => "concentration_at",
+                Instant::Content => "content_at",
             },
             KineticEntropyProduction => "kinetic_entropy_production",
             MeanVelocity => "mean_velocity",
@@ -297,6 +322,12 @@ impl Observable {
             PlaneCurrentAcross => "plane_current_q",
             MeanEnergy => "mean_energy",
             WellPopulation(_) => "well_population",
+            MeanConcentration(_) => "mean_concentration",
+            Concentration(_) => "concentration",
+            Content => "content",
+            TransportedContent => "transported_content",
+            ContentCurrent => "content_current",
+            NetRate(_) => "net_rate",
         }
     }
 }
@@ -354,6 +385,9 @@ impl Observable {
                 Instant::Population(_) | Instant::Mode(..) | Instant::Kurtosis => "1",
                 Instant::MeanPosition | Instant::Displacement => "length",
                 Instant::SquareDisplacement => "length^2",
+                Instant::MeanConcentration(_) | Instant::Concentration(_) | Instant::Content => {
+                    "concentration"
+                }
             },
             KineticTemperature(_) => "temperature",
             MomentumFlux => "energy/length",
@@ -369,17 +403,40 @@ impl Observable {
             WellPopulation(_) => "1",
             MeanVelocity => "length/time",
             EffectiveDiffusion => "length^2/time",
+            MeanConcentration(_) | Concentration(_) | Content => "concentration",
+            TransportedContent => "concentration length^2/time",
+            ContentCurrent => "concentration length/time",
+            NetRate(_) => "concentration/time",
+        }
+    }
+
+    /// The same of particles that react: not per particle but per unit of concentration.
+    pub fn dimension_of_mixtures(self) -> &'static str {
+        use Observable::*;
+        match self {
+            Current(_) | MeanCurrent(_) => "concentration length/time",
+            HeatCurrent | MeanHeatCurrent => "energy concentration length/time",
+            HeatAbsorbed => "energy concentration/time",
+            EntropyProduction => "concentration length/time",
+            other => other.dimension(),
         }
     }
 
     /// The dimension with the names of units where they are known: `1/K`, `kJ/mol per time`.
     pub fn dimension_in(self, units: Units) -> String {
-        let dimension = self.dimension();
+        named(self.dimension(), units)
+    }
+}
+
+/// A dimension with the names of units.
+pub(crate) fn named(dimension: &str, units: Units) -> String {
+    {
         let Units::Kelvin(_) = units else {
             return dimension.to_owned();
         };
         match dimension.split_once('/') {
             Some(("energy", per)) => format!("{} per {per}", units.energy()),
+            _ if dimension.starts_with("energy ") => dimension.replacen("energy", units.energy(), 1),
             _ => dimension.replace("temperature", units.temperature()),
         }
     }

@@ -82,13 +82,18 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let span = in_legs(run.span);
     let burn_in = match run.burn_in {
         Some(burn_in) => in_legs(burn_in),
-        None => (BURN_IN * experiment.model.relaxation_time() * per_time).min(span),
+        None => (BURN_IN * experiment.relaxation_time() * per_time).min(span),
     };
     let legs = run.particles as f64 * (span + burn_in);
 
     // Of short runs as many particles as the effort allows, or what is done once outweighs the legs.
     let affordable = EFFORT / (span + burn_in).max(1.0);
-    let particles = run.particles.min(PARTICLES.max(affordable as u64));
+    let particles = match experiment.model.mixture {
+        // Populations are as large as they are; fewer of them will do.
+        Some(_) => run.particles / run.groups as u64 * run.groups.min(GROUPS) as u64,
+        None => run.particles.min(PARTICLES.max(affordable as u64)),
+    }
+    .max(1);
     let effort = (EFFORT / particles as f64).min(span).max(ROUNDS as f64);
     let timed = Timed { marks: Mutex::default() };
     let mut pilot = experiment.clone();
@@ -110,7 +115,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let done = particles as f64 * effort;
     let nanoseconds_per_leg = timed.seconds() * 1e9 / (done * (1.0 - 1.0 / ROUNDS as f64));
 
-    let memory = |legs: f64| legs / (experiment.model.relaxation_time() * per_time).max(f64::MIN_POSITIVE);
+    let memory = |legs: f64| legs / (experiment.relaxation_time() * per_time).max(f64::MIN_POSITIVE);
     let soret = summary.quantities.iter().find(|q| q.name == "soret").and_then(|q| q.rows.first());
     let averages = experiment.measure.times.is_empty();
     let soret = soret.filter(|_| averages).and_then(|row| row.estimate.estimate()).map(|e| {
@@ -126,7 +131,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
         nanoseconds_per_leg,
         seconds,
         threads: rayon::current_num_threads(),
-        relaxation_time: experiment.model.relaxation_time(),
+        relaxation_time: experiment.relaxation_time(),
         soret,
     })
 }
@@ -165,6 +170,10 @@ fn memory_bytes(experiment: &Experiment) -> u64 {
     if experiment.motion == Motion::Underdamped {
         walker = 2 * (walker + size_of::<f64>() as u64);
         group += PhaseSpace::new(&experiment.model, &grid).bytes();
+    }
+    if let (Some(mixture), Some(method)) = (&experiment.model.mixture, experiment.method.cells()) {
+        // Sightings and gains of every species, passages of every way, per cell in which they react.
+        group += method as u64 * (16 * states + 16 * mixture.reactions().len() as u64);
     }
     if let Some(reach) = &experiment.reach {
         walker += (reach.ends.len() * size_of::<f64>()) as u64;

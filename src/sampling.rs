@@ -112,7 +112,10 @@ pub fn sample_weighed(
     let mut ensemble =
         Ensemble::begin_unless(runner.as_ref(), &plan, &tick, &|| observer.gives_up()).map_err(numeric)?;
     let mut after_round = |ensemble: &Ensemble<'_>| {
-        let soret = estimator::measure(&estimator::Soret, &context, ensemble.groups());
+        let soret = match context.model.mixture {
+            Some(_) => estimator::measure(&estimator::ContentSoret, &context, ensemble.groups()),
+            None => estimator::measure(&estimator::Soret, &context, ensemble.groups()),
+        };
         observer.after_round(&Progress {
             rounds_done: ensemble.rounds_done(),
             rounds: ensemble.plan().rounds,
@@ -152,6 +155,10 @@ impl Sampled {
 
     /// Transitions over all groups.
     pub fn transitions(&self) -> u64 {
+        if let Some(mixture) = &self.context.model.mixture {
+            let crowds = self.groups.iter().filter_map(|g| g.population.as_ref());
+            return crowds.flat_map(|c| mixture.ways().map(|w| c.tally.events(w))).sum();
+        }
         let channels = 0..2 * self.context.model.network.edges().len();
         let of = |g: &Group| channels.clone().map(|c| g.profile.passages(c).iter().sum::<u64>()).sum::<u64>();
         self.groups.iter().map(of).sum()
@@ -163,8 +170,11 @@ impl Sampled {
     }
 }
 
-/// Legs that ended in a candidate, over all groups.
+/// Legs that ended in a candidate, or steps of particles, over all groups.
 fn legs(context: &Context, groups: &[Group]) -> u64 {
+    if context.model.mixture.is_some() {
+        return groups.iter().filter_map(|g| g.population.as_ref()).map(|c| c.tally.sightings() / 2).sum();
+    }
     let states = 0..context.model.network.states().len();
     let of = |g: &Group| states.clone().map(|s| g.profile.visits(s).iter().sum::<u64>()).sum::<u64>();
     groups.iter().map(of).sum()
@@ -175,6 +185,9 @@ fn legs(context: &Context, groups: &[Group]) -> u64 {
 pub(crate) fn estimators(context: &Context, watched: bool) -> Vec<Box<dyn estimator::Estimator>> {
     let mut estimators = match context.times.as_slice() {
         [] => estimator::of(&context.model),
+        _ if context.model.mixture.is_some() => {
+            vec![Box::new(estimator::ReactionSnapshots) as Box<dyn estimator::Estimator>]
+        }
         _ => vec![Box::new(estimator::Snapshots) as Box<dyn estimator::Estimator>],
     };
     if watched {
@@ -230,7 +243,7 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
 
 /// The relaxation time in the unit of the span: time, or legs of the state that makes most of them.
 pub(crate) fn relaxation(experiment: &Experiment, context: &Context) -> f64 {
-    let time = experiment.model.relaxation_time();
+    let time = experiment.relaxation_time();
     match experiment.run.span {
         Span::Duration(_) => time,
         Span::Legs(_) => {

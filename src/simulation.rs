@@ -8,10 +8,10 @@ use crate::estimator::{self, Context};
 use crate::experiment::{Experiment, Motion};
 use crate::grid::Grid;
 use crate::kernel::Span;
-use crate::model::{Boundary, Coordinates, Motility, Response};
+use crate::model::{Boundary, Coordinates, Kinetics, Mixture, Motility, Response};
 use crate::observable::Observable;
 use crate::report::summary::{
-    FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, UntilSummary, Warning,
+    FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary, Warning,
 };
 use crate::report::{format, verdict};
 use crate::sampling::{self, BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample_weighed};
@@ -64,7 +64,7 @@ pub fn theory_only(experiment: &Experiment) -> Result<Summary, Error> {
     };
     Ok(Summary {
         quantities,
-        theory: Some(continuum.summary()),
+        theory: Some(theory_summary(experiment, &continuum)),
         ..blank(experiment, run_summary(experiment, &plan, None))
     })
 }
@@ -122,6 +122,15 @@ fn summarise(
         });
     }
 
+    if let Some(why) = continuum.caution() {
+        warnings.push(Warning {
+            seen: format!("no stationary law stands beside the run: {why}"),
+            meaning: "nothing is compared with theory".into(),
+            remedy: "observe the run at \"times\", or give every reaction a way back".into(),
+        });
+    }
+    warnings.extend(few_particles(experiment, continuum, &comparison));
+
     let verdict = verdict::summarise(&comparison, sampled.rounds_done, experiment, &context.grid);
     let quantities = comparison
         .compared
@@ -141,7 +150,7 @@ fn summarise(
     let questions = verification::questions(context, groups);
     Summary {
         quantities,
-        theory: Some(continuum.summary()),
+        theory: Some(theory_summary(experiment, continuum)),
         comparison: Some(verdict),
         checks: (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA)),
         questions,
@@ -149,6 +158,58 @@ fn summarise(
         warnings,
         ..blank(experiment, run_summary(experiment, plan, Some(sampled)))
     }
+}
+
+/// A shift of concentrations by more than this share of their standard errors is told.
+const SMALL_SHIFT: f64 = 0.3;
+
+/// The deterministic law is that of infinitely many particles: a warning where the difference could be seen.
+fn few_particles(experiment: &Experiment, continuum: &Continuum, comparison: &Comparison) -> Option<Warning> {
+    let shifts = finite_shift(experiment, continuum)?;
+    let error = |k: usize| {
+        let mean = Observable::MeanConcentration(k);
+        let found = comparison.compared.iter().find(|c| c.measured.observable == mean)?;
+        found.measured.outcome(0).estimate().map(|e| e.std_error)
+    };
+    let seen = |(k, shift): (usize, &f64)| Some((k, *shift, error(k)?));
+    let told = |(_, shift, error): &(usize, f64, f64)| shift.abs() > SMALL_SHIFT * error;
+    let (k, shift, error) = shifts.iter().enumerate().filter_map(seen).find(told)?;
+    let size = experiment.run.system_size?;
+    Some(Warning {
+        seen: format!(
+            "with {} particles per unit of concentration the mean concentration of {} is shifted by about {} from the \
+             deterministic law, and known to {}",
+            format::plain(size),
+            experiment.model.network.states()[k].name,
+            format::brief(shift),
+            format::brief(error)
+        ),
+        meaning: "a difference of that size is not an error of the simulation but the effect of finitely many particles"
+            .into(),
+        remedy: format!(
+            "make system_size larger than {} at the same cost with fewer groups or a shorter run",
+            format::brief(size * shift.abs() / (SMALL_SHIFT * error))
+        ),
+    })
+}
+
+fn finite_shift(experiment: &Experiment, continuum: &Continuum) -> Option<Vec<f64>> {
+    match continuum {
+        Continuum::Reacting(known) => known.finite_shift(experiment.run.system_size?),
+        _ => None,
+    }
+}
+
+/// The theory in words, with what it leaves out.
+fn theory_summary(experiment: &Experiment, continuum: &Continuum) -> TheorySummary {
+    let mut summary = continuum.summary();
+    if let Some(shifts) = finite_shift(experiment, continuum) {
+        let names = experiment.model.network.states().iter();
+        let each: Vec<String> =
+            names.zip(shifts).map(|(s, shift)| format!("{} {}", format::brief(shift), s.name)).collect();
+        summary.resolution.push_str(&format!("; finite numbers shift means by about {}", each.join(", ")));
+    }
+    summary
 }
 
 /// A summary without results.
@@ -183,8 +244,51 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
 pub fn conventions(experiment: &Experiment) -> Vec<String> {
     let signs =
         "currents and heat fluxes are positive towards larger x, for a density normalised to one particle";
+    if let Some(mixture) = &experiment.model.mixture {
+        return mixture_conventions(experiment, mixture);
+    }
     let mut conventions = vec![experiment.units.convention(), signs.into()];
     conventions.extend(motility_conventions(experiment));
+    conventions
+}
+
+/// What the numbers of particles that react mean.
+fn mixture_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<String> {
+    let size = experiment.run.system_size.unwrap_or(f64::NAN);
+    let counts = experiment.counts();
+    let each: Vec<String> =
+        mixture.species().iter().zip(&counts).map(|(s, n)| format!("{n} {}", s.name)).collect();
+    let contents: Vec<String> =
+        mixture.species().iter().map(|s| format!("{} c_{}", s.content, s.name)).collect();
+    let mut conventions = vec![
+        experiment.units.convention(),
+        "currents and heat fluxes are positive towards larger x".into(),
+        format!(
+            "concentrations count particles per length in units of {} of them; currents, rates, heat and entropy are per \
+             such unit, not per particle",
+            format::plain(size)
+        ),
+        format!("every group is one population, at the start {} particles", each.join(" and ")),
+        format!("the content, of which soret, soret_wall and S_T speak, is {}", contents.join(" + ")),
+        "rate constants of order n have the dimension concentration^(1-n)/time; pairs of a kind are counted as n(n-1), \
+         once in each order"
+            .into(),
+    ];
+    conventions.extend((0..mixture.reactions().len()).filter_map(|r| {
+        let kinetics = match mixture.reactions()[r].kinetics {
+            Kinetics::Given { .. } => "k_+ and k_- as given",
+            Kinetics::Balanced { .. } => "k_- = ratio k_+",
+            Kinetics::VantHoff { .. } => "k_- = k_+ prefactor exp(dH/kT)",
+        };
+        Some(format!("{}: {kinetics}", experiment.equation(r)?))
+    }));
+    let frictions = mixture.species().iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
+    if frictions < mixture.species().len() {
+        conventions.push("diffusivities are Ito: J_k = -d_x(D_k c_k)".into());
+    }
+    if frictions > 0 {
+        conventions.push("frictions are kinetic: J_k = -(1/gamma_k) d_x(kT c_k)".into());
+    }
     conventions
 }
 
@@ -360,7 +464,7 @@ fn quantity(experiment: &Experiment, observable: Observable, rows: Vec<Row>) -> 
         name: observable.name().into(),
         of: experiment.label(observable),
         time: sampling::time(experiment, observable),
-        unit: observable.dimension_in(experiment.units),
+        unit: experiment.dimension(observable),
         rows,
     }
 }

@@ -215,6 +215,7 @@ fn walls_have_order_one_half_where_diffusivities_vary() {
         boltzmann: 1.0,
         potential: None,
         coordinates: None,
+        mixture: None,
         network: Network::new(vec![only], vec![]).expect("a state"),
     };
     let law = solve(&model);
@@ -366,6 +367,7 @@ fn bulk(walls: Boundary, diffusivities: [&str; 2]) -> Model {
         boltzmann: 1.0,
         potential: None,
         coordinates: None,
+        mixture: None,
         network: Network::new(states, edges).expect("two states"),
     }
 }

@@ -150,6 +150,7 @@ fn group<K: Kernel>(
             paths: None,
             phase: None,
             internal: None,
+            population: None,
         },
         crossings,
     )

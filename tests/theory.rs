@@ -64,6 +64,7 @@ fn build(temperature: Arc<dyn Field>, states: Vec<State>, edges: Vec<Edge>) -> M
         potential: None,
         network: Network::new(states, edges).expect("a valid network"),
         coordinates: None,
+        mixture: None,
     }
 }
 

@@ -52,9 +52,21 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
     line(
         "system",
         format!(
-            "{}, {}, {}",
-            many(network.states().len(), "state"),
-            many(network.edges().len(), "transition"),
+            "{}, {}",
+            match &experiment.model.mixture {
+                Some(mixture) => format!(
+                    "{} species, {}, {} particles in each of {} groups",
+                    mixture.species().len(),
+                    many(mixture.reactions().len(), "reaction"),
+                    experiment.counts().iter().sum::<u64>(),
+                    experiment.run.groups
+                ),
+                None => format!(
+                    "{}, {}",
+                    many(network.states().len(), "state"),
+                    many(network.edges().len(), "transition")
+                ),
+            },
             method(experiment)
         ),
     );
@@ -108,7 +120,8 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
 /// The method, with its step.
 fn method(experiment: &Experiment) -> String {
     let name = experiment.method.name();
-    experiment.method.dt().map_or_else(|| name.to_owned(), |dt| format!("{name} with dt = {dt}"))
+    let cells = experiment.method.cells().map(|cells| format!("{cells} cells and ")).unwrap_or_default();
+    experiment.method.dt().map_or_else(|| name.to_owned(), |dt| format!("{name} with {cells}dt = {dt}"))
 }
 
 /// A duration for people.

@@ -264,6 +264,11 @@ pub fn study(
     options: &Options,
     observer: &(dyn Observer + Sync),
 ) -> Result<Option<Study>, Error> {
+    if experiment.model.mixture.is_some() {
+        let text = "there is no study of convergence of particles that react; mc sweep with --scan method.pairs.cells=..., \
+             method.pairs.dt=... or run.system_size=... follows what each does";
+        return Err(Error::Usage(text.into()));
+    }
     if !experiment.measure.times.is_empty() {
         let text = "a study of convergence is one of averages over a run, and this file has observation times; give \
              it a \"duration\" instead: --set measure.times=null --set run.duration=10";

@@ -3,6 +3,7 @@
 use super::Context;
 use super::bath::surplus;
 use super::currents::passages;
+use super::reactions::broken;
 use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::expression::Interval;
@@ -35,6 +36,11 @@ pub struct Check {
 ///    balance of [`super::Bath`] (on a ring: none appears), to the rounding of the kinetic energies seen; a lost or
 ///    doubled kick breaks it.
 pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
+    if let Some(found) = broken(context, groups) {
+        let check =
+            |(name, detail): (&'static str, String)| Check { name, holds: detail.starts_with("0 "), detail };
+        return found.map(check).to_vec();
+    }
     let states = context.model.network.states();
     let mut leaks = 0u64;
     let mut worst = 0.0f64;

@@ -13,6 +13,7 @@ mod density;
 mod heat;
 mod invariants;
 mod moments;
+mod reactions;
 mod snapshots;
 mod soret;
 pub mod speeds;
@@ -29,6 +30,7 @@ pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
 pub use moments::Moments;
+pub use reactions::{Concentrations, ContentSoret, ReactionCurrents, ReactionSnapshots};
 pub use snapshots::Snapshots;
 pub use soret::Soret;
 pub use speeds::Speeds;
@@ -167,6 +169,9 @@ pub fn standard() -> Vec<Box<dyn Estimator>> {
 
 /// The estimators of runs of a model: the standard ones, or those that look at velocities or internal coordinates besides.
 pub fn of(model: &Model) -> Vec<Box<dyn Estimator>> {
+    if model.mixture.is_some() {
+        return vec![Box::new(ContentSoret), Box::new(Concentrations), Box::new(ReactionCurrents)];
+    }
     if model.coordinates.is_some() {
         return vec![
             Box::new(Soret),

@@ -127,7 +127,7 @@ impl Estimator for Soret {
 }
 
 /// Whether two temperatures differ by more than rounding.
-fn differ(a: f64, b: f64) -> bool {
+pub(super) fn differ(a: f64, b: f64) -> bool {
     (a - b).abs() > UNIFORM * (a.abs() + b.abs())
 }
 
@@ -163,7 +163,7 @@ fn density_fall(context: &Context, group: &Group, closing: &Occupancy, state: us
 /// Inside with the weight `(9 - 15 s^2)/8` over half a bin to both sides, at a wall with the cubic that has the same moments over
 /// one bin: both return cubics as they are. What is left is of order `h^4`, times the fourth derivative: 2e-4 inside, 6e-4 at a
 /// wall. On a ring nothing ends at `x = 0`, and the two limits are taken there all the same.
-fn faces_of_cells(grid: &Grid, cells: &[f64]) -> Vec<f64> {
+pub(super) fn faces_of_cells(grid: &Grid, cells: &[f64]) -> Vec<f64> {
     let (bins, m) = (grid.bins, grid.cells_per_bin);
     let half = m / 2;
     // Weights at middles of cells, normalised and without a second moment on the cells themselves.

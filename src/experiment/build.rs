@@ -2,9 +2,11 @@
 
 use super::proof::{self, Proof, Sign, proven_range};
 use super::reader::{Cursor, Reports, brief};
-use super::schema::{ExperimentFile, LawPart, MotilityPart, RatePart, StatePart, TransitionPart, duplicates};
+use super::schema::{
+    ExperimentFile, LawPart, MethodPart, MotilityPart, RatePart, StatePart, TransitionPart, duplicates,
+};
 use super::source::quote;
-use super::{Experiment, Motion, RunPlan, Transition, advice, coordinates, method, start, until};
+use super::{Experiment, Motion, RunPlan, Transition, advice, coordinates, method, reactions, start, until};
 use crate::expression::Interval;
 use crate::model::{Domain, Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State, Uniform};
 use std::collections::{HashMap, HashSet};
@@ -27,6 +29,12 @@ pub(super) fn build(
     let potential = common_potential(&file);
     let boltzmann = file.units.map(|units| units.boltzmann());
     let internal = file.coordinates.is_some();
+    let mixture = file.mixture.as_ref();
+    let mixture = mixture
+        .and_then(|part| reactions::resolve(part, proof.as_ref(), boltzmann, file.domain.map(|d| d.walls)));
+    if file.mixture.is_some() {
+        return reactions::experiment(name, file, mixture, temperatures, root, reports);
+    }
     let coordinates = coordinates::resolve(&file, proof.as_ref(), file.domain, boltzmann);
     let states =
         file.states.as_deref().and_then(|parts| states(parts, proof.as_ref(), file.domain, file.motion));
@@ -84,6 +92,7 @@ pub(super) fn build(
             potential: potential?,
             network: network?,
             coordinates: if internal { Some(coordinates?) } else { None },
+            mixture: None,
         })
     };
     let model = model();
@@ -97,6 +106,9 @@ pub(super) fn build(
         (Some(method), Some(run)) => method::choose(method, file.motion, model.as_ref(), parts, run, times),
         _ => None,
     };
+    if let Some(MethodPart { reacting: Some(_), at: Some(at), .. }) = &file.method {
+        reactions::without_reactions(at);
+    }
     if !reports.is_empty() {
         return None;
     }
@@ -127,6 +139,7 @@ pub(super) fn build(
         parameters: file.parameters.list,
         temperature: file.temperature?.written,
         units: file.units?,
+        concentrations: Vec::new(),
         reach,
         warnings,
     })

@@ -309,6 +309,7 @@ impl World<'_> {
             potential: None,
             network,
             coordinates: Some(Coordinates { states: own.into_iter().collect(), ..self.coordinates.clone() }),
+            mixture: None,
         })
     }
 

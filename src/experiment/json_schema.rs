@@ -50,6 +50,8 @@ pub fn json_schema() -> Value {
                 "Units of temperature and energy; without them k_B = 1."
             ),
             "temperature": { "$ref": "#/$defs/temperature" },
+            "species": species(),
+            "reactions": reactions(),
             "coordinates": coordinates(),
             "potential": { "$ref": "#/$defs/potential" },
             "states": described(
@@ -84,7 +86,7 @@ pub fn json_schema() -> Value {
             },
             "method": {
                 "oneOf": [
-                    { "enum": ["auto", "exact"] },
+                    { "enum": ["auto", "exact", "pairs"] },
                     choice(json!({
                         "auto": options(json!({}), &[]),
                         "exact": options(json!({}), &[]),
@@ -93,7 +95,14 @@ pub fn json_schema() -> Value {
                         "mala": step(),
                         "heun": step(),
                         "baoab": step(),
-                        "baoab_flux": step()
+                        "baoab_flux": step(),
+                        "pairs": options(
+                            json!({
+                                "cells": whole(1, limits::MOST_CELLS, "A multiple of the number of bins."),
+                                "dt": { "type": "number", "exclusiveMinimum": 0 }
+                            }),
+                            &[]
+                        )
                     }))
                 ]
             },
@@ -105,7 +114,7 @@ pub fn json_schema() -> Value {
     );
     // Drifts and masses belong to states; a run has a length or times of observation.
     root["allOf"] = json!([
-        { "anyOf": [without_coordinates(), with_coordinates()] },
+        { "anyOf": [without_coordinates(), with_coordinates(), with_species()] },
         { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift", "mass"]) }] },
         { "anyOf": [overdamped(), underdamped()] },
         {
@@ -132,7 +141,8 @@ fn one_of(names: &[&str]) -> Value {
 
 /// Each state, or the particle, has a diffusivity or a friction.
 fn without_coordinates() -> Value {
-    let mut properties = closed(&["coordinates"]);
+    let mut properties = closed(&["coordinates", "species", "reactions"]);
+    properties["run"] = of_walkers(&[]);
     properties["states"] =
         json!({ "items": { "oneOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
     properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "baoab", "baoab_flux"]);
@@ -142,11 +152,11 @@ fn without_coordinates() -> Value {
 
 /// There is a potential, and a diffusivity for all states or one for each; runs last a time.
 fn with_coordinates() -> Value {
-    let mut properties = closed(&["friction", "drift", "mass"]);
+    let mut properties = closed(&["friction", "drift", "mass", "species", "reactions"]);
     properties["states"] = json!({ "items": { "properties": closed(&["friction", "drift", "mass"]) } });
     properties["motion"] = one_of(&["overdamped"]);
     properties["method"] = one_of(&["auto", "midpoint", "mala", "heun", "euler_maruyama"]);
-    properties["run"] = json!({ "properties": closed(&["legs"]) });
+    properties["run"] = of_walkers(&["legs"]);
     properties["measure"] = json!({ "properties": closed(&["times", "trajectories"]) });
     json!({
         "required": ["coordinates", "potential"],
@@ -159,6 +169,73 @@ fn with_coordinates() -> Value {
             }
         ]
     })
+}
+
+/// Particles are counted one by one.
+fn of_walkers(without: &[&str]) -> Value {
+    let mut properties = closed(without);
+    properties["system_size"] = Value::Bool(false);
+    json!({ "required": ["particles"], "properties": properties })
+}
+
+/// Particles react: nothing is said of states, and their number follows.
+fn with_species() -> Value {
+    let elsewhere =
+        ["states", "transitions", "coordinates", "potential", "diffusivity", "friction", "drift", "mass"];
+    let mut properties = closed(&elsewhere);
+    properties["motion"] = one_of(&["overdamped"]);
+    properties["method"] = one_of(&["auto", "pairs"]);
+    let walkers = closed(&["particles", "legs", "until", "start"]);
+    properties["run"] = json!({ "required": ["system_size"], "properties": walkers });
+    properties["measure"] = json!({ "properties": closed(&["trajectories"]) });
+    json!({ "required": ["species"], "properties": properties })
+}
+
+fn species() -> Value {
+    let mut species = object(
+        json!({
+            "name": described(name(limits::LONGEST_STATE), "Letters, digits and _, as in equations."),
+            "energy": described(json!({ "$ref": "#/$defs/number" }), "Enthalpy of a particle."),
+            "content": whole(0, limits::LARGEST_CONTENT, "Units of solute in a particle: 1 of a monomer, 2 of a dimer."),
+            "concentration": described(
+                json!({ "$ref": "#/$defs/not_negative" }), "Mean over the domain at the start, per length."
+            ),
+            "diffusivity": described(json!({ "$ref": "#/$defs/positive" }), "Read as Ito: J = -d_x(D c). In x and T."),
+            "friction": described(json!({ "$ref": "#/$defs/positive" }), "Constant: J = -(1/gamma) d_x(kT c).")
+        }),
+        &["name"],
+        "A kind of particle.",
+    );
+    species["oneOf"] = json!([{ "required": ["diffusivity"] }, { "required": ["friction"] }]);
+    described(
+        json!({ "type": "array", "minItems": 1, "maxItems": limits::MOST_STATES, "items": species }),
+        "Kinds of particles that react with each other.",
+    )
+}
+
+fn reactions() -> Value {
+    let mut reaction = object(
+        json!({
+            "equation": text("2 M <-> D, E + S <-> ES, 0 -> A: at most two particles are taken."),
+            "forward": described(json!({ "$ref": "#/$defs/not_negative" }), "Rate constant k_+, in x and T."),
+            "backward": described(json!({ "$ref": "#/$defs/not_negative" }), "Rate constant k_-, in x and T."),
+            "ratio": described(json!({ "$ref": "#/$defs/not_negative" }), "k_-/k_+ in x and T: K_d of 2 M <-> D."),
+            "prefactor": described(
+                json!({ "$ref": "#/$defs/positive" }), "k_-/k_+ is this times exp(dH/kT), dH from the energies."
+            )
+        }),
+        &["equation", "forward"],
+        "A reaction by the law of mass action.",
+    );
+    reaction["anyOf"] = json!([
+        { "properties": closed(&["ratio", "prefactor"]) },
+        { "properties": closed(&["backward", "prefactor"]) },
+        { "properties": closed(&["backward", "ratio"]) }
+    ]);
+    described(
+        json!({ "type": "array", "maxItems": limits::MOST_TRANSITIONS, "items": reaction }),
+        "What becomes of particles that meet, or of one alone.",
+    )
 }
 
 /// Continuous internal coordinates.
@@ -196,7 +273,7 @@ fn overdamped() -> Value {
     let states = json!({ "items": { "properties": properties } });
     properties["states"] = states;
     properties["motion"] = one_of(&["overdamped"]);
-    properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun"]);
+    properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun", "pairs"]);
     json!({ "properties": properties })
 }
 
@@ -274,9 +351,13 @@ fn definitions() -> Value {
             "rounds": whole(1, limits::MOST_ROUNDS, "Parts between which a run can be stopped."),
             "start": start(),
             "seed": whole(0, u64::MAX, "Seed of all random numbers."),
+            "system_size": described(
+                json!({ "$ref": "#/$defs/positive" }),
+                "Particles per unit of concentration and length, where they react; every group is one population."
+            ),
             "until": until()
         }),
-        &["particles"],
+        &[],
         "How many particles, for how long.",
     );
     run["oneOf"] = json!([

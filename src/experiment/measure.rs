@@ -191,6 +191,17 @@ impl MeasurePart<'_> {
         }
     }
 
+    /// Notes what is not known of particles that react.
+    pub fn without_reactions(&self) {
+        if let Some(at) = &self.trajectories {
+            at.push(
+                at.mistake("trajectories of particles that react")
+                    .expected("no \"trajectories\"")
+                    .hint("single particles vanish and appear: there are no trajectories of theirs"),
+            );
+        }
+    }
+
     /// What is asked of the length of the run.
     pub fn fits(&self, span: Span) {
         let (Some(trajectories), Some(at)) = (self.plan.trajectories, &self.trajectories) else {

@@ -2,11 +2,12 @@
 
 use super::reader::{Cursor, brief};
 use super::schema::limits::MOST_LEGS;
-use super::schema::{MethodPart, RunPart, StatePart};
+use super::schema::{MethodPart, ReactingPart, RunPart, StatePart};
 use super::source::quote;
-use super::{Method, Motion, Warning};
+use super::{MeasurePlan, Method, Motion, Warning, reactions};
+use crate::kernel::reactions::{Limit, Resolution, settled};
 use crate::kernel::{self, MOST_EXITS, Span};
-use crate::model::{Boundary, Model};
+use crate::model::{Boundary, Mixture, Model};
 
 /// A ring closes in the natural scale of a state whose tilt over one turn is below this.
 pub(super) const CLOSED: f64 = 1e-9;
@@ -89,6 +90,8 @@ pub(super) fn choose(
             };
             Some((method, Some(warning)))
         }
+        // Read as one of particles that react.
+        Some(Method::Pairs { .. }) => None,
         Some(method @ Method::Exact {}) => match obstacle(model?, timed) {
             None => Some((method, None)),
             Some(Obstacle::Wide { state, span }) if span <= TOO_WIDE => {
@@ -165,6 +168,130 @@ pub(super) fn choose_internal(
             Some((method, Some(warning)))
         }
     }
+}
+
+/// Notes a method that moves particles one by one, where they react.
+pub(super) fn of_walkers(part: &MethodPart<'_>) -> Option<()> {
+    let (method, at) = (part.given?, part.at.as_ref()?);
+    at.push(
+        at.mistake(format!("{} knows no reactions between particles", method.name()))
+            .expected("pairs or \"auto\"")
+            .found(method.name()),
+    );
+    Some(())
+}
+
+/// The method of particles that react, with `counts` of each species in a group.
+pub(super) fn choose_reacting(
+    part: &MethodPart<'_>,
+    mixture: &Mixture,
+    counts: &[u64],
+    run: &RunPart<'_>,
+    measure: &MeasurePlan,
+) -> Option<(Method, Option<Warning>)> {
+    if of_walkers(part).is_some() {
+        return None;
+    }
+    let at = part.at.as_ref().unwrap_or(&run.size);
+    let ReactingPart::Pairs { cells, dt } =
+        part.reacting.unwrap_or(ReactingPart::Pairs { cells: None, dt: None });
+    if mixture.domain.walls == Boundary::Periodic {
+        at.push(
+            at.mistake("particles that react on a ring")
+                .expected("\"walls\": \"reflecting\"")
+                .hint("pairs needs walls at both ends of the domain"),
+        );
+        return None;
+    }
+    if let Some(species) = reactions::uneven_friction(mixture) {
+        at.push(
+            at.mistake(format!("the friction of {} varies with x", quote(&species.name)))
+                .expected("a constant friction, or a diffusivity")
+                .hint("steps of pairs are those of an Ito diffusivity, which such a friction does not have"),
+        );
+        return None;
+    }
+    let bins = measure.bins as u64;
+    if let Some(found) = cells.filter(|cells| !cells.is_multiple_of(bins)) {
+        at.push(
+            at.mistake("the bins are no whole number of cells")
+                .expected(format!("a multiple of measure.bins = {bins}"))
+                .found(found.to_string()),
+        );
+        return None;
+    }
+    let omega = run.plan.system_size?;
+    let size = omega * mixture.domain.length;
+    let start: Vec<f64> = counts.iter().map(|n| *n as f64 / size).collect();
+    let mut typical = settled(mixture, &start);
+    if !measure.times.is_empty() {
+        typical.iter_mut().zip(&start).for_each(|(c, s)| *c = c.max(*s));
+    }
+    let automatic = match Resolution::automatic(mixture, &typical, omega) {
+        Ok(automatic) => automatic,
+        Err(error) => {
+            at.push(at.mistake(error.to_string()));
+            return None;
+        }
+    };
+    // Bins are made of whole cells: one more at most than wanted, and where particles are too few one less.
+    let wanted = automatic.cells as u64;
+    let few = automatic.limit == Limit::Particles;
+    let per_bin = if few { (wanted / bins).max(1) } else { wanted.div_ceil(bins) };
+    let chosen = cells.unwrap_or(per_bin * bins) as usize;
+    let step = dt.unwrap_or_else(|| two_digits(automatic.dt.min(limit_of_times(&measure.times))));
+    let method = Method::Pairs { cells: chosen, dt: step };
+    let Span::Duration(duration) = run.plan.span else { return None };
+    let particles = counts.iter().sum::<u64>() as f64 * run.plan.groups as f64;
+    let first = measure.times.first().copied().unwrap_or(duration);
+    if first < step {
+        run.length.push(
+            run.length
+                .mistake("the run is shorter than a step")
+                .expected(format!("at least dt = {}", brief(step)))
+                .found(brief(first)),
+        );
+        return None;
+    }
+    if duration / step * particles.max(1.0) > MOST_LEGS as f64 {
+        run.length.push(
+            run.length
+                .mistake("the run is too long to be counted")
+                .expected(format!("particles x steps of at most {MOST_LEGS:e}"))
+                .found(brief(duration / step * particles)),
+        );
+        return None;
+    }
+    if cells.is_some() && dt.is_some() {
+        return Some((method, None));
+    }
+    let width = mixture.domain.length / chosen as f64;
+    let warning = match (few, cells) {
+        (true, None) => Warning {
+            seen: format!(
+                "particles are too few for the cells that reactions ask for: pairs with {chosen} cells was chosen"
+            ),
+            meaning: format!(
+                "cells of {} with dt = {step} mix what reacts over their width: a bias of order (cell)^2 is left",
+                brief(width)
+            ),
+            remedy: "make run.system_size larger, or give \"cells\" and compare".into(),
+        },
+        _ => Warning {
+            seen: "the resolution of pairs was left to the program".into(),
+            meaning: format!(
+                "pairs with {chosen} cells and dt = {step} was chosen, with a bias of order (cell)^2 and dt^2 in a gradient"
+            ),
+            remedy: "run again with twice the cells and a quarter of this dt, and compare".into(),
+        },
+    };
+    Some((method, Some(warning)))
+}
+
+/// A step for times of observation, at most a tenth of the first and of every gap between them.
+fn limit_of_times(times: &[f64]) -> f64 {
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    0.1 * times.first().copied().into_iter().chain(gaps).fold(f64::INFINITY, f64::min)
 }
 
 /// Notes that a method is one of internal coordinates, of which there are none.

@@ -14,6 +14,7 @@ mod json_schema;
 mod measure;
 mod method;
 mod proof;
+mod reactions;
 mod reader;
 pub mod registry;
 mod scan;
@@ -89,6 +90,8 @@ pub struct Experiment {
     pub temperature: Value,
     /// The units of temperature and energy.
     pub units: Units,
+    /// Mean concentration of every species over the domain at the start, where particles react.
+    pub concentrations: Vec<f64>,
     /// The box of the internal coordinates, where there are any.
     pub reach: Option<Reach>,
     /// What a reader should know about the equations.
@@ -148,6 +151,13 @@ pub enum Method {
         /// The time step, positive.
         dt: f64,
     },
+    /// Populations of particles that react in cells, between moves.
+    Pairs {
+        /// Number of cells, a multiple of that of bins.
+        cells: usize,
+        /// The time step, positive.
+        dt: f64,
+    },
 }
 
 impl Method {
@@ -161,6 +171,7 @@ impl Method {
             Method::Heun { .. } => "heun",
             Method::Baoab { .. } => "baoab",
             Method::BaoabFlux { .. } => "baoab_flux",
+            Method::Pairs { .. } => "pairs",
         }
     }
 
@@ -171,7 +182,8 @@ impl Method {
             | Method::EulerMaruyama { .. }
             | Method::Midpoint { .. }
             | Method::Mala { .. }
-            | Method::Heun { .. } => Motion::Overdamped,
+            | Method::Heun { .. }
+            | Method::Pairs { .. } => Motion::Overdamped,
             Method::Baoab { .. } | Method::BaoabFlux { .. } => Motion::Underdamped,
         }
     }
@@ -185,7 +197,16 @@ impl Method {
             | Method::Mala { dt }
             | Method::Heun { dt }
             | Method::Baoab { dt }
-            | Method::BaoabFlux { dt } => Some(*dt),
+            | Method::BaoabFlux { dt }
+            | Method::Pairs { dt, .. } => Some(*dt),
+        }
+    }
+
+    /// Its cells, if particles react in some.
+    pub fn cells(&self) -> Option<usize> {
+        match self {
+            Method::Pairs { cells, .. } => Some(*cells),
+            _ => None,
         }
     }
 
@@ -199,6 +220,7 @@ impl Method {
             Method::Heun { .. } => Method::Heun { dt },
             Method::Baoab { .. } => Method::Baoab { dt },
             Method::BaoabFlux { .. } => Method::BaoabFlux { dt },
+            Method::Pairs { cells, .. } => Method::Pairs { cells, dt },
         }
     }
 }
@@ -206,8 +228,10 @@ impl Method {
 /// How many particles are followed for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
-    /// Number of particles, at least `groups`.
+    /// Number of particles, at least `groups`; where they react, those at the start over all groups.
     pub particles: u64,
+    /// Where they react, how many make up one unit of concentration times length; every group is one population.
+    pub system_size: Option<f64>,
     /// Number of independent groups, at least 32: the unit of parallel work and of statistics.
     pub groups: usize,
     /// Number of rounds into which the run is divided, at least 1 and, for legs, at most their number.
@@ -249,6 +273,7 @@ impl RunPlan {
     pub fn legs(particles: u64, legs: u64) -> Self {
         RunPlan {
             particles,
+            system_size: None,
             groups: schema::DEFAULT_GROUPS.min(particles) as usize,
             rounds: schema::DEFAULT_ROUNDS.min(legs),
             span: Span::Legs(legs),
@@ -287,6 +312,7 @@ impl Experiment {
             parameters: Vec::new(),
             temperature: model.temperature.describe().into(),
             units: Units::default(),
+            concentrations: Vec::new(),
             reach: model.coordinate_reach().ok().filter(|_| model.coordinates.is_some()),
             warnings: Vec::new(),
             model,
@@ -438,6 +464,9 @@ impl Experiment {
         if let Some(coordinates) = &self.model.coordinates {
             coordinates::write(coordinates, &mut canonical);
         }
+        if let Some(mixture) = &self.model.mixture {
+            reactions::write(mixture, &self.concentrations, &mut canonical);
+        }
         if let Units::Kelvin(energy) = self.units {
             canonical["units"] = json!({ "temperature": "K", "energy": energy });
         }
@@ -447,7 +476,10 @@ impl Experiment {
     fn canonical_run(&self) -> Value {
         let run = &self.run;
         let mut map = Map::new();
-        map.insert("particles".into(), run.particles.into());
+        match run.system_size {
+            Some(size) => map.insert("system_size".into(), size.into()),
+            None => map.insert("particles".into(), run.particles.into()),
+        };
         if self.measure.times.is_empty() {
             let (key, value) = entry(run.span);
             map.insert(key.into(), value);
@@ -461,7 +493,9 @@ impl Experiment {
         map.insert("groups".into(), run.groups.into());
         map.insert("rounds".into(), run.rounds.into());
         let states = self.model.network.states();
-        map.insert("start".into(), start::canonical(&run.start, |s| states[s].name.as_str()));
+        if run.system_size.is_none() {
+            map.insert("start".into(), start::canonical(&run.start, |s| states[s].name.as_str()));
+        }
         map.insert("seed".into(), run.seed.into());
         Value::Object(map)
     }
@@ -523,9 +557,13 @@ impl Experiment {
             | PeakSlowCurrent(s)
             | CrossoverSpeed(s)
             | MaxwellDeviation(s)
-            | PhaseDensity(s) => Some(state(s)),
+            | PhaseDensity(s)
+            | MeanConcentration(s)
+            | Concentration(s) => Some(state(s)),
+            NetRate(r) => self.equation(r),
             At(_, what) => match what {
                 Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
+                Instant::Concentration(s) | Instant::MeanConcentration(s) => Some(state(s)),
                 Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
                 _ => None,
             },

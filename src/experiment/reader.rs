@@ -356,6 +356,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Notes what is wrong with text that has a grammar of its own.
+    pub fn misread(&self, error: ExpressionError) {
+        self.push(self.expression_mistake(error));
+    }
+
+    /// Where a part of a string stands.
+    pub fn place_within(&self, part: &Range<usize>) -> Range<usize> {
+        place_in_string(self.reports.text, &self.node.span, part)
+    }
+
     fn expression_mistake(&self, error: ExpressionError) -> Diagnostic {
         let part = error.span.start..error.span.end;
         Diagnostic {

@@ -1,9 +1,10 @@
 //! Names in the file -> types of the engine: the one match.
 
 use super::{Experiment, Method};
-use crate::ensemble::{GroupRunner, Runner, Segments};
+use crate::ensemble::{GroupRunner, Populations, Runner, Segments};
 use crate::error::Error;
 use crate::grid::Grid;
+use crate::kernel::reactions::Resolution;
 use crate::kernel::{Baoab, Continuous, EulerMaruyama, Exact, KernelError, Scheme};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
@@ -16,6 +17,18 @@ pub fn runner(
     trajectories: Option<Segments>,
 ) -> Result<Box<dyn GroupRunner>, Error> {
     let model = experiment.model.clone();
+    let refuse = |why: &str| Err(Error::Numeric(why.into()));
+    match (&model.mixture, experiment.method.cells()) {
+        (Some(_), None) => return refuse("particles that react need the method pairs"),
+        (None, Some(_)) => return refuse("pairs needs species that react"),
+        (Some(_), Some(cells)) if !cells.is_multiple_of(grid.bins) => {
+            return refuse("pairs needs a number of cells that is a multiple of the number of bins");
+        }
+        (Some(mixture), _) if mixture.species().len() != experiment.concentrations.len() => {
+            return refuse("every species needs a concentration");
+        }
+        _ => {}
+    }
     let with_coordinates = model.coordinates.is_some();
     let continuous = |dt: f64, scheme: Scheme| -> Result<Box<dyn GroupRunner>, Error> {
         let kernel = Continuous::new(&experiment.model, grid, dt, scheme).map_err(numeric)?;
@@ -34,6 +47,15 @@ pub fn runner(
         Method::Baoab { dt } => {
             let kernel = Baoab::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
+        }
+        Method::Pairs { cells, dt } => {
+            let omega = experiment.run.system_size.unwrap_or(0.0);
+            let resolution = Resolution::new(cells, dt);
+            let made = Populations::new(&model, grid, omega, experiment.counts(), resolution);
+            match made {
+                Some(made) => Ok(Box::new(made.map_err(|e| numeric(e.into()))?)),
+                None => refuse("pairs needs species that react"),
+            }
         }
         Method::Midpoint { dt } => continuous(dt, Scheme::Midpoint),
         Method::Mala { dt } => continuous(dt, Scheme::Mala),

@@ -6,6 +6,7 @@
 use super::coordinates::{self, CoordinatesPart, SurfacePart};
 use super::diagnostics::Diagnostic;
 use super::measure::{self, MeasurePart};
+use super::reactions::{self, MixturePart};
 use super::reader::{Cursor, Must, Object, Parameters, brief};
 use super::source::quote;
 use super::start::{self, StartPart};
@@ -29,6 +30,8 @@ pub(super) mod limits {
     pub const MOST_PARAMETERS: usize = 1000;
     pub const MOST_STATES: usize = 1000;
     pub const MOST_TRANSITIONS: usize = 10_000;
+    /// Units of solute in a particle at most.
+    pub const LARGEST_CONTENT: u64 = 1_000_000;
     /// Most points of a table, and most steps.
     pub const MOST_POINTS: usize = 100_000;
     /// Longest names, in characters; a transition may be named after two states and numbered.
@@ -44,6 +47,8 @@ pub(super) mod limits {
     pub const MOST_LEGS: u64 = 1_000_000_000_000_000_000;
     pub const MOST_ROUNDS: u64 = 1_000_000;
     pub const MOST_BINS: u64 = 4096;
+    /// Most cells in which particles react.
+    pub const MOST_CELLS: u64 = 1_000_000;
     /// Most times of observation.
     pub const MOST_TIMES: u64 = 1000;
 }
@@ -63,6 +68,8 @@ pub(super) struct ExperimentFile<'a> {
     pub domain: Option<Domain>,
     pub units: Option<Units>,
     pub temperature: Option<TemperaturePart<'a>>,
+    /// Species and reactions, where particles react.
+    pub mixture: Option<MixturePart<'a>>,
     /// Internal coordinates, where there are any.
     pub coordinates: Option<CoordinatesPart>,
     /// The common potential, where there is one.
@@ -170,7 +177,22 @@ pub(super) enum RatePart<'a> {
 #[derive(Debug)]
 pub(super) struct MethodPart<'a> {
     pub given: Option<Method>,
+    /// One of particles that react.
+    pub reacting: Option<ReactingPart>,
     pub at: Option<Cursor<'a>>,
+}
+
+/// A method of particles that react, what is left out to be chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReactingPart {
+    Pairs { cells: Option<u64>, dt: Option<f64> },
+}
+
+/// A method by name.
+enum Named {
+    Auto,
+    Of(Method),
+    Reacting(ReactingPart),
 }
 
 /// The plan of the run, all but its start, with the place of its length.
@@ -180,6 +202,8 @@ pub(super) struct RunPart<'a> {
     pub start: StartPart<'a>,
     pub until: Option<UntilPart<'a>>,
     pub length: Cursor<'a>,
+    /// Where the size of a system that reacts is given, if anywhere, else the run.
+    pub size: Cursor<'a>,
 }
 
 /// Reads the whole file. `folder` is where the files are that it names, if it may name any.
@@ -195,14 +219,21 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
         Some(at) => parameters(&at),
         None => Parameters::default(),
     };
-    let coordinates = file.optional("coordinates").map(|at| coordinates::read(&at, &mut parameters));
+    let mixture = reactions::read(&mut file, &parameters);
+    let reacting = mixture.is_some();
+    let coordinates = match reacting {
+        true => None,
+        false => file.optional("coordinates").map(|at| coordinates::read(&at, &mut parameters)),
+    };
     let internal = coordinates.is_some();
     let domain = file.required("domain").and_then(|c| domain(&c, &parameters));
     let units = file.or("units", Units::Reduced, |c| units(&c));
     let length = domain.map(|d| d.length);
     let temperature =
         file.required("temperature").and_then(|c| temperature::read(&c, &parameters, length, folder));
-    let (common, surface) = if internal {
+    let (common, surface) = if reacting {
+        (Some(None), None)
+    } else if internal {
         (Some(None), file.required("potential").and_then(|c| coordinates::potential(c, &parameters)))
     } else {
         (file.or("potential", None, |c| potential(c, &parameters).map(Some)), None)
@@ -213,17 +244,33 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
             coordinates::without_inertia(&c);
             return None;
         }
+        if reacting && motion == Motion::Underdamped {
+            reactions::without_inertia(&c);
+            return None;
+        }
         Some(motion)
     });
-    let (states, diffusivity) = states(&mut file, &parameters, motion, internal);
-    let transitions = file.or("transitions", Vec::new(), |c| transitions(&c, &parameters));
+    let ((states, diffusivity), transitions) = if reacting {
+        reactions::without_mass(&mut file);
+        ((None, None), None)
+    } else {
+        let states = states(&mut file, &parameters, motion, internal);
+        (states, file.or("transitions", Vec::new(), |c| transitions(&c, &parameters)))
+    };
     let method = match file.optional("method") {
-        None => Some(MethodPart { given: None, at: None }),
-        Some(at) => method(&at).map(|given| MethodPart { given, at: Some(at) }),
+        None => Some(MethodPart { given: None, reacting: None, at: None }),
+        Some(at) => method(&at).map(|named| {
+            let (given, reacting) = match named {
+                Named::Auto => (None, None),
+                Named::Of(method) => (Some(method), None),
+                Named::Reacting(part) => (None, Some(part)),
+            };
+            MethodPart { given, reacting, at: Some(at) }
+        }),
     };
     let run_at = file.required("run");
     let measured = measure::read(file.optional("measure"));
-    let run = run_at.and_then(|c| run(&c, &parameters, measured.times.as_ref()));
+    let run = run_at.and_then(|c| run(&c, &parameters, measured.times.as_ref(), reacting));
     file.finish();
     Some(ExperimentFile {
         title,
@@ -233,6 +280,7 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
         domain,
         units,
         temperature,
+        mixture,
         coordinates,
         potential: common,
         surfaces: [surface, diffusivity],
@@ -752,45 +800,51 @@ fn motion(at: &Cursor<'_>) -> Option<Motion> {
 }
 
 /// The method that is named; none where the choice is left to the program.
-fn method(at: &Cursor<'_>) -> Option<Option<Method>> {
+fn method(at: &Cursor<'_>) -> Option<Named> {
     at.choice(&[
         ("auto", &|options| {
             options.finish();
-            Some(None)
+            Some(Named::Auto)
         }),
         ("exact", &|options| {
             options.finish();
-            Some(Some(Method::Exact {}))
+            Some(Named::Of(Method::Exact {}))
         }),
         ("euler_maruyama", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
-            Some(Some(Method::EulerMaruyama { dt: dt? }))
+            Some(Named::Of(Method::EulerMaruyama { dt: dt? }))
         }),
         ("midpoint", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
-            Some(Some(Method::Midpoint { dt: dt? }))
+            Some(Named::Of(Method::Midpoint { dt: dt? }))
         }),
         ("mala", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
-            Some(Some(Method::Mala { dt: dt? }))
+            Some(Named::Of(Method::Mala { dt: dt? }))
         }),
         ("heun", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
-            Some(Some(Method::Heun { dt: dt? }))
+            Some(Named::Of(Method::Heun { dt: dt? }))
         }),
         ("baoab", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
-            Some(Some(Method::Baoab { dt: dt? }))
+            Some(Named::Of(Method::Baoab { dt: dt? }))
         }),
         ("baoab_flux", &|mut options| {
             let dt = options.required("dt").and_then(|c| c.number(Must::POSITIVE));
             options.finish();
-            Some(Some(Method::BaoabFlux { dt: dt? }))
+            Some(Named::Of(Method::BaoabFlux { dt: dt? }))
+        }),
+        ("pairs", &|mut options| {
+            let cells = options.or("cells", None, |c| c.integer(1..=MOST_CELLS).map(Some));
+            let dt = options.or("dt", None, |c| c.number(Must::POSITIVE).map(Some));
+            options.finish();
+            Some(Named::Reacting(ReactingPart::Pairs { cells: cells?, dt: dt? }))
         }),
     ])
 }
@@ -800,14 +854,42 @@ fn run<'a>(
     at: &Cursor<'a>,
     parameters: &Parameters,
     times: Option<&(Cursor<'a>, Option<f64>)>,
+    reacting: bool,
 ) -> Option<RunPart<'a>> {
     let mut object = at.object()?;
-    let particles_at = object.required("particles");
-    let particles = particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES));
-    let legs_at = object.optional("legs");
+    let size_at = object.optional("system_size");
+    let mut particles_at = object.optional("particles");
+    let size = if reacting {
+        // Neither stands in the plan of such a run: particles follow, and there are no legs.
+        reactions::without_walkers(&mut object, particles_at.take());
+        if size_at.is_none() {
+            object.missing_key("system_size");
+        }
+        size_at.as_ref().map(|c| c.scalar(parameters, Must::POSITIVE))
+    } else {
+        if let Some(at) = &size_at {
+            reactions::without_species(at);
+        }
+        if particles_at.is_none() {
+            object.missing_key("particles");
+        }
+        None
+    };
+    let particles = match reacting {
+        // How many there are is known together with the species.
+        true => Some(MOST_PARTICLES),
+        false => particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES)),
+    };
+    let legs_at = if reacting { None } else { object.optional("legs") };
     let duration_at = object.optional("duration");
-    let until_at = object.optional("until");
+    let until_at = if reacting { None } else { object.optional("until") };
     let span = match times {
+        None if reacting => {
+            if duration_at.is_none() {
+                object.missing_key("duration");
+            }
+            duration_at.as_ref().and_then(|c| c.number(Must::POSITIVE)).map(Span::Duration)
+        }
         None => run_span(&mut object, legs_at.as_ref(), duration_at.as_ref()),
         Some((times, last)) => {
             not_beside_times([("legs", &legs_at), ("duration", &duration_at), ("until", &until_at)], times);
@@ -817,7 +899,7 @@ fn run<'a>(
     let burn_in_at = object.optional("burn_in");
     let burn_in = match &burn_in_at {
         None => Some(times.map(|_| Span::Duration(0.0))),
-        Some(c) if times.is_some() || duration_at.is_some() => {
+        Some(c) if times.is_some() || duration_at.is_some() || reacting => {
             c.number(Must::NOT_NEGATIVE).map(|v| Some(Span::Duration(v)))
         }
         Some(c) => c.integer(0..=MOST_LEGS).map(|v| Some(Span::Legs(v))),
@@ -837,7 +919,10 @@ fn run<'a>(
         None => Some(default_rounds),
         Some(c) => c.integer(1..=MOST_ROUNDS),
     };
-    let start = object.or("start", StartPart::LocalEquilibrium, |c| start::read(&c, parameters));
+    let start = match reacting {
+        true => Some(StartPart::Uniform),
+        false => object.or("start", StartPart::LocalEquilibrium, |c| start::read(&c, parameters)),
+    };
     let seed = object.or("seed", DEFAULT_SEED, |c| c.integer(0..=u64::MAX));
     let until = match &until_at {
         None => Some(None),
@@ -880,6 +965,10 @@ fn run<'a>(
     }
     let plan = RunPlan {
         particles: particles?,
+        system_size: match size {
+            None => None,
+            Some(size) => Some(size?),
+        },
         groups: usize::try_from(groups?).ok()?,
         rounds: rounds?,
         span: span?,
@@ -890,7 +979,8 @@ fn run<'a>(
     };
     let times_at = times.map(|(at, _)| at.clone());
     let length = times_at.or(legs_at).or(duration_at).unwrap_or_else(|| at.clone());
-    Some(RunPart { plan, start: start?, until: until?, length })
+    let size = size_at.unwrap_or_else(|| at.clone());
+    Some(RunPart { plan, start: start?, until: until?, length, size })
 }
 
 /// A run with times of observation has no length or end of its own.

@@ -125,6 +125,9 @@ pub enum KernelError {
     /// Internal coordinates that a kernel cannot advance.
     #[error(transparent)]
     Coordinates(#[from] CoordinateError),
+    /// Particles that react cannot be advanced.
+    #[error(transparent)]
+    Reactions(#[from] reactions::ReactionError),
     /// A step has thrown an internal coordinate out of its potential.
     #[error(
         "a step has thrown an internal coordinate to {value:e}, far outside of [{low:.3}, {high:.3}], at x = {x}: \

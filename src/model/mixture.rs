@@ -106,6 +106,19 @@ impl Mixture {
         Ok(Mixture { domain, temperature, boltzmann: 1.0, species, reactions, laws })
     }
 
+    /// The same species with other reactions.
+    ///
+    /// # Errors
+    /// As [`Mixture::new`].
+    pub fn with_reactions(&self, reactions: Vec<Reaction>) -> Result<Self, MixtureError> {
+        let mut mixture =
+            Mixture::new(self.domain.length, super::Uniform(1.0), self.species.clone(), reactions)?;
+        mixture.domain = self.domain;
+        mixture.temperature = self.temperature.clone();
+        mixture.boltzmann = self.boltzmann;
+        Ok(mixture)
+    }
+
     /// The species, in file order.
     pub fn species(&self) -> &[Species] {
         &self.species
@@ -119,6 +132,21 @@ impl Mixture {
     /// All ways, `2 * reactions().len()` of them, by index, also those that are closed.
     pub fn ways(&self) -> impl Iterator<Item = Way> + '_ {
         (0..2 * self.reactions.len()).map(|k| Way { reaction: k / 2, forward: k % 2 == 0 })
+    }
+
+    /// The equation of a reaction as text: `2 M <-> D`.
+    pub fn equation(&self, reaction: usize) -> String {
+        let reaction = &self.reactions[reaction];
+        let side = |forward: bool| {
+            let term = |(s, n): &(usize, u32)| match n {
+                1 => self.species[*s].name.clone(),
+                n => format!("{n} {}", self.species[*s].name),
+            };
+            let terms: Vec<String> = reaction.taken(forward).iter().map(term).collect();
+            if terms.is_empty() { "0".to_owned() } else { terms.join(" + ") }
+        };
+        let one_way = matches!(reaction.kinetics, Kinetics::Given { backward: None, .. });
+        format!("{} {} {}", side(true), if one_way { "->" } else { "<->" }, side(false))
     }
 
     /// A basis of what is conserved: integers `m_lk` with `sum_k m_lk c_k` untouched by every reaction, non-negative

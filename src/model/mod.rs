@@ -35,7 +35,7 @@ use crate::expression::Interval;
 use std::sync::Arc;
 
 /// A particle with internal states in a temperature field, overdamped in x (Eqs 3-4 of the paper):
-/// `d_t P_i = d_x^2(D_i P_i) + sum_j (k_ij P_j - k_ji P_i)`.
+/// `d_t P_i = d_x^2(D_i P_i) + sum_j (k_ij P_j - k_ji P_i)`; or, with a [`Mixture`], many particles that react.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// Where the particle moves.
@@ -50,6 +50,9 @@ pub struct Model {
     pub network: Network,
     /// Continuous internal coordinates, if there are any.
     pub coordinates: Option<Coordinates>,
+    /// Particles that react, if they do: then [`Model::network`] names the species, one state each, and nothing else
+    /// may be read from it.
+    pub mixture: Option<Arc<Mixture>>,
 }
 
 impl Model {
@@ -70,6 +73,26 @@ impl Model {
             potential: None,
             network: Network::new(states, edges)?,
             coordinates: None,
+            mixture: None,
+        })
+    }
+
+    /// The model of particles that react: grid, temperature and names are those of the mixture, whose species are
+    /// the states of a network without edges.
+    ///
+    /// # Errors
+    /// As [`Network::new`], connections apart.
+    pub fn of_mixture(mixture: Mixture) -> Result<Self, NetworkError> {
+        let state =
+            |s: &Species| State { motility: s.motility.clone(), ..State::new(s.name.clone(), s.energy, 1.0) };
+        Ok(Model {
+            domain: mixture.domain,
+            temperature: mixture.temperature.clone(),
+            boltzmann: mixture.boltzmann,
+            potential: None,
+            network: Network::apart(mixture.species().iter().map(state).collect())?,
+            coordinates: None,
+            mixture: Some(Arc::new(mixture)),
         })
     }
 

@@ -155,6 +155,13 @@ impl Network {
     /// diffusivities or frictions (a state with a mass may be free of friction), positive masses, finite parameters of edges between two different existing states, and
     /// a way from every state to every other.
     pub fn new(states: Vec<State>, edges: Vec<Edge>) -> Result<Self, NetworkError> {
+        let network = Network { edges, ..Network::apart(states)? };
+        network.check_edges()?;
+        Ok(network)
+    }
+
+    /// States between which nothing leads: the species of a [`Mixture`](super::Mixture).
+    pub(super) fn apart(states: Vec<State>) -> Result<Self, NetworkError> {
         if states.is_empty() {
             return Err(NetworkError::NoState);
         }
@@ -178,6 +185,11 @@ impl Network {
                 }
             }
         }
+        Ok(Network { states, edges: Vec::new() })
+    }
+
+    fn check_edges(&self) -> Result<(), NetworkError> {
+        let Network { states, edges } = self;
         for (edge, e) in edges.iter().enumerate() {
             if e.between[0] == e.between[1] || e.between.iter().any(|&s| s >= states.len()) {
                 let must = "two different states of the model";
@@ -196,11 +208,11 @@ impl Network {
             }
         }
         for (direction, back) in [("to", false), ("back from", true)] {
-            if let Some(state) = unreached(states.len(), &edges, back) {
+            if let Some(state) = unreached(states.len(), edges, back) {
                 return Err(NetworkError::Disconnected { state, direction });
             }
         }
-        Ok(Network { states, edges })
+        Ok(())
     }
 
     /// A network whose states need not lead to each other, made from what has been checked.

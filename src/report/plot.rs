@@ -11,6 +11,7 @@ pub mod log_log;
 pub mod map;
 mod phase;
 mod plane;
+mod reactions;
 mod sweep;
 mod times;
 
@@ -75,7 +76,9 @@ const BITMAP_SCALE: f32 = 2.0;
 /// with internal coordinates the heat flux and the mean energy.
 pub fn profiles(summary: &Summary) -> Result<Rendered, ReportError> {
     finite::check(summary)?;
-    let panels = if !summary.times().is_empty() {
+    let panels = if summary.reacts() {
+        if summary.times().is_empty() { reactions::panels(summary) } else { reactions::times(summary) }
+    } else if !summary.times().is_empty() {
         times::panels(summary)
     } else if summary.in_phase_space() {
         phase::profiles(summary)

@@ -51,6 +51,13 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Whether particles react: concentrations were looked at.
+    pub fn reacts(&self) -> bool {
+        use Instant::MeanConcentration as At;
+        let mean = |o: Observable| matches!(o, Observable::MeanConcentration(_) | Observable::At(_, At(_)));
+        self.quantities.iter().any(|q| mean(q.observable))
+    }
+
     /// Whether velocities were looked at: the run, or the law, of underdamped particles.
     pub fn in_phase_space(&self) -> bool {
         self.quantities.iter().any(|q| matches!(q.observable.axis(), Some("v" | "speed")))

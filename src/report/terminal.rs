@@ -128,8 +128,9 @@ impl Page {
             lines.extend(wrap(&summary.claim, self.width, "", "").into_iter().take(2));
         }
         let states = match summary.states.len() {
-            1 => "1 state".to_owned(),
-            n => format!("{n} states"),
+            1 if !summary.reacts() => "1 state".to_owned(),
+            n if !summary.reacts() => format!("{n} states"),
+            n => format!("{n} species"),
         };
         let within = match summary.coordinates.as_slice() {
             [] => String::new(),
@@ -253,6 +254,7 @@ impl Page {
         for (what, quantity) in first {
             let title = match what {
                 Instant::MeanPosition => "mean x".into(),
+                Instant::MeanConcentration(_) => quantity.of.clone().unwrap_or_default(),
                 Instant::Population(_) if summary.states.len() > 1 => quantity.of.clone().unwrap_or_default(),
                 Instant::Displacement => "<dx>".into(),
                 Instant::SquareDisplacement => "<dx^2>".into(),
@@ -318,6 +320,9 @@ impl Page {
     /// also the heat flux.
     fn profile(&self, summary: &Summary, simulated: bool) -> Vec<String> {
         let mut lines = self.curves(summary, simulated, Observable::Density, "P_tot");
+        if summary.reacts() {
+            lines.extend(self.curves(summary, simulated, Observable::Content, "c_tot"));
+        }
         if summary.in_plane() {
             lines.extend(self.curves(summary, simulated, Observable::HeatCurrent, "J_E  "));
         }
@@ -530,7 +535,7 @@ fn rank(observable: Observable) -> usize {
         Observable::MeanVelocity | Observable::EffectiveDiffusion => 6,
         Observable::EntropyProduction => 7,
         Observable::MeanTemperature => 8,
-        Observable::Population(_) | Observable::WellPopulation(_) => 9,
+        Observable::Population(_) | Observable::WellPopulation(_) | Observable::MeanConcentration(_) => 9,
         _ => 10,
     }
 }

@@ -116,6 +116,9 @@ fn words(observable: Observable) -> &'static str {
             Instant::Displacement => "displacement",
             Instant::SquareDisplacement => "mean square displacement",
             Instant::Kurtosis => "kurtosis",
+            Instant::MeanConcentration(_) => "mean concentration",
+            Instant::Concentration(_) => "concentration",
+            Instant::Content => "total content",
         },
         KineticEntropyProduction => "kinetic entropy production",
         MeanVelocity => "mean velocity",
@@ -136,6 +139,12 @@ fn words(observable: Observable) -> &'static str {
         PlaneCurrentAcross => "current along q",
         MeanEnergy => "mean energy",
         WellPopulation(_) => "population of the well",
+        MeanConcentration(_) => "mean concentration",
+        Concentration(_) => "concentration",
+        Content => "total content",
+        TransportedContent => "sum of m D c",
+        ContentCurrent => "current of the content",
+        NetRate(_) => "net rate",
     }
 }
 

@@ -312,6 +312,13 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
         | Observable::PlaneCurrentAcross
         | Observable::MeanEnergy
         | Observable::WellPopulation(_) => return None,
+        // Particles that react: see `reaction::Profiles::reference`.
+        Observable::MeanConcentration(_)
+        | Observable::Concentration(_)
+        | Observable::Content
+        | Observable::TransportedContent
+        | Observable::ContentCurrent
+        | Observable::NetRate(_) => return None,
         Observable::EntropyProduction => whole(law.entropy_production()),
         // Not functionals of the law alone: see `Stationary::reference`.
         Observable::KineticEntropyProduction | Observable::MeanVelocity | Observable::EffectiveDiffusion => {

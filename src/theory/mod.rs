@@ -41,6 +41,7 @@
 //!         vec![Edge::new([0, 1], 1.0, 1.5)],
 //!     )?,
 //!     coordinates: None,
+//!     mixture: None,
 //! };
 //! let solution = stationary::solve(&model, &Options::default())?;
 //! let density = solution.reference(Observable::Density, &Grid::new(1.0, 4));

@@ -398,6 +398,7 @@ impl Relaxation {
         let some = |values: Vec<f64>| values.into_iter().map(Some).collect::<Vec<_>>();
         let ring = self.model.domain.walls == Boundary::Periodic;
         let values = match what {
+            Instant::MeanConcentration(_) | Instant::Concentration(_) | Instant::Content => return None,
             Instant::Density => some(snapshot.density(None, grid)?),
             Instant::StateDensity(s) => some(snapshot.density(Some(s), grid)?),
             Instant::Population(s) => vec![Some(*snapshot.populations().get(s)?)],

@@ -13,6 +13,7 @@ mod inertial;
 mod internal;
 mod premise;
 mod questions;
+mod reacting;
 mod weak;
 
 use crate::ensemble::Group;

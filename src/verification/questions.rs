@@ -6,6 +6,7 @@
 use super::inertial::Inertial;
 use super::internal::Internal;
 use super::premise::{equilibrium, flat_density, heat_known, isothermal, nothing_flows, one_shape};
+use super::reacting::Reacting;
 use super::weak::Weak;
 use super::{Evidence, Expected, Question};
 use crate::ensemble::Group;
@@ -102,6 +103,9 @@ impl<'a> Interview<'a> {
 
     /// Every question, in the order of the report. Equations along x alone are those of overdamped particles.
     pub fn all(&self) -> Vec<Question> {
+        if let Some(reacting) = Reacting::of(self) {
+            return reacting.all();
+        }
         if let Some(internal) = Internal::of(self) {
             return internal.all();
         }

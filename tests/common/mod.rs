@@ -37,6 +37,7 @@ pub fn model(temperature: &str, states: &[(f64, f64)], edges: &[(usize, usize, f
         potential: None,
         network: network.expect("a valid network"),
         coordinates: None,
+        mixture: None,
     }
 }
 

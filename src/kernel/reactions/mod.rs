@@ -4,6 +4,7 @@
 //! - [`Pairs`]: a whole population between walls: free moves, and reactions in cells.
 //! - [`MeanField`]: units that react with the concentrations of all others, on exact legs.
 //! - [`Resolution`]: cells and step that suit a mixture.
+//! - [`relaxation_time`], [`settled`]: how long a mixture remembers, and about where it comes to rest.
 //!
 //! # Units
 //! A [`Mixture`](crate::model::Mixture) counts in concentrations. `omega` particles make up one unit of concentration times length, so
@@ -14,6 +15,7 @@ mod kinds;
 mod mean_field;
 mod network;
 mod pairs;
+mod relaxation;
 mod resolution;
 mod tally;
 mod unit_rate;
@@ -22,6 +24,7 @@ mod well_mixed;
 
 pub use mean_field::{MeanField, Units};
 pub use pairs::{Pairs, Population};
+pub use relaxation::{relaxation_time, settled};
 pub use resolution::{Limit, Resolution};
 pub use tally::PairTally;
 pub use unit_tally::UnitTally;

@@ -41,7 +41,8 @@ impl PairTally {
         }
     }
 
-    pub(super) fn cells(&self) -> usize {
+    /// Cells in which particles react.
+    pub fn cells(&self) -> usize {
         self.cells
     }
 
@@ -68,6 +69,11 @@ impl PairTally {
     /// Steps scored.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Particles seen, before and after the reactions of every step: twice the number of particle steps.
+    pub fn sightings(&self) -> u64 {
+        self.sightings.iter().sum()
     }
 
     /// How often a way was gone, in all cells.

@@ -85,7 +85,7 @@ fn liveliest(summary: &Summary, most: usize) -> Vec<usize> {
 }
 
 /// A density at some of the times.
-fn profile(summary: &Summary, title: String, symbol: &str, of: Instant) -> Panel {
+pub(super) fn profile(summary: &Summary, title: String, symbol: &str, of: Instant) -> Panel {
     let unit = seen(summary, |what| what == of).next().map_or("1/length", |(_, q)| q.unit.as_str());
     let mut panel = Panel::new(title, format!("{symbol}  ({unit})"));
     panel.include(0.0);

@@ -5,6 +5,7 @@
 //! - [`steady`]: the stationary concentrations at any rates, with an error estimate.
 //! - [`transient`]: concentrations at given times from given profiles.
 //! - [`profiles`]: what follows from concentrations: currents, heat, rates, Soret coefficients, entropy production.
+//! - [`finite`]: by how much means of finitely many particles differ from all that.
 //! - [`master`]: the law of the number of particles where everything is well mixed, and of total numbers at uniform
 //!   temperature.
 //!
@@ -29,6 +30,8 @@
 //! ```
 
 pub mod equilibrium;
+pub mod finite;
+mod functionals;
 pub mod master;
 pub mod profiles;
 pub mod steady;
