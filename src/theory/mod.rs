@@ -52,6 +52,7 @@
 mod band;
 pub mod chain;
 pub mod coordinate;
+pub mod coordinate_chain;
 pub mod coordinate_limit;
 pub mod displacement;
 mod element;
