@@ -148,9 +148,9 @@ pub(super) fn against_dt(
         (_, true) => Some(internal::order(lab.experiment)),
         _ => expected(f, varies),
     };
+    let mut list = of_chain(&asked, &chain, &order);
     let sampled: Vec<(Functional, Vec<Point>)> =
         asked.into_iter().zip(points).filter(|(_, points)| !points.is_empty()).collect();
-    let mut list = of_chain(&sampled, &chain, &order);
     let number = sampled.len();
     let series = sampled.into_iter().map(|(f, mut points)| {
         let agrees = agrees(&f, &points, &chain, number);
@@ -261,11 +261,11 @@ fn biases(functional: &Functional, chain: &Reference) -> Option<(Vec<(f64, f64)>
 /// The series of the chain itself; its order is read from the shorter half of its steps, and not judged: it is
 /// that of these steps, which need not be short enough for the limit.
 fn of_chain(
-    sampled: &[(Functional, Vec<Point>)],
+    asked: &[Functional],
     chain: &Reference,
     order: &dyn Fn(&Functional) -> Option<f64>,
 ) -> Vec<Series> {
-    let series = |(f, _): &(Functional, Vec<Point>)| {
+    let series = |f: &Functional| {
         let (biases, limit) = biases(f, chain)?;
         // Below that the solution of the linear system is rounding.
         let known = |b: &&(f64, f64)| b.1.abs() > chain.known * limit.abs();
@@ -312,7 +312,7 @@ fn of_chain(
             note: String::new(),
         })
     };
-    if chain.laws.is_empty() { Vec::new() } else { sampled.iter().filter_map(series).collect() }
+    if chain.laws.is_empty() { Vec::new() } else { asked.iter().filter_map(series).collect() }
 }
 
 /// Whether sampled biases are those of the chain, all series of a study together at the alpha of the study.

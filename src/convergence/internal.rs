@@ -8,9 +8,9 @@
 //! Hidden currents of the plane are weighed with what the equation expects, `sum J J_theory/sum J_theory^2`: 1, and their bias is
 //! that of the part of the map that looks like theory's. Averages and currents are studied apart, as their biases differ.
 
+use super::Options;
 use super::bias;
 use super::functional::Functional;
-use super::Options;
 use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::estimator::{Context, Estimator, InternalPlane};
@@ -47,7 +47,7 @@ const RESOLUTIONS: [Resolution; 4] = [
 const SETTLED: f64 = 0.02;
 
 /// Bias over value below which that of the chain is not known.
-pub(super) const KNOWN: f64 = 1e-6;
+pub(super) const KNOWN: f64 = 1e-5;
 
 /// Steps from long to short; with the defaults that of the file is among them.
 pub(super) fn steps(experiment: &Experiment, own: f64, options: &Options) -> Result<Vec<f64>, Error> {
@@ -150,4 +150,3 @@ pub(super) fn chain(experiment: &Experiment, steps: &[f64], own: f64) -> Vec<(f6
     all.push(0.0);
     all.into_iter().filter_map(|dt| Some((dt, on(dt, resolution)?))).collect()
 }
-

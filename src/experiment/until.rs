@@ -179,11 +179,7 @@ pub(super) fn named(part: &UntilPart<'_>) {
 }
 
 /// Which quantity is meant; a mistake where there is none of that name, or none in this system.
-pub(super) fn resolve(
-    part: &UntilPart<'_>,
-    system: System<'_>,
-    uniform: bool,
-) -> Option<Until> {
+pub(super) fn resolve(part: &UntilPart<'_>, system: System<'_>, uniform: bool) -> Option<Until> {
     let (word, at) = &part.quantity;
     let known: Vec<(String, Observable)> =
         quantities(system).into_iter().map(|o| (name(o, system.states), o)).collect();

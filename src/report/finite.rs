@@ -3,8 +3,8 @@
 
 use super::ReportError;
 use super::summary::{
-    ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary, WellSummary,
-    WellsSummary,
+    ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary,
+    WellSummary, WellsSummary,
 };
 use crate::stats::{Estimate, Outcome};
 use crate::verification::{Check, Evidence, Question, Verification};

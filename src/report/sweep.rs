@@ -242,7 +242,8 @@ impl Sweep {
 
     /// Whether every particle has a single state: its currents add up to nothing, and profiles say more.
     pub fn single_state(&self) -> bool {
-        let states = |p: &Point| p.finished.quantities.iter().filter(|n| n.quantity == "mean_current").count();
+        let states =
+            |p: &Point| p.finished.quantities.iter().filter(|n| n.quantity == "mean_current").count();
         !self.points.is_empty() && self.points.iter().all(|p| states(p) <= 1 && !p.density.is_empty())
     }
 

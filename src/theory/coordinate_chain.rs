@@ -18,10 +18,10 @@
 //! There is no such law where diffusivities or potentials depend on x, for several states or coordinates, for a mobility that
 //! is not the same everywhere, on rings and between walls of q.
 
+use super::breakpoints;
 use super::element::Rule;
 use super::functionals::soret_of_excess;
 use super::linear::{Factored, Matrix};
-use super::breakpoints;
 use crate::grid::Grid;
 use crate::model::{Boundary, Model, Range, Response};
 use crate::observable::Observable;
@@ -137,8 +137,7 @@ impl Basis {
         for _ in 1..degrees {
             let mean = |f: &dyn Fn(usize) -> f64| (0..points).map(|i| weight[i] * f(i)).sum::<f64>();
             let centre = mean(&|i| q[i] * now[i] * now[i]);
-            let mut next: Vec<f64> =
-                (0..points).map(|i| (q[i] - centre) * now[i] - step * last[i]).collect();
+            let mut next: Vec<f64> = (0..points).map(|i| (q[i] - centre) * now[i] - step * last[i]).collect();
             step = libm::sqrt(mean(&|i| next[i] * next[i]));
             next.iter_mut().for_each(|p| *p /= step);
             values.iter_mut().zip(&next).for_each(|(row, p)| row.push(*p));
@@ -207,7 +206,13 @@ fn square(size: usize) -> Square {
 }
 
 /// What shifts change per time at `kT`, polynomial to polynomial: `[test][function]`.
-fn shifts(points: &Points, degrees: usize, (mu, kt, dt): (f64, f64, f64), steps: Steps, bend: &[f64]) -> Square {
+fn shifts(
+    points: &Points,
+    degrees: usize,
+    (mu, kt, dt): (f64, f64, f64),
+    steps: Steps,
+    bend: &[f64],
+) -> Square {
     let mut matrix = square(degrees);
     let (count, width) = (points.q.len(), points.q[1] - points.q[0]);
     let variance = match steps {
@@ -269,7 +274,7 @@ fn generator(points: &Points, basis: &Basis, mu: f64, kt: f64) -> Square {
     matrix
 }
 
-/// `p` Chebyshev's points in an interval.
+/// Chebyshev's points in an interval.
 fn node(k: usize, [lo, hi]: [f64; 2]) -> f64 {
     0.5 * (lo + hi) + 0.5 * (hi - lo) * libm::cos(PI * (k as f64 + 0.5) / NODES as f64)
 }
@@ -298,10 +303,8 @@ impl CoordinateChain {
             })
             .collect();
         let heats: Vec<f64> = places.iter().map(|(x, _)| model.thermal_energy(*x)).collect();
-        let range = [
-            heats.iter().copied().fold(f64::INFINITY, f64::min),
-            heats.iter().copied().fold(0.0, f64::max),
-        ];
+        let range =
+            [heats.iter().copied().fold(f64::INFINITY, f64::min), heats.iter().copied().fold(0.0, f64::max)];
         // A uniform temperature has an interval too.
         let range = [range[0] * (1.0 - 1e-6), range[1] * (1.0 + 1e-6)];
 
@@ -312,7 +315,8 @@ impl CoordinateChain {
         }
         let count = wanted.max(POINTS[0]);
         let (basis, points) = Basis::new(model, ends, 0.5 * (range[0] + range[1]), degrees, count);
-        let bend = if dt > 0.0 && steps == Steps::Midpoint { bends(model, &points, mu * dt)? } else { Vec::new() };
+        let bend =
+            if dt > 0.0 && steps == Steps::Midpoint { bends(model, &points, mu * dt)? } else { Vec::new() };
         let of_shifts: Vec<Square> = (0..NODES)
             .map(|k| match dt > 0.0 {
                 true => shifts(&points, degrees, (mu, node(k, range), dt), steps, &bend),
@@ -328,7 +332,8 @@ impl CoordinateChain {
             let cardinals: Vec<f64> = heats.iter().map(|kt| cardinal(k, range, *kt)).collect();
             for n in 0..modes {
                 for m in 0..modes {
-                    let terms = places.iter().zip(&cardinals).map(|((x, w), c)| w * c * wave(n, *x) * wave(m, *x));
+                    let terms =
+                        places.iter().zip(&cardinals).map(|((x, w), c)| w * c * wave(n, *x) * wave(m, *x));
                     let share = terms.sum::<f64>() * if n == 0 { 1.0 } else { 2.0 } / length;
                     for (a, shifts) in shifts.iter().enumerate() {
                         let row = &mut change.row_mut(n * degrees + a)[m * degrees..(m + 1) * degrees];
@@ -339,7 +344,8 @@ impl CoordinateChain {
         }
         // Moves for the time before and after a shift, less one, over dt.
         let time = if steps == Steps::Euler { dt } else { 0.5 * dt };
-        let diffusivity: Vec<f64> = points.q.iter().map(|q| model.diffusivity_within(0, 0.0, &[*q])).collect();
+        let diffusivity: Vec<f64> =
+            points.q.iter().map(|q| model.diffusivity_within(0, 0.0, &[*q])).collect();
         let moves: Vec<Square> = (0..modes)
             .map(|n| {
                 let k = PI * n as f64 / length;
@@ -408,9 +414,12 @@ impl CoordinateChain {
         let mut sums = vec![0.0; self.degrees()];
         let panels = 64;
         let at = |k: usize| lo + (hi - lo) * k as f64 / panels as f64;
-        for (q, weight) in (0..panels).flat_map(|k| Rule::gauss(CELL).on(at(k), at(k + 1)).collect::<Vec<_>>()) {
+        for (q, weight) in
+            (0..panels).flat_map(|k| Rule::gauss(CELL).on(at(k), at(k + 1)).collect::<Vec<_>>())
+        {
             let energy = self.model.energy_within(0, 0.0, &[q]);
-            let weight = weight * libm::exp((self.basis.shift - energy) / self.basis.thermal) / self.basis.norm;
+            let weight =
+                weight * libm::exp((self.basis.shift - energy) / self.basis.thermal) / self.basis.norm;
             sums.iter_mut().zip(self.basis.at(q)).for_each(|(sum, p)| *sum += weight * energy * p[0]);
         }
         sums
@@ -442,7 +451,8 @@ impl CoordinateChain {
             (0..self.modes).map(|n| of(n) * bin_mean(n, b)).sum()
         };
         let particles = |n: usize| self.mode(&self.law, n)[0];
-        let known = |values: Vec<f64>| Some(values.into_iter().map(|v| Some(v).filter(|v| v.is_finite())).collect());
+        let known =
+            |values: Vec<f64>| Some(values.into_iter().map(|v| Some(v).filter(|v| v.is_finite())).collect());
         match observable {
             Observable::Density => known((0..bins).map(|b| per_bin(&particles, b)).collect()),
             Observable::MeanEnergy => {
@@ -453,16 +463,20 @@ impl CoordinateChain {
             Observable::Soret => {
                 let cells = 4096;
                 let place = |j: usize| length * (j as f64 + 0.5) / cells as f64;
-                let temperature: Vec<f64> = (0..cells).map(|j| self.model.temperature.value(place(j))).collect();
+                let temperature: Vec<f64> =
+                    (0..cells).map(|j| self.model.temperature.value(place(j))).collect();
                 let mean = temperature.iter().sum::<f64>() / cells as f64;
-                let pairs: Vec<(f64, f64)> = temperature.iter().map(|t| (t - mean, 1.0 / cells as f64)).collect();
+                let pairs: Vec<(f64, f64)> =
+                    temperature.iter().map(|t| (t - mean, 1.0 / cells as f64)).collect();
                 let excess =
                     pairs.iter().enumerate().map(|(j, (t, w))| t * w * length * self.total(place(j))).sum();
                 soret_of_excess(mean, excess, &pairs).map(|s| vec![Some(s)])
             }
             Observable::HeatCurrent => {
                 let heat = self.heat();
-                let at = |x: f64| heat.iter().enumerate().map(|(n, j)| j * libm::sin(self.wave_number(n) * x)).sum();
+                let at = |x: f64| {
+                    heat.iter().enumerate().map(|(n, j)| j * libm::sin(self.wave_number(n) * x)).sum()
+                };
                 known((1..bins).map(|f| at(grid.face(f))).collect())
             }
             Observable::MeanHeatCurrent => {
@@ -484,13 +498,19 @@ impl CoordinateChain {
                 let width = (self.basis.ends[1] - self.basis.ends[0]) / across as f64;
                 let current = |x: f64, cell: &[f64]| -> f64 {
                     let of = |n: usize| {
-                        let gained: f64 = self.mode(&self.change, n).iter().zip(cell).map(|(e, c)| e * c).sum();
+                        let gained: f64 =
+                            self.mode(&self.change, n).iter().zip(cell).map(|(e, c)| e * c).sum();
                         gained * libm::sin(self.wave_number(n) * x) / self.wave_number(n)
                     };
                     (1..self.modes).map(of).sum::<f64>() / width
                 };
                 let faces = (1..bins).map(|f| grid.face(f));
-                known(faces.flat_map(|x| cells.iter().map(move |c| (x, c))).map(|(x, c)| current(x, c)).collect())
+                known(
+                    faces
+                        .flat_map(|x| cells.iter().map(move |c| (x, c)))
+                        .map(|(x, c)| current(x, c))
+                        .collect(),
+                )
             }
             Observable::PlaneCurrentAcross => {
                 let cells = self.cells(across);
@@ -498,7 +518,8 @@ impl CoordinateChain {
                 for b in 0..bins {
                     let mut below = 0.0;
                     for cell in &cells[..across - 1] {
-                        let of = |n: usize| self.mode(&self.change, n).iter().zip(cell).map(|(e, c)| e * c).sum();
+                        let of =
+                            |n: usize| self.mode(&self.change, n).iter().zip(cell).map(|(e, c)| e * c).sum();
                         below -= per_bin(&of, b);
                         values.push(below);
                     }
@@ -566,41 +587,4 @@ fn moves_times(moves: &[Square], matrix: &Matrix, dt: f64, degrees: usize) -> Ma
         }
     }
     product
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::experiment::Experiment;
-
-    #[test]
-    fn probe() {
-        let alpha: f64 = std::env::var("ALPHA").map_or(1.0, |a| a.parse().unwrap());
-        let text = include_str!("../../experiments/fig2.json").replace("\"alpha\": 1", &format!("\"alpha\": {alpha}"));
-        let e = Experiment::from_str("t", "t.json", &text).unwrap();
-        let grid = e.grid();
-        let middle = grid.bins / 2 - 1;
-        for r in [Resolution { modes: 8, degrees: 20 }, Resolution::USUAL, Resolution { modes: 16, degrees: 36 }] {
-            let begun = std::time::Instant::now();
-            for s in [Steps::Midpoint, Steps::Langevin, Steps::Euler] {
-                let zero = CoordinateChain::on(&e.model, s, 0.0, r).unwrap();
-                let map = |c: &CoordinateChain, o| c.reference(o, &grid).unwrap().into_iter().map(Option::unwrap).collect::<Vec<f64>>();
-                for dt in [0.025, 0.0125, 0.00625, 0.003125, 0.0015625] {
-                    let c = CoordinateChain::on(&e.model, s, dt, r).unwrap();
-                    let rel = |o, k: usize| map(&c, o)[k] / map(&zero, o)[k] - 1.0;
-                    let whole = |o| {
-                        let (a, b) = (map(&c, o), map(&zero, o));
-                        let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(a, b)| a * b).sum::<f64>();
-                        dot(&a, &b) / dot(&b, &b) - 1.0
-                    };
-                    println!("{r:?} {s:?} {dt} JE {:.3e} soret {:.3e} E {:.3e} well {:.3e} meanJE {:.3e} Jx {:.3e} Jq {:.3e}",
-                        rel(Observable::HeatCurrent, middle), rel(Observable::Soret, 0), rel(Observable::MeanEnergy, 3),
-                        rel(Observable::WellPopulation(0), 0), rel(Observable::MeanHeatCurrent, 0),
-                        whole(Observable::PlaneCurrentAlong), whole(Observable::PlaneCurrentAcross));
-                }
-                println!("{} {}", map(&zero, Observable::Soret)[0], map(&zero, Observable::MeanHeatCurrent)[0]);
-            }
-            println!("{:?}", begun.elapsed());
-        }
-    }
 }

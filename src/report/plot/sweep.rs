@@ -119,8 +119,7 @@ impl<'s> Drawing<'s> {
         // The last middle is half a bin from the wall.
         let bins = self.sweep.points.iter().map(|p| p.density.len()).max().unwrap_or(1) as f64;
         let length = length.fold(0.0, f64::max) / (1.0 - 0.5 / bins);
-        let mut panel =
-            Panel::on(Axis::position(length), "(b) particles", "P_tot  (1/length)".to_owned());
+        let mut panel = Panel::on(Axis::position(length), "(b) particles", "P_tot  (1/length)".to_owned());
         for (k, point) in self.sweep.some_points(PROFILES).into_iter().enumerate() {
             let estimates = point.density.iter().filter_map(|bin| Some((bin.x, bin.estimate?)));
             let theory = point.density.iter().filter_map(|bin| Some((bin.x, bin.theory?)));
