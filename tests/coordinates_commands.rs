@@ -116,13 +116,13 @@ fn biases_are_those_of_another_basis() {
 #[test]
 fn kernels_have_the_biases_of_their_chains() {
     let of = |method: &str| {
-        read(&TILTED.replace("\"midpoint\": { \"dt\": 0.01 }", &format!("\"{method}\": {{ \"dt\": 0.04 }}")))
+        read(&TILTED.replace("\"midpoint\": { \"dt\": 0.01 }", &format!("\"{method}\": {{ \"dt\": 0.02 }}")))
     };
     let options = Options {
         axes: vec![Axis::Dt],
         points: Some(2),
-        from: Some(0.02),
-        to: Some(0.04),
+        from: Some(0.01),
+        to: Some(0.02),
         effort: 1e7,
         ..Options::default()
     };
@@ -171,7 +171,7 @@ fn a_run_ends_at_the_wanted_error_of_a_well() {
     assert!(until.reached && until.std_err.is_some_and(|e| e > 0.0 && e <= 0.02), "{until:?}");
     for wrong in ["well_population:3", "well_population:0", "well_population"] {
         let text = with(wrong).expect_err("no such well").to_string();
-        assert!(text.contains("\"well_population:1\"") && text.contains("unknown quantity"), "{text}");
+        assert!(text.contains("\"well_population:") && text.contains("unknown quantity"), "{text}");
     }
     // A single well is no choice.
     let single = include_str!("../experiments/diffusing_diffusivity.json").replace(
