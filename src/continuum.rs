@@ -8,8 +8,7 @@ use crate::grid::Grid;
 use crate::kernel::start::Start;
 use crate::model::{Field, InTemperature, Mixture, Model, Uniform};
 use crate::observable::Observable;
-use crate::report::format;
-use crate::report::summary::TheorySummary;
+use crate::report::summary::{TheorySummary, WellSummary, WellsSummary};
 use crate::sampling;
 use crate::theory::CoordinateLimit;
 use crate::theory::coordinate::{self, CoordinateLaw};
@@ -250,9 +249,7 @@ impl Continuum {
             Continuum::Internal(known) if known.law.is_some() => {
                 "Fokker-Planck in (x, q), -d_x J_x - d_q J_q + sum_j (k_ij P_j - k_ji P_i) = 0"
             }
-            Continuum::Internal(_) => {
-                "the limit of fast coordinates; no full solution exists for several coordinates"
-            }
+            Continuum::Internal(_) => "the limit of fast coordinates",
             Continuum::Reacting(known) => match &known.law {
                 Concentrations::Steady(_) => {
                     "stationary concentrations, -d_x J_k + sum_r nu_kr (v_r+ - v_r-) = 0"
@@ -271,35 +268,53 @@ impl Continuum {
         TheorySummary {
             equation: format!("{equation}, {}", if walls { "no flux at the walls" } else { "on a ring" }),
             error_estimate: self.error_estimate(),
-            resolution: match self.as_states() {
-                None => format!("{elements} elements"),
-                Some(states) => format!("{elements} elements; {states}"),
+            resolution: match self {
+                Continuum::Internal(known) if known.law.is_none() => {
+                    "the full equation is not solved for several coordinates".into()
+                }
+                _ => format!("{elements} elements"),
             },
             wall_layers: match self {
                 Continuum::Inertial(_, closed) => closed.as_ref().map(|c| c.layers()),
                 _ => layer(0.0).zip(layer(length)).filter(|_| walls).map(|(left, right)| [left, right]),
             },
+            wells: self.wells(),
         }
     }
 
-    /// The wells of a coordinate as discrete states in the middle of the domain, in words.
-    fn as_states(&self) -> Option<String> {
+    /// The wells of a coordinate as discrete states in the middle of the domain, and what these would do.
+    fn wells(&self) -> Option<WellsSummary> {
+        const BINS: usize = 20;
         let Continuum::Internal(known) = self else { return None };
-        let middle = 0.5 * known.model.domain.length;
-        let wells = known.limit.as_ref()?.wells_at(0, middle);
-        let list = |value: &dyn Fn(&WellState) -> f64| {
-            wells.iter().map(|w| format::brief(value(w))).collect::<Vec<_>>().join(", ")
+        let (wells, network) = known.limit.as_ref()?.as_network()?;
+        let x = 0.5 * known.model.domain.length;
+        let law = theory::stationary::solve(&network, &theory::Options::default()).ok();
+        let grid = Grid::new(known.model.domain.length, BINS);
+        let number = |observable| {
+            let entries = law.as_ref()?.reference(observable, &grid)?;
+            entries.first().copied().flatten().filter(|v| v.is_finite())
         };
-        let leave = |w: &WellState| w.rates.iter().flatten().sum::<f64>();
-        (wells.len() > 1).then(|| {
-            format!(
-                "its {} wells as states in the middle: populations {}, energies {}, diffusivities {}, rates of leaving {}",
-                wells.len(),
-                list(&|w| w.occupancy),
-                list(&|w| w.energy),
-                list(&|w| w.diffusivity),
-                list(&leave)
-            )
+        let mean = |of: &dyn Fn(&WellState) -> f64| wells.iter().map(|w| w.occupancy * of(w)).sum::<f64>();
+        let (energy, mobility) = (mean(&|w| w.energy), mean(&|w| w.diffusivity));
+        let covariance = mean(&|w| (w.energy - energy) * w.diffusivity);
+        let t = known.model.temperature.value(x);
+        let varies = known.model.temperature.constant().is_none();
+        let fast = covariance / (mobility * known.model.boltzmann * t * t);
+        let state = |w: &WellState| WellSummary {
+            between: w.well.between,
+            bottom: w.well.bottom,
+            population: w.occupancy,
+            energy: w.energy,
+            diffusivity: w.diffusivity,
+            rate_down: w.rates[0],
+            rate_up: w.rates[1],
+        };
+        Some(WellsSummary {
+            x,
+            states: wells.iter().map(state).collect(),
+            soret: number(Observable::Soret),
+            soret_wall: number(Observable::SoretWall),
+            soret_fast: Some(fast).filter(|s| varies && s.is_finite()),
         })
     }
 

@@ -172,6 +172,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
             error_estimate: 3e-11,
             resolution: "160 elements of degree 8".into(),
             wall_layers: Some([0.05, 0.06]),
+            wells: None,
         }),
         comparison: (kind == Kind::Compared).then(|| ComparisonSummary {
             alpha: 0.01,

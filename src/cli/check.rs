@@ -49,6 +49,11 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
     };
     let mut lines = vec![format!("{}: no mistakes{but}", experiment.name)];
     let mut line = |label: &str, text: String| lines.push(format!("  {label:<12} {text}"));
+    let coordinates = experiment.model.coordinates.as_ref().map_or(0, |c| c.axes.len());
+    let inner = match coordinates {
+        0 => String::new(),
+        n => format!(", {}", many(n, "internal coordinate")),
+    };
     line(
         "system",
         format!(
@@ -62,7 +67,7 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
                     experiment.run.groups
                 ),
                 None => format!(
-                    "{}, {}",
+                    "{}, {}{inner}",
                     many(network.states().len(), "state"),
                     many(network.edges().len(), "transition")
                 ),

@@ -74,8 +74,10 @@ pub fn sweep(arguments: &Arguments, out: &Terminal) -> Result<Status, Failure> {
         };
         let finished = Finished::parse(&text)
             .ok_or_else(|| Error::Numeric(format!("{}: not a summary", task.place.display())))?;
+        let profiles = std::fs::read_to_string(path.join(&task.place).join(report::PROFILES_FILE));
+        let density = profiles.map_or_else(|_| Vec::new(), |text| sweep::density(&text));
         let run = task.place.to_string_lossy().replace('\\', "/");
-        result.points.push(Point { at: task.at, run, finished });
+        result.points.push(Point { at: task.at, run, finished, density });
     }
     watch.finish();
 

@@ -8,13 +8,14 @@
 //! Orders to expect. Constant diffusivities: moves are exact and the first order of their splitting from
 //! the transitions cancels in `P_tot` and the currents, because `sum_i D_i P_i` is flat: order 2 there and
 //! 1 for each `P_i`. Diffusivities that vary: order 1, and 1/2 for the density at a wall, seen in bins of a
-//! fifth of the length of a step. Underdamped particles: order 2, see [`super::underdamped`].
+//! fifth of the length of a step. Underdamped particles: order 2, see [`super::underdamped`]; internal coordinates: see
+//! [`super::internal`].
 
 use super::budget::{Evidence, Measured};
 use super::functional::Functional;
 use super::functional::Reducer;
 use super::runs::{Laboratory, Setting};
-use super::{Axis, Fit, Kind, Options, Part, Point, Series, underdamped};
+use super::{Axis, Fit, Kind, Options, Part, Point, Series, internal, underdamped};
 use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::estimator::Context;
@@ -27,6 +28,7 @@ use crate::stats::{
     Amplitude, Line, Power, Sample, chi_squared_survival, normal_reach, t_deviate, t_quantile,
 };
 use crate::theory::chain::{self, Chain};
+use crate::theory::coordinate_chain::CoordinateChain;
 
 /// Points of a study.
 const POINTS: usize = 6;
@@ -76,8 +78,12 @@ pub(super) fn against_dt(
     };
     let model = lab.experiment.model.clone();
     let inertia = model.is_underdamped();
-    let steps =
-        if inertia { underdamped::steps(&model, own, options)? } else { steps(&model, own, options)? };
+    let coordinates = model.coordinates.is_some();
+    let steps = match (inertia, coordinates) {
+        (true, _) => underdamped::steps(&model, own, options)?,
+        (_, true) => internal::steps(lab.experiment, own, options)?,
+        _ => steps(&model, own, options)?,
+    };
     let nearest =
         steps.iter().copied().min_by(|a, b| f64::total_cmp(&(a / own).ln().abs(), &(b / own).ln().abs()));
     let mut points: Vec<Vec<Point>> = Vec::new();
@@ -85,9 +91,10 @@ pub(super) fn against_dt(
     for dt in &steps {
         let changed = at_step(lab.experiment, *dt);
         let setting = setting(&model, *dt, options.effort / steps.len() as f64);
-        let functionals = |context: &Context| match inertia {
-            true => underdamped::functionals(&changed, context),
-            false => functionals(&changed, context),
+        let functionals = |context: &Context| match (inertia, coordinates) {
+            (true, _) => underdamped::functionals(&changed, context),
+            (_, true) => internal::functionals(&changed, context, law),
+            _ => functionals(&changed, context),
         };
         let Some((found, reducer)) =
             lab.run_changed(&changed, &functionals, setting, 1.0 / steps.len() as f64)?
@@ -123,11 +130,27 @@ pub(super) fn against_dt(
         }
         asked = reducer.functionals;
     }
-    let chain = if inertia { Vec::new() } else { chain(&model, &steps, own) };
+    let chain = match (inertia, coordinates) {
+        (true, _) => Reference::default(),
+        (_, true) => Reference {
+            grid: Some(lab.grid()),
+            known: internal::KNOWN,
+            laws: internal::chain(lab.experiment, &steps, own)
+                .into_iter()
+                .map(|(dt, law)| (dt, ChainLaw::Coordinate(Box::new(law))))
+                .collect(),
+        },
+        _ => Reference { grid: None, known: 1e-9, laws: chain(&model, &steps, own) },
+    };
     let varies = varies(&model);
+    let order = |f: &Functional| match (inertia, coordinates) {
+        (true, _) => Some(underdamped::ORDER),
+        (_, true) => Some(internal::order(lab.experiment)),
+        _ => expected(f, varies),
+    };
+    let mut list = of_chain(&asked, &chain, &order);
     let sampled: Vec<(Functional, Vec<Point>)> =
         asked.into_iter().zip(points).filter(|(_, points)| !points.is_empty()).collect();
-    let mut list = of_chain(&sampled, &chain);
     let number = sampled.len();
     let series = sampled.into_iter().map(|(f, mut points)| {
         let agrees = agrees(&f, &points, &chain, number);
@@ -143,7 +166,7 @@ pub(super) fn against_dt(
         Series {
             axis: Axis::Dt,
             kind: Kind::Bias,
-            expected: if inertia { Some(underdamped::ORDER) } else { expected(&f, varies) },
+            expected: order(&f),
             quantity: f.name,
             state: f.of,
             unit: f.unit,
@@ -175,9 +198,27 @@ fn measured(reducer: &Reducer, setting: Setting, samples: &[Option<Sample>], own
     reducer.functionals.iter().zip(samples).filter_map(known).collect()
 }
 
+/// The law of a chain of steps.
+enum ChainLaw {
+    /// Of states.
+    State(Chain),
+    /// Of an internal coordinate.
+    Coordinate(Box<CoordinateChain>),
+}
+
 /// The law of the chain at steps from the longest of the study down to that of the file, the limit of short
 /// steps last; empty where the law is not known.
-fn chain(model: &Model, steps: &[f64], own: f64) -> Vec<(f64, Chain)> {
+#[derive(Default)]
+struct Reference {
+    /// What functionals are read on, of coordinates.
+    grid: Option<Grid>,
+    /// Bias over value below which a bias is rounding.
+    known: f64,
+    laws: Vec<(f64, ChainLaw)>,
+}
+
+/// The same for states.
+fn chain(model: &Model, steps: &[f64], own: f64) -> Vec<(f64, ChainLaw)> {
     let longest = steps.iter().copied().fold(0.0, f64::max);
     let Some(points) = chain::points(model, longest) else {
         return Vec::new();
@@ -188,11 +229,17 @@ fn chain(model: &Model, steps: &[f64], own: f64) -> Vec<(f64, Chain)> {
     all.sort_by(|a, b| b.total_cmp(a));
     all.dedup_by(|a, b| (*a / *b - 1.0).abs() < 1e-9);
     all.push(0.0);
-    all.into_iter().filter_map(|dt| Some((dt, Chain::on(model, dt, points)?))).collect()
+    all.into_iter().filter_map(|dt| Some((dt, ChainLaw::State(Chain::on(model, dt, points)?)))).collect()
 }
 
 /// A functional of the law of the chain.
-fn on_chain(functional: &Functional, chain: &Chain) -> Option<f64> {
+fn on_chain(functional: &Functional, law: &ChainLaw, grid: Option<Grid>) -> Option<f64> {
+    let chain = match law {
+        ChainLaw::Coordinate(chain) => {
+            return functional.apply(&chain.reference(functional.observable, &grid?)?);
+        }
+        ChainLaw::State(chain) => chain,
+    };
     match functional.observable {
         Observable::Soret => chain.soret,
         Observable::Density => Some(chain.mean_position()),
@@ -204,20 +251,24 @@ fn on_chain(functional: &Functional, chain: &Chain) -> Option<f64> {
 }
 
 /// Biases of a functional in the law of the chain, step by step, and its limit.
-fn biases(functional: &Functional, chain: &[(f64, Chain)]) -> Option<(Vec<(f64, f64)>, f64)> {
-    let (limit, steps) = chain.split_last()?;
-    let limit = on_chain(functional, &limit.1)?;
-    let bias = |(dt, chain): &(f64, Chain)| Some((*dt, on_chain(functional, chain)? - limit));
+fn biases(functional: &Functional, chain: &Reference) -> Option<(Vec<(f64, f64)>, f64)> {
+    let (limit, steps) = chain.laws.split_last()?;
+    let limit = on_chain(functional, &limit.1, chain.grid)?;
+    let bias = |(dt, law): &(f64, ChainLaw)| Some((*dt, on_chain(functional, law, chain.grid)? - limit));
     Some((steps.iter().map(bias).collect::<Option<_>>()?, limit))
 }
 
 /// The series of the chain itself; its order is read from the shorter half of its steps, and not judged: it is
 /// that of these steps, which need not be short enough for the limit.
-fn of_chain(sampled: &[(Functional, Vec<Point>)], chain: &[(f64, Chain)]) -> Vec<Series> {
-    let series = |(f, _): &(Functional, Vec<Point>)| {
+fn of_chain(
+    asked: &[Functional],
+    chain: &Reference,
+    order: &dyn Fn(&Functional) -> Option<f64>,
+) -> Vec<Series> {
+    let series = |f: &Functional| {
         let (biases, limit) = biases(f, chain)?;
         // Below that the solution of the linear system is rounding.
-        let known = |b: &&(f64, f64)| b.1.abs() > 1e-9 * limit.abs();
+        let known = |b: &&(f64, f64)| b.1.abs() > chain.known * limit.abs();
         let points: Vec<Point> = biases
             .iter()
             .filter(known)
@@ -233,6 +284,7 @@ fn of_chain(sampled: &[(Functional, Vec<Point>)], chain: &[(f64, Chain)]) -> Vec
                 theory: Some(limit),
             })
             .collect();
+        points.first()?;
         let shorter = &points[points.len() / 2..];
         let logarithms: Vec<_> =
             shorter.iter().map(|p| (libm::log(p.at), libm::log(p.value.abs()), 1.0)).collect();
@@ -256,15 +308,15 @@ fn of_chain(sampled: &[(Functional, Vec<Point>)], chain: &[(f64, Chain)]) -> Vec
             agrees: None,
             points,
             fit,
-            expected: expected(f, false),
+            expected: order(f),
             note: String::new(),
         })
     };
-    if chain.is_empty() { Vec::new() } else { sampled.iter().filter_map(series).collect() }
+    if chain.laws.is_empty() { Vec::new() } else { asked.iter().filter_map(series).collect() }
 }
 
 /// Whether sampled biases are those of the chain, all series of a study together at the alpha of the study.
-fn agrees(functional: &Functional, points: &[Point], chain: &[(f64, Chain)], number: usize) -> Option<bool> {
+fn agrees(functional: &Functional, points: &[Point], chain: &Reference, number: usize) -> Option<bool> {
     let (biases, _) = biases(functional, chain)?;
     let expected = |dt: f64| biases.iter().find(|b| (b.0 / dt - 1.0).abs() < 1e-9).map(|b| b.1);
     // Each deviate by Student's law of its own groups.
@@ -353,6 +405,12 @@ fn steps(model: &Model, own: f64, options: &Options) -> Result<Vec<f64>, Error> 
     let longest = (MOST_TRANSITIONS / rate).min(by_stride).max(own);
     let points = options.points.unwrap_or(POINTS).max(2);
     ladder(longest, libm::pow(RATIO, points as f64 - 1.0), points, options)
+}
+
+/// The step that is a whole number of rungs of a ladder above that of the file, at most `longest`.
+pub(super) fn rung(longest: f64, own: f64, range: f64, points: usize) -> f64 {
+    let rung = libm::log(range) / (points - 1) as f64;
+    own * libm::exp(rung * libm::floor(libm::log(longest / own) / rung + 1e-9))
 }
 
 /// So many steps from the longest to its fraction `1/range`, unless the options say otherwise.

@@ -125,7 +125,7 @@ pub(super) fn of(
     options: &Options,
 ) -> Result<Budget, Error> {
     let exact = matches!(experiment.method, Method::Exact {});
-    let grid = crate::grid::Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let own: Vec<Own> = evidence
         .measured
         .iter()

@@ -80,7 +80,8 @@ impl Functional {
         }
     }
 
-    fn apply(&self, entries: &[Option<f64>]) -> Option<f64> {
+    /// The sum over the entries of its observable; `None` where one that counts is not known.
+    pub fn apply(&self, entries: &[Option<f64>]) -> Option<f64> {
         self.weights.iter().map(|(k, w)| Some(w * (*entries.get(*k)?)?)).sum()
     }
 

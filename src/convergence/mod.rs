@@ -14,6 +14,7 @@
 //! | [`noise`] | sampling error against particles, and against legs or duration |
 //! | [`bias`] | bias of a stepped method against its `dt`; that of `exact`, which has none |
 //! | [`underdamped`] | which steps and quantities that is for particles with inertia |
+//! | [`internal`] | the same for continuous internal coordinates |
 //! | [`bins`] | bin averages against values at a point, beside the noise of a bin |
 //! | [`budget`] | noise and bias at the settings of the file, and what a wanted error needs |
 
@@ -21,6 +22,7 @@ pub mod bias;
 pub mod bins;
 pub mod budget;
 pub mod functional;
+pub mod internal;
 pub mod noise;
 mod runs;
 pub mod underdamped;

@@ -197,7 +197,7 @@ impl<'a> Laboratory<'a> {
 
 /// Runner, context and legs for a unit of the span.
 fn prepare(experiment: &Experiment) -> Result<(Box<dyn GroupRunner>, Context, f64), Error> {
-    let grid = Grid::new(experiment.model.domain.length, experiment.measure.bins);
+    let grid = experiment.grid();
     let runner = registry::runner(experiment, &grid, None)?;
     let timed = matches!(experiment.run.span, Span::Duration(_));
     let context = Context::new(runner.as_ref(), &experiment.model, &grid, timed);

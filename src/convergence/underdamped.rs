@@ -52,10 +52,7 @@ const PLACES: usize = 64;
 pub(super) fn steps(model: &Model, own: f64, options: &Options) -> Result<Vec<f64>, Error> {
     let longest = longest(model).min(WIDEST * own).max(own);
     let points = options.points.unwrap_or(POINTS).max(2);
-    // A whole number of rungs above the step of the file.
-    let rung = libm::log(RANGE) / (points - 1) as f64;
-    let longest = own * libm::exp(rung * libm::floor(libm::log(longest / own) / rung + 1e-9));
-    bias::ladder(longest, RANGE, points, options)
+    bias::ladder(bias::rung(longest, own, RANGE, points), RANGE, points, options)
 }
 
 /// The longest step that is short for everything that happens in it.

@@ -8,6 +8,7 @@ use super::schema::{
 use super::source::quote;
 use super::{Experiment, Motion, RunPlan, Transition, advice, coordinates, method, reactions, start, until};
 use crate::expression::Interval;
+use crate::internal_space::CELLS;
 use crate::model::{Domain, Edge, Field, Model, Motility, Network, NetworkError, RateLaw, State, Uniform};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -66,11 +67,16 @@ pub(super) fn build(
         measure.without_coordinates();
     }
     let until = match (&file.run, &states, file.domain, &potential, temperatures) {
-        (Some(run), Some(states), Some(domain), Some(potential), Some(range)) => {
-            // Internal coordinates carry heat and pass it on, as forces do.
-            let forces = (domain, potential.is_some() || internal);
+        (Some(run), Some(states), Some(domain), Some(potential), Some(range)) if !internal => {
+            let system = until::System {
+                states,
+                domain,
+                potential: potential.is_some(),
+                coordinates: false,
+                wells: 0,
+            };
             let part = run.until.as_ref();
-            part.and_then(|part| until::resolve(part, states, forces, range.lo == range.hi))
+            part.and_then(|part| until::resolve(part, system, range.lo == range.hi))
         }
         (run, ..) => {
             run.as_ref().and_then(|run| run.until.as_ref()).into_iter().for_each(until::named);
@@ -96,6 +102,16 @@ pub(super) fn build(
         })
     };
     let model = model();
+    // Wells are known of a sound potential only.
+    let until = match (&file.run, &model, temperatures) {
+        (Some(run), Some(model), Some(range)) if internal => {
+            let (states, domain, wells) = (model.network.states(), model.domain, wells(model));
+            // Internal coordinates carry heat and pass it on, as forces do.
+            let system = until::System { states, domain, potential: false, coordinates: true, wells };
+            run.until.as_ref().and_then(|part| until::resolve(part, system, range.lo == range.hi))
+        }
+        _ => until,
+    };
     if let (Some(measure), Some(model)) = (&file.measure, &model) {
         measure.suits(model);
     }
@@ -143,6 +159,13 @@ pub(super) fn build(
         reach,
         warnings,
     })
+}
+
+/// Number of wells that are told apart in a run with coordinates.
+pub(super) fn wells(model: &Model) -> usize {
+    let reach = model.coordinate_reach().ok();
+    let ends = reach.and_then(|reach| reach.ends.first().copied());
+    ends.map_or(0, |ends| model.well_edges(ends, CELLS).len().saturating_sub(1))
 }
 
 /// The potential that acts on all states, where there is one.

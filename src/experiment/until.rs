@@ -101,19 +101,35 @@ pub(super) fn read<'a>(at: &Cursor<'a>) -> Option<UntilPart<'a>> {
     clean.then_some(part)
 }
 
-/// Everything with a single value that a run with these states measures as an average over the run, populations of wells
-/// apart. The
+/// What of a system decides what is measured in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct System<'a> {
+    pub states: &'a [State],
+    pub domain: Domain,
+    /// Whether there is a potential that acts in all states.
+    pub potential: bool,
+    /// Whether there are internal coordinates.
+    pub coordinates: bool,
+    /// Wells of an internal coordinate.
+    pub wells: usize,
+}
+
+/// Everything with a single value that a run of this system measures as an average over the run. The
 /// fraction of a single state is one, and without a force or inertia its currents are zero.
-fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observable> {
+fn quantities(System { states, domain, potential, coordinates, wells }: System<'_>) -> Vec<Observable> {
     use Observable::*;
     let mut list = vec![Soret, SoretWall, MeanTemperature];
+    list.extend((0..wells).map(WellPopulation));
     let each = 0..states.len();
     if states.len() > 1 {
         list.extend(each.clone().map(Population));
     }
     let underdamped = states.iter().all(|s| s.mass.is_some());
     let moved = |s: &State| s.potential.is_some() || s.drift.is_some() || s.mass.is_some();
-    if states.len() > 1 || potential || states.iter().any(moved) {
+    if coordinates {
+        list.extend([InteriorHeatCurrent, ItoHeatCurrent]);
+    }
+    if states.len() > 1 || potential || coordinates || states.iter().any(moved) {
         list.extend(each.map(MeanCurrent));
         list.extend([MeanHeatCurrent, EntropyProduction]);
     }
@@ -127,9 +143,10 @@ fn quantities(states: &[State], domain: Domain, potential: bool) -> Vec<Observab
     list
 }
 
-/// How the file calls an observable: `soret`, `population:ground`.
+/// How the file calls an observable: `soret`, `population:ground`, `well_population:1`.
 fn name(observable: Observable, states: &[State]) -> String {
     match observable {
+        Observable::WellPopulation(well) => format!("{}:{}", observable.name(), well + 1),
         Observable::Population(s) | Observable::MeanCurrent(s) => {
             format!("{}:{}", observable.name(), states[s].name)
         }
@@ -138,7 +155,7 @@ fn name(observable: Observable, states: &[State]) -> String {
 }
 
 /// Quantities that do not belong to a state.
-const WHOLE: [Observable; 8] = [
+const WHOLE: [Observable; 10] = [
     Observable::Soret,
     Observable::SoretWall,
     Observable::MeanTemperature,
@@ -147,31 +164,32 @@ const WHOLE: [Observable; 8] = [
     Observable::MeanVelocity,
     Observable::EffectiveDiffusion,
     Observable::KineticEntropyProduction,
+    Observable::InteriorHeatCurrent,
+    Observable::ItoHeatCurrent,
 ];
 
 /// A mistake where no system has a quantity of this name: all that can be said before the states are sound.
 pub(super) fn named(part: &UntilPart<'_>) {
     let (word, at) = &part.quantity;
-    let owned = [Observable::Population(0), Observable::MeanCurrent(0)];
-    let of_state = word.split_once(':').is_some_and(|(kind, _)| owned.iter().any(|o| o.name() == kind));
-    if of_state || WHOLE.iter().any(|o| o.name() == *word) {
+    let owned = [
+        (Observable::Population(0), "STATE"),
+        (Observable::MeanCurrent(0), "STATE"),
+        (Observable::WellPopulation(0), "WELL"),
+    ];
+    let of_part = word.split_once(':').is_some_and(|(kind, _)| owned.iter().any(|(o, _)| o.name() == kind));
+    if of_part || WHOLE.iter().any(|o| o.name() == *word) {
         return;
     }
-    let of_states = owned.iter().map(|o| format!("{}:STATE", o.name()));
-    let known: Vec<String> = WHOLE.iter().map(|o| o.name().to_owned()).chain(of_states).collect();
+    let of_parts = owned.iter().map(|(o, part)| format!("{}:{part}", o.name()));
+    let known: Vec<String> = WHOLE.iter().map(|o| o.name().to_owned()).chain(of_parts).collect();
     at.unknown(word, at.span(), known.iter().map(String::as_str), "unknown quantity".into());
 }
 
 /// Which quantity is meant; a mistake where there is none of that name, or none in this system.
-pub(super) fn resolve(
-    part: &UntilPart<'_>,
-    states: &[State],
-    (domain, potential): (Domain, bool),
-    uniform: bool,
-) -> Option<Until> {
+pub(super) fn resolve(part: &UntilPart<'_>, system: System<'_>, uniform: bool) -> Option<Until> {
     let (word, at) = &part.quantity;
     let known: Vec<(String, Observable)> =
-        quantities(states, domain, potential).into_iter().map(|o| (name(o, states), o)).collect();
+        quantities(system).into_iter().map(|o| (name(o, system.states), o)).collect();
     let Some((_, quantity)) = known.iter().find(|(name, _)| name == word) else {
         let names = known.iter().map(|(name, _)| name.as_str());
         at.unknown(word, at.span(), names, "unknown quantity".into());
@@ -206,7 +224,7 @@ mod tests {
             let Ok(experiment) = Experiment::from_str("t", "t.json", example.text) else { continue };
             let context = Context {
                 model: experiment.model.clone(),
-                grid: Grid::new(experiment.model.domain.length, 4),
+                grid: Grid::new(experiment.model.domain.length, 4).with_across(experiment.grid().across),
                 dwell: Vec::new(),
                 leg_law: Vec::new(),
                 flux_excess: 0.0,
@@ -216,20 +234,30 @@ mod tests {
             let mut measured: Vec<String> = estimator::of(&experiment.model)
                 .iter()
                 .flat_map(|e| e.observables(&context))
-                .filter(|o| o.support() == Support::Whole && !matches!(o, Observable::WellPopulation(_)))
-                .filter(|o| !matches!(o, Observable::InteriorHeatCurrent | Observable::ItoHeatCurrent))
+                .filter(|o| o.support() == Support::Whole)
                 .filter(|o| experiment.model.network.states().len() > 1 || *o != Observable::Population(0))
                 .map(|o| format!("{o:?}"))
                 .collect();
             let model = &experiment.model;
-            let flows = model.potential.is_some() || model.coordinates.is_some();
-            let known = quantities(model.network.states(), model.domain, flows);
+            let system = System {
+                states: model.network.states(),
+                domain: model.domain,
+                potential: model.potential.is_some(),
+                coordinates: model.coordinates.is_some(),
+                wells: super::super::build::wells(model),
+            };
+            let known = quantities(system);
             let mut known: Vec<String> = known.iter().map(|o| format!("{o:?}")).collect();
             measured.sort();
             known.sort();
             assert_eq!(measured, known, "{}", example.name);
-            let list = quantities(model.network.states(), model.domain, flows);
-            let owned = |o: &Observable| matches!(o, Observable::Population(_) | Observable::MeanCurrent(_));
+            let list = quantities(system);
+            let owned = |o: &Observable| {
+                matches!(
+                    o,
+                    Observable::Population(_) | Observable::MeanCurrent(_) | Observable::WellPopulation(_)
+                )
+            };
             assert!(list.iter().all(|o| owned(o) || WHOLE.contains(o)), "{}", example.name);
         }
     }

@@ -4,6 +4,7 @@
 use super::ReportError;
 use super::summary::{
     ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary,
+    WellSummary, WellsSummary,
 };
 use crate::stats::{Estimate, Outcome};
 use crate::verification::{Check, Evidence, Question, Verification};
@@ -35,7 +36,8 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
     for quantity in quantities {
         check_quantity(quantity)?;
     }
-    if let Some(TheorySummary { equation: _, error_estimate, resolution: _, wall_layers }) = theory {
+    if let Some(TheorySummary { equation: _, error_estimate, resolution: _, wall_layers, wells }) = theory {
+        wells.as_ref().map_or(Ok(()), check_wells)?;
         number(*error_estimate, || "theory: error_estimate".into())?;
         for layer in wall_layers.iter().flatten() {
             number(*layer, || "theory: wall_layers".into())?;
@@ -46,6 +48,21 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
     }
     checks.as_ref().map_or(Ok(()), check_verification)?;
     comparison.as_ref().map_or(Ok(()), check_comparison)
+}
+
+fn check_wells(wells: &WellsSummary) -> Result<(), ReportError> {
+    let WellsSummary { x, states, soret, soret_wall, soret_fast } = wells;
+    for value in [Some(*x), *soret, *soret_wall, *soret_fast].into_iter().flatten() {
+        number(value, || "theory: wells".into())?;
+    }
+    for state in states {
+        let WellSummary { between, bottom, population, energy, diffusivity, rate_down, rate_up } = state;
+        let values = [*bottom, *population, *energy, *diffusivity].into_iter().chain(*between);
+        for value in values.chain(*rate_down).chain(*rate_up) {
+            number(value, || "theory: wells".into())?;
+        }
+    }
+    Ok(())
 }
 
 fn check_run(run: &RunSummary) -> Result<(), ReportError> {

@@ -225,6 +225,44 @@ pub struct TheorySummary {
     /// fast-reaction limit fail (of underdamped particles: five mean free paths); none where that limit does not exist
     /// or has no layer.
     pub wall_layers: Option<[f64; 2]>,
+    /// Wells of an internal coordinate as discrete states; none where there are no several wells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wells: Option<WellsSummary>,
+}
+
+/// What becomes of a coordinate with several wells if each is taken for one discrete state.
+#[derive(Clone, Debug, Serialize)]
+pub struct WellsSummary {
+    /// Where the numbers of the states are taken: the middle of the domain.
+    pub x: f64,
+    /// The states, in the order of the coordinate.
+    pub states: Vec<WellSummary>,
+    /// The global Soret coefficient of `P_tot` that these states have, with their rates; `soret` of the whole coordinate
+    /// stands among the quantities. 1/temperature.
+    pub soret: Option<f64>,
+    /// The same from the densities at the walls.
+    pub soret_wall: Option<f64>,
+    /// `Cov(E, D)/(<D> k_B T^2)` of the states at `x`, for fast transitions.
+    pub soret_fast: Option<f64>,
+}
+
+/// A well as a discrete state.
+#[derive(Clone, Debug, Serialize)]
+pub struct WellSummary {
+    /// The barriers on both sides, or the ends of the coordinate.
+    pub between: [f64; 2],
+    /// The minimum.
+    pub bottom: f64,
+    /// Fraction of particles.
+    pub population: f64,
+    /// Mean energy.
+    pub energy: f64,
+    /// Mean diffusivity along x, length^2/time.
+    pub diffusivity: f64,
+    /// Rate to the well at smaller values of the coordinate, 1/time.
+    pub rate_down: Option<f64>,
+    /// Rate to the well at larger values, 1/time.
+    pub rate_up: Option<f64>,
 }
 
 /// The verdict.

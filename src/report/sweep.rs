@@ -9,7 +9,7 @@ use super::summary::{ComparisonSummary, FORMAT_VERSION, Invariant, RunSummary, W
 use super::{Output, ReportError, json, plot};
 use crate::comparison::ALPHA;
 use crate::experiment::{Experiment, Scan};
-use crate::stats::deviate_from_p;
+use crate::stats::{Estimate, deviate_from_p};
 use crate::verification::{Verdict, Verification};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -107,6 +107,36 @@ pub struct Point {
     pub run: String,
     /// What its run found.
     pub finished: Finished,
+    /// `P_tot(x)`, bin by bin; empty where it is not known.
+    pub density: Vec<Bin>,
+}
+
+/// One bin of a profile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bin {
+    /// Its middle.
+    pub x: f64,
+    /// The estimate.
+    pub estimate: Option<Estimate>,
+    /// The continuum theory.
+    pub theory: Option<f64>,
+}
+
+/// `P_tot(x)` from the text of a `profiles.csv`, averages over the run only; empty if the text is none.
+pub fn density(profiles: &str) -> Vec<Bin> {
+    let mut reader = csv::Reader::from_reader(profiles.as_bytes());
+    let header = reader.headers().cloned().unwrap_or_default();
+    let bin = |record: csv::StringRecord| {
+        let field = |name: &str| record.get(header.iter().position(|h| h == name)?);
+        let number = |name: &str| field(name)?.parse().ok();
+        let here = field("quantity")? == "density" && field("time")?.is_empty();
+        let estimate = || {
+            let (value, std_error) = (number("value")?, number("std_err")?);
+            Some(Estimate { value, std_error, low: number("ci_low")?, high: number("ci_high")? })
+        };
+        here.then(|| Some(Bin { x: number("x_mid")?, estimate: estimate(), theory: number("theory") }))?
+    };
+    reader.records().filter_map(|record| bin(record.ok()?)).collect()
 }
 
 /// Where a sign changes, interpolated.
@@ -208,6 +238,27 @@ impl Sweep {
     pub fn positions(&self, scan: usize) -> Vec<f64> {
         let scan = &self.scans[scan];
         scan.numbers().unwrap_or_else(|| (0..scan.values.len()).map(|k| k as f64).collect())
+    }
+
+    /// Whether every particle has a single state: its currents add up to nothing, and profiles say more.
+    pub fn single_state(&self) -> bool {
+        let states =
+            |p: &Point| p.finished.quantities.iter().filter(|n| n.quantity == "mean_current").count();
+        !self.points.is_empty() && self.points.iter().all(|p| states(p) <= 1 && !p.density.is_empty())
+    }
+
+    /// At most so many points, evenly from all.
+    pub fn some_points(&self, most: usize) -> Vec<&Point> {
+        let n = self.points.len();
+        let chosen = (0..n.min(most)).map(|k| if n <= most { k } else { k * (n - 1) / (most - 1).max(1) });
+        chosen.map(|k| &self.points[k]).collect()
+    }
+
+    /// `alpha = 0.1` of a point.
+    pub fn name(&self, point: &Point) -> String {
+        let parts = self.scans.iter().zip(&point.at);
+        let part = |(scan, k): (&Scan, &usize)| format!("{} = {}", scan.label(), text(&scan.values[*k]));
+        parts.map(part).collect::<Vec<_>>().join(", ")
     }
 
     /// The points of every value of the second scan, and the index of that value; one family without it.

@@ -5,7 +5,7 @@ mod sweep;
 pub use sweep::sweep_page;
 
 use super::format::{beside, brief, deviate, outcome, plain};
-use super::summary::{self, Quantity, Row, RunSummary, Summary, Warning};
+use super::summary::{self, Quantity, Row, RunSummary, Summary, Warning, WellsSummary};
 use crate::observable::{Instant, Observable, Support};
 use crate::stats::Outcome;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
@@ -378,14 +378,45 @@ impl Page {
         lines
     }
 
+    /// Wells as discrete states: what these would do together, then each.
+    fn wells(&self, wells: &WellsSummary) -> Vec<String> {
+        let number = |v: Option<f64>| v.map_or_else(|| "none".into(), brief);
+        let text = format!(
+            "the {} wells as discrete states, with their numbers at x = {}: soret {}, {} if they were fast",
+            wells.states.len(),
+            plain(wells.x),
+            number(wells.soret),
+            number(wells.soret_fast)
+        );
+        let mut lines = wrap(&text, self.width, "", "  ");
+        for (k, state) in wells.states.iter().enumerate() {
+            let [low, high] = state.between;
+            let rates = [("down", state.rate_down), ("up", state.rate_up)];
+            let rates = rates.into_iter().filter_map(|(way, rate)| Some(format!("{way} {}", brief(rate?))));
+            let text = format!(
+                "well {}: q from {} to {}, population {}, energy {}, diffusivity {}, rate {}",
+                k + 1,
+                brief(low),
+                brief(high),
+                brief(state.population),
+                brief(state.energy),
+                brief(state.diffusivity),
+                rates.collect::<Vec<_>>().join(", ")
+            );
+            lines.extend(wrap(&text, self.width, "  ", "    "));
+        }
+        lines
+    }
+
     fn verdict(&self, summary: &Summary, simulated: bool) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(theory) = &summary.theory {
-            let text = format!(
-                "theory: {}; {}; relative error {:.0e}",
-                theory.equation, theory.resolution, theory.error_estimate
-            );
-            lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(2));
+            let mut text = format!("theory: {}; {}", theory.equation, theory.resolution);
+            if theory.error_estimate > 0.0 {
+                text += &format!("; relative error {:.0e}", theory.error_estimate);
+            }
+            lines.extend(wrap(&text, self.width, "", "  ").into_iter().take(3));
+            lines.extend(theory.wells.iter().flat_map(|wells| self.wells(wells)));
             if let Some([left, right]) = theory.wall_layers.filter(|_| !simulated) {
                 let text = format!(
                     "the {} limit fails within layers of thickness {} at the left wall and {} at the right one",

@@ -23,7 +23,7 @@ use super::element::Rule;
 use super::functionals::{Profile, integrate, reference};
 use super::{TheoryError, breakpoints, temperature};
 use crate::grid::Grid;
-use crate::model::{Boundary, Model, Well};
+use crate::model::{Boundary, Edge, Model, Network, State, Well};
 use crate::observable::Observable;
 
 /// Points of the Gauss rule on a panel.
@@ -416,6 +416,42 @@ impl CoordinateLimit {
         let sum: f64 = shares.iter().sum();
         shares.iter_mut().for_each(|share| *share /= sum);
         shares
+    }
+
+    /// The wells in the middle of the domain as a network of discrete states: energies, diffusivities and, by the entropies,
+    /// populations of [`CoordinateLimit::wells_at`], and rates that are those in the middle and vary as over the barriers
+    /// between them. `None` unless there are several wells and no states besides.
+    pub fn as_network(&self) -> Option<(Vec<WellState>, Model)> {
+        let model = &self.model;
+        let x = 0.5 * model.domain.length;
+        let wells = self.wells_at(0, x);
+        if wells.len() < 2 || model.network.states().len() > 1 || model.has_forces() {
+            return None;
+        }
+        let kt = model.thermal_energy(x);
+        let state = |(k, well): (usize, &WellState)| State {
+            entropy: well.energy / kt + libm::log(well.occupancy),
+            ..State::new(format!("well {}", k + 1), well.energy, well.diffusivity)
+        };
+        let states: Vec<State> = wells.iter().enumerate().map(state).collect();
+        let with = |attempts: &[f64]| {
+            let pairs = wells.windows(2).zip(attempts).enumerate();
+            let edges = pairs.map(|(k, (pair, attempt))| {
+                Edge::new([k, k + 1], *attempt, model.energy_within(0, x, &[pair[0].well.between[1]]))
+            });
+            Some(Model {
+                network: Network::new(states.clone(), edges.collect()).ok()?,
+                coordinates: None,
+                ..model.clone()
+            })
+        };
+        let unit = with(&vec![1.0; wells.len() - 1])?;
+        let attempt = |(k, pair): (usize, &[WellState])| {
+            Some(pair[0].rates[1]? / unit.rate(unit.network.channel(2 * k), x))
+        };
+        let attempts: Option<Vec<f64>> = wells.windows(2).enumerate().map(attempt).collect();
+        let network = with(&attempts?)?;
+        Some((wells, network))
     }
 
     /// The wells of a state in the only coordinate at x, with what makes discrete states of them; empty for several

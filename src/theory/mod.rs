@@ -19,6 +19,7 @@
 //! - [`chain`]: the law of Euler-Maruyama's own chain of steps, constant diffusivities.
 //! - [`coordinate`]: the stationary law of positions and one continuous internal coordinate (Eq 14), with
 //!   an error estimate.
+//! - [`coordinate_chain`]: the law of the chains of steps of one internal coordinate.
 //! - [`coordinate_limit`]: closed forms for internal coordinates that relax fast (Eq 16).
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
@@ -53,6 +54,7 @@
 mod band;
 pub mod chain;
 pub mod coordinate;
+pub mod coordinate_chain;
 pub mod coordinate_limit;
 pub mod displacement;
 mod element;

@@ -318,6 +318,7 @@ fn frame(mixture: &Arc<Mixture>, kind: &Kind, grid: &Grid) -> Result<Frame, Reac
         potential: None,
         network: Network::of_units(kind.states.iter().map(state).collect(), Vec::new()),
         coordinates: None,
+        mixture: None,
     };
     let constant = |turn: &super::kinds::Turn| Constant::new(mixture, turn.way, grid).map(Arc::new);
     Ok(Frame {

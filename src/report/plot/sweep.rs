@@ -15,7 +15,8 @@ use std::borrow::Cow;
 /// that carries most, (c) mean heat flux, (d) the largest deviation from theory at each point.
 pub fn sweep(sweep: &Sweep) -> Result<Rendered, ReportError> {
     let drawing = Drawing::new(sweep);
-    let panels = [drawing.soret(), drawing.currents(), drawing.heat(), drawing.deviations()];
+    let second = if sweep.single_state() { drawing.profiles() } else { drawing.currents() };
+    let panels = [drawing.soret(), second, drawing.heat(), drawing.deviations()];
     let (plots, layouts) = panels.into_iter().map(|panel| panel.settle().finish()).unzip();
     let title = sweep.points.first().map_or("", |p| p.finished.title.as_str());
     let title = if title.is_empty() { &sweep.name } else { title };
@@ -30,6 +31,9 @@ pub fn sweep(sweep: &Sweep) -> Result<Rendered, ReportError> {
         .render();
     render(&scene)
 }
+
+/// Most profiles that are drawn.
+const PROFILES: usize = 6;
 
 /// The points of one value of the second parameter.
 struct Family<'s> {
@@ -105,6 +109,22 @@ impl<'s> Drawing<'s> {
             let mut limit: Vec<(f64, f64)> = limit.collect();
             limit.sort_by(|a, b| a.0.total_cmp(&b.0));
             panel.dotted(limit, "fast-reaction limit");
+        }
+        panel
+    }
+
+    /// `P_tot(x)` of some points.
+    fn profiles(&self) -> Panel {
+        let length = self.sweep.points.iter().filter_map(|p| p.density.last()).map(|bin| bin.x);
+        // The last middle is half a bin from the wall.
+        let bins = self.sweep.points.iter().map(|p| p.density.len()).max().unwrap_or(1) as f64;
+        let length = length.fold(0.0, f64::max) / (1.0 - 0.5 / bins);
+        let mut panel = Panel::on(Axis::position(length), "(b) particles", "P_tot  (1/length)".to_owned());
+        for (k, point) in self.sweep.some_points(PROFILES).into_iter().enumerate() {
+            let estimates = point.density.iter().filter_map(|bin| Some((bin.x, bin.estimate?)));
+            let theory = point.density.iter().filter_map(|bin| Some((bin.x, bin.theory?)));
+            let name = self.sweep.name(point);
+            panel.series(&estimates.collect::<Vec<_>>(), vec![theory.collect()], Mark::state(k), &name);
         }
         panel
     }

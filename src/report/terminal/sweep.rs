@@ -1,8 +1,8 @@
 //! The page of a sweep: one line a point.
 
 use super::super::format::{beside, brief, deviate, plain, value_with_error};
-use super::super::sweep::{Number, Point, Sweep, text};
-use super::{Ink, Page, STYLE, clip, columns, wrap};
+use super::super::sweep::{Bin, Number, Point, Sweep, text};
+use super::{Ink, Page, STYLE, blocks, clip, coarsen, columns, wrap};
 use crate::comparison::ALPHA;
 use crate::stats::{Estimate, Outcome};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -13,6 +13,12 @@ const POINTS: usize = 200;
 /// Widest name of a scan and widest value of it.
 const SCAN_WIDTH: usize = 20;
 
+/// Most profiles on a page.
+const PROFILES: usize = 6;
+
+/// Widest name of a profile.
+const PROFILE_NAME: usize = 32;
+
 /// A sweep on lines of `width` columns; escape sequences only if `color`.
 pub fn sweep_page(sweep: &Sweep, width: usize, color: bool) -> String {
     let page = Page::new(width, color);
@@ -20,6 +26,11 @@ pub fn sweep_page(sweep: &Sweep, width: usize, color: bool) -> String {
     lines.push(String::new());
     lines.extend(table(&page, sweep));
     lines.push(String::new());
+    let profiles = profiles(&page, sweep);
+    if !profiles.is_empty() {
+        lines.extend(profiles);
+        lines.push(String::new());
+    }
     for sentence in sweep.sentences() {
         lines.extend(wrap(&sentence, page.width, "", "  "));
     }
@@ -55,6 +66,32 @@ fn head(page: &Page, sweep: &Sweep) -> Vec<String> {
         lines.push(page.ink(Ink::Caution, &text));
     }
     lines
+}
+
+/// `P_tot` of some points in blocks, all on one scale, with their extremes; of particles with a single state.
+fn profiles(page: &Page, sweep: &Sweep) -> Vec<String> {
+    if !sweep.single_state() {
+        return Vec::new();
+    }
+    let value = |bin: &Bin| bin.estimate.map(|e| e.value).or(bin.theory);
+    let series = |point: &&Point| {
+        let values: Vec<f64> = point.density.iter().filter_map(value).collect();
+        (format!("P_tot {}", clip(&sweep.name(point), PROFILE_NAME)), values)
+    };
+    let all: Vec<(String, Vec<f64>)> =
+        sweep.some_points(PROFILES).iter().map(series).filter(|(_, values)| !values.is_empty()).collect();
+    let ends = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)))
+    };
+    let (low, high) = ends(&mut all.iter().flat_map(|(_, values)| values.iter().copied()));
+    let widest = all.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
+    let line = |(name, values): &(String, Vec<f64>)| {
+        let (from, to) = ends(&mut values.iter().copied());
+        let range = format!("  {} to {}", brief(from), brief(to));
+        let space = page.width.saturating_sub(widest + 2 + columns(&range));
+        format!("{name:<widest$}  {}{range}", blocks(&coarsen(values, space), low, high))
+    };
+    all.iter().map(line).collect()
 }
 
 /// `scans | soret | theory | z | fast limit | J_E | largest |z| | verdict`, without columns that are empty.
