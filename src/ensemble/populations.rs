@@ -11,7 +11,8 @@ use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Relative error of the density at a wall where a diffusivity varies, over `|d ln D/dn| sqrt(2 D dt)` (see `docs/decisions/euler-maruyama.md`).
+/// Relative error of the density at a wall where a diffusivity varies, over `|d ln D/dn| sqrt(2 D dt)`, as for single
+/// particles: see [`crate::kernel::EulerMaruyama`].
 const WALL_LAYER: f64 = 0.57;
 
 /// Errors below this are not told.

@@ -5,7 +5,7 @@ use super::{Mark, Panel, axis, middle, owner};
 use crate::observable::{Instant, Observable};
 use crate::report::summary::Summary;
 
-/// Panels of averages over a run; their number is even.
+/// Panels of averages over a run.
 pub(super) fn panels(summary: &Summary) -> Vec<Panel> {
     let mut panels = vec![
         concentrations(summary),
@@ -97,16 +97,13 @@ fn deviations(summary: &Summary) -> Panel {
     panel.finish_deviations(summary)
 }
 
-/// Panels of a run with observation times: the content, every species (three at most), and means against time.
+/// Panels of a run with observation times: the content and every species, three at most.
 pub(super) fn times(summary: &Summary) -> Vec<Panel> {
     const SPECIES: usize = 3;
     let mut panels = vec![super::times::profile(summary, "total content".into(), "c", Instant::Content)];
     for (k, name) in summary.states.iter().enumerate().take(SPECIES) {
         let title = format!("concentration of {name}");
         panels.push(super::times::profile(summary, title, "c", Instant::Concentration(k)));
-    }
-    if panels.len() % 2 == 1 {
-        panels.pop();
     }
     for (panel, letter) in panels.iter_mut().zip('a'..) {
         panel.letter(letter);
