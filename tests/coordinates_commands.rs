@@ -221,7 +221,7 @@ fn a_sweep_shows_the_profiles_of_its_points() {
     let out = folder.path().join("sweep");
     let output = Command::new(env!("CARGO_BIN_EXE_mc"))
         .args(["sweep", "experiments/fig2.json", "--scan", "parameters.alpha=0.01,1,10", "--quiet"])
-        .args(["--set", "method=auto", "--set", "run.particles=256", "--set", "run.duration=2"])
+        .args(["--set", "run.particles=256", "--set", "run.duration=2"])
         .args(["--set", "run.burn_in=1", "--set", "measure.bins=4", "--out"])
         .arg(&out)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -238,7 +238,7 @@ fn a_sweep_shows_the_profiles_of_its_points() {
     );
     // What is read back from the table of a run is what it measured.
     let e =
-        read(&FIG2.replace("12288", "64").replace("\"duration\": 40, \"burn_in\": 20", "\"duration\": 1"));
+        read(&FIG2.replace("12288", "64").replace("\"duration\": 60, \"burn_in\": 20", "\"duration\": 1"));
     let summary = simulation::run(&e, &()).expect("a run");
     let bins = sweep::density(&csv::profiles(&summary).expect("a table"));
     let density = summary.quantities.iter().find(|q| q.name == "density").expect("measured");

@@ -380,7 +380,10 @@ impl Page {
 
     /// Wells as discrete states: what these would do together, then each.
     fn wells(&self, wells: &WellsSummary) -> Vec<String> {
-        let number = |v: Option<f64>| v.map_or_else(|| "none".into(), brief);
+        // What rounding has left of zero is shown as zero.
+        let shown = |v: f64, scale: f64| brief(if v.abs() < 1e-9 * scale { 0.0 } else { v });
+        let number = |v: Option<f64>| v.map_or_else(|| "none".into(), |v| shown(v, 1.0));
+        let span = wells.states.iter().map(|s| s.between[1] - s.between[0]).sum();
         let text = format!(
             "the {} wells as discrete states, with their numbers at x = {}: soret {}, {} if they were fast",
             wells.states.len(),
@@ -396,8 +399,8 @@ impl Page {
             let text = format!(
                 "well {}: q from {} to {}, population {}, energy {}, diffusivity {}, rate {}",
                 k + 1,
-                brief(low),
-                brief(high),
+                shown(low, span),
+                shown(high, span),
                 brief(state.population),
                 brief(state.energy),
                 brief(state.diffusivity),
