@@ -1,5 +1,6 @@
 //! From an experiment to a [`Summary`]: the one place where simulation and theory meet.
 
+use crate::assisted::assist;
 use crate::comparison::{ALPHA, Comparison, compare};
 use crate::continuum::Continuum;
 use crate::ensemble::Plan;
@@ -10,13 +11,14 @@ use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::model::{Boundary, Coordinates, Motility, Response};
 use crate::observable::Observable;
+use crate::report::assisted::AssistedSummary;
 use crate::report::summary::{
     FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, UntilSummary, Warning,
 };
 use crate::report::{format, verdict};
 use crate::sampling::{self, BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample_weighed};
 use crate::stats::Outcome;
-use crate::verification;
+use crate::verification::{self, Question, STATIONARY, Verdict, Verification};
 
 /// Runs an experiment on the current rayon thread pool and compares it with the continuum theory of the
 /// same file. The summary is a function of the experiment alone, whatever the number of threads.
@@ -123,7 +125,7 @@ fn summarise(
     }
 
     let verdict = verdict::summarise(&comparison, sampled.rounds_done, experiment, &context.grid);
-    let quantities = comparison
+    let quantities: Vec<Quantity> = comparison
         .compared
         .iter()
         .map(|c| {
@@ -139,16 +141,33 @@ fn summarise(
         })
         .collect();
     let questions = verification::questions(context, groups);
+    let checks = (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA));
+    let assisted = assisted(sampled, &questions, checks.as_ref(), &quantities);
     Summary {
         quantities,
         theory: Some(continuum.summary()),
         comparison: Some(verdict),
-        checks: (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA)),
+        checks,
+        assisted,
         questions,
         invariants,
         warnings,
         ..blank(experiment, run_summary(experiment, plan, Some(sampled)))
     }
+}
+
+/// Assisted estimates, with the raw quantities that they stand beside.
+fn assisted(
+    sampled: &Sampled,
+    questions: &[Question],
+    checks: Option<&Verification>,
+    quantities: &[Quantity],
+) -> Option<AssistedSummary> {
+    let Sampled { context, groups, .. } = sampled;
+    let question = questions.iter().find(|q| q.name == STATIONARY)?;
+    let holds = checks?.checks.iter().find(|c| c.name == STATIONARY)?.verdict != Verdict::Fails;
+    let made = assist(context, groups, question).ok()?;
+    Some(AssistedSummary::new(made, holds, quantities))
 }
 
 /// A summary without results.
@@ -174,6 +193,7 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         comparison: None,
         checks: None,
         questions: Vec::new(),
+        assisted: None,
         invariants: Vec::new(),
         warnings: experiment.warnings().to_vec(),
     }

@@ -31,6 +31,7 @@ pub use invariants::{Check, invariants};
 pub use moments::Moments;
 pub use snapshots::Snapshots;
 pub use soret::Soret;
+pub(crate) use soret::exponential_family;
 pub use speeds::Speeds;
 pub use spreading::Spreading;
 pub use trajectories::Trajectories;

@@ -232,7 +232,7 @@ fn wall_densities(context: &Context, group: &Group, state: usize, law: &LegLaw) 
 
 /// The `S` for which the weights `exp(-S T)` give the mean `mean`; `None` at uniform `T` or if the mean
 /// does not lie strictly between the extremes.
-pub(super) fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> {
+pub(crate) fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> {
     let low = temperature.iter().copied().fold(f64::INFINITY, f64::min);
     let high = temperature.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let inside = low < mean && mean < high;

@@ -15,6 +15,9 @@ mod premise;
 mod questions;
 mod weak;
 
+pub use questions::STATIONARY;
+pub(crate) use weak::Weak;
+
 use crate::ensemble::Group;
 use crate::estimator::Context;
 use crate::stats::{
