@@ -20,8 +20,9 @@ pub struct Controls {
     groups: usize,
     /// Centred pseudo-values of the controls, made orthonormal.
     columns: Vec<Vec<f64>>,
-    /// The same combinations of their means.
+    /// The same combinations of the means of their pseudo-values, and of their values.
     means: Vec<f64>,
+    values: Vec<f64>,
 }
 
 /// Controls, or what they leave of a quantity, below this part of their own size depend on others linearly.
@@ -43,16 +44,19 @@ impl Controls {
     /// few groups to leave as many degrees of freedom as there are controls.
     pub fn new(samples: &[Sample]) -> Option<Self> {
         let groups = samples.first()?.pseudo.len();
-        let mut controls = Controls { groups, columns: Vec::new(), means: Vec::new() };
+        let mut controls = Controls { groups, columns: Vec::new(), means: Vec::new(), values: Vec::new() };
         for sample in samples {
             let (mut mean, mut column) = centred(&sample.pseudo);
+            let mut value = sample.value;
             let size = norm(&column);
             // Twice, so that rounding leaves nothing of the earlier ones.
             for _ in 0..2 {
-                for (before, offset) in controls.columns.iter().zip(&controls.means) {
+                let offsets = controls.means.iter().zip(&controls.values);
+                for (before, (of_mean, of_value)) in controls.columns.iter().zip(offsets) {
                     let along = inner(before, &column);
                     column.iter_mut().zip(before).for_each(|(c, b)| *c -= along * b);
-                    mean -= along * offset;
+                    mean -= along * of_mean;
+                    value -= along * of_value;
                 }
             }
             let rest = norm(&column);
@@ -61,6 +65,7 @@ impl Controls {
                 column.iter_mut().for_each(|c| *c /= rest);
                 controls.columns.push(column);
                 controls.means.push(mean / rest);
+                controls.values.push(value / rest);
             }
         }
         (!controls.columns.is_empty() && groups > 2 * controls.columns.len() + 1).then_some(controls)
@@ -79,7 +84,7 @@ impl Controls {
     /// Whether the controls have the expectation zero, all of them together.
     pub fn against_zero(&self) -> Residual {
         let (g, q) = (self.groups as f64, self.count() as f64);
-        let t_squared = g * (g - 1.0) * self.leverage();
+        let t_squared = g * (g - 1.0) * self.values.iter().map(|v| v * v).sum::<f64>();
         let p_value = f_survival(t_squared * (g - q) / (q * (g - 1.0)), q, g - q);
         Residual { t_squared, dof: [self.count(), self.groups - self.count()], p_value }
     }

@@ -19,6 +19,9 @@ pub const STATIONARY: &str = "densities solve the stationary equation";
 /// Cosine or sine modes in a question, if there are groups enough.
 const MODES: usize = 8;
 
+/// The same of the stationary equation, whose contrasts are controls too ([`crate::assisted`]).
+const WAVES: usize = 32;
+
 /// Modes that are slow enough to remember the start.
 const SLOWEST: usize = 2;
 
@@ -399,7 +402,7 @@ impl<'a> Interview<'a> {
             "E[L phi] = 0 for cosines in each state"
         };
         let each: Vec<Contrast<'_>> = self
-            .test_functions(if both { 2 * self.modes } else { self.modes })
+            .test_functions(if both { 2 * WAVES } else { WAVES })
             .into_iter()
             .map(|(number, state)| {
                 // cos(k x - shift), on a ring one after the other without a shift and shifted by a quarter.
