@@ -20,7 +20,7 @@
 //! them.
 
 use crate::ensemble::Group;
-use crate::estimator::{Context, exponential_family};
+use crate::estimator::{Context, exponential_family, free_between_walls, resolvent, wall_to_wall};
 use crate::model::{Boundary, Channel};
 use crate::observable::Observable;
 use crate::stats::{Controls, Outcome, Residual, Sample, jackknife};
@@ -65,11 +65,18 @@ pub fn assist(context: &Context, groups: &[Group], check: &Question) -> Result<A
         .collect();
     // Everything is a mean over the time spent: what controls explain of a ratio they explain of its denominator too.
     let cells = sums.temperature.as_slice();
-    let soret_at = 1 + q + sums.entries_before(Observable::MeanTemperature);
+    let heated = 1 + q + sums.entries_before(Observable::MeanTemperature);
+    let walls = sums.smooth.as_ref().map(|_| {
+        let left = 1 + q + sums.entries_before(Observable::PointDensity);
+        [left, left + context.grid.bins]
+    });
     let function = |row: &[f64]| -> Vec<Option<f64>> {
         let mean = |sum: f64| (row[0] > 0.0).then(|| sum / row[0]);
         let mut means: Vec<Option<f64>> = row[1..].iter().map(|sum| mean(*sum)).collect();
-        means.push(mean(row[soret_at]).and_then(|m| exponential_family(cells, m)));
+        means.push(mean(row[heated]).and_then(|m| exponential_family(cells, m)));
+        if let Some(walls) = walls {
+            means.push(wall_to_wall(&context.model, walls.map(|k| row[k])));
+        }
         means
     };
     let mut samples = jackknife(&rows, &function).into_iter();
@@ -87,7 +94,9 @@ pub fn assist(context: &Context, groups: &[Group], check: &Question) -> Result<A
         let entries = observable.support().entries(&context.grid);
         quantities.push((*observable, samples.by_ref().take(entries).map(assisted).collect()));
     }
-    quantities.insert(0, (Observable::Soret, samples.map(assisted).collect()));
+    let nonlinear = [Observable::Soret, Observable::SoretWall];
+    let nonlinear = nonlinear.into_iter().zip(samples).map(|(o, sample)| (o, vec![assisted(sample)]));
+    quantities.splice(0..0, nonlinear.collect::<Vec<_>>());
     Ok(Assisted { controls: regression.count(), residual: regression.against_zero(), quantities })
 }
 
@@ -116,6 +125,9 @@ struct Sums<'a> {
     /// Per channel, heat absorbed per time in each cell, and the same over kT; none where moves exchange heat as well, or
     /// the heat is not known.
     heat: Option<Vec<(Vec<f64>, Vec<f64>)>>,
+    /// Where diffusivities are constant between walls, per state a rate of candidates and the length of a leg over that of the
+    /// domain: any will do, see [`Sums::points`].
+    smooth: Option<Vec<[f64; 2]>>,
     /// On a ring, `int J_i dx` per state.
     around: Option<Vec<Vec<f64>>>,
     observables: Vec<Observable>,
@@ -139,6 +151,16 @@ impl<'a> Sums<'a> {
             let power = |x: f64| model.exchange(c, x).map_or(0.0, |e| e.heat) * model.rate(c, x);
             (weak.mean(c.from, power), weak.mean(c.from, |x| power(x) / model.thermal_energy(x)))
         };
+        let rates: Vec<(Channel, Vec<f64>)> = model.network.channels().map(|c| (c, weak.rate(c))).collect();
+        let leg = |s: usize| {
+            let diffusivity = model.diffusivity(s, 0.0);
+            let wave = std::f64::consts::PI / grid.length;
+            let exit = |c: usize| rates.iter().filter(|(k, _)| k.from == s).map(|(_, k)| k[c]).sum::<f64>();
+            let candidates = diffusivity * wave * wave + (0..grid.cells()).map(exit).fold(0.0, f64::max);
+            [candidates, libm::sqrt(diffusivity / candidates) / grid.length]
+        };
+        let smooth: Option<Vec<[f64; 2]>> =
+            free_between_walls(model).then(|| states.clone().map(leg).collect());
         let mut observables = vec![Observable::MeanTemperature];
         observables.extend(states.clone().map(Observable::Population));
         observables.extend(states.clone().map(Observable::MeanCurrent));
@@ -147,6 +169,10 @@ impl<'a> Sums<'a> {
         observables.extend(ring.then_some(Observable::MeanVelocity));
         observables.push(Observable::Density);
         observables.extend(states.clone().map(Observable::StateDensity));
+        if smooth.is_some() {
+            observables.push(Observable::PointDensity);
+            observables.extend(states.clone().map(Observable::PointStateDensity));
+        }
         observables.extend(states.clone().map(Observable::Current));
         observables.extend(states.clone().map(Observable::WindowCurrent));
         observables.push(Observable::HeatCurrent);
@@ -157,7 +183,8 @@ impl<'a> Sums<'a> {
             temperature: (0..grid.cells())
                 .map(|c| grid.cell_mean(c, |x| model.temperature.value(x)))
                 .collect(),
-            rates: model.network.channels().map(|c| (c, weak.rate(c))).collect(),
+            rates,
+            smooth,
             heat: known.then(|| model.network.channels().map(heat).collect()),
             around: ring.then(|| states.map(|s| weak.transport(s, |_| 1.0)).collect()),
             observables,
@@ -191,6 +218,8 @@ impl<'a> Sums<'a> {
             }
             absorbed
         };
+        let points: Vec<Vec<f64>> =
+            states.clone().filter_map(|s| self.points(&time[s], &passed, s)).collect();
         let total: Vec<f64> = (0..grid.cells()).map(|c| time.iter().map(|t| t[c]).sum()).collect();
         let mut values = Vec::new();
         for observable in &self.observables {
@@ -207,6 +236,10 @@ impl<'a> Sums<'a> {
                 }
                 Observable::Density => values.extend(self.per_length(&total)),
                 Observable::StateDensity(s) => values.extend(self.per_length(&time[s])),
+                Observable::PointDensity => {
+                    values.extend((0..=grid.bins).map(|k| points.iter().map(|state| state[k]).sum::<f64>()))
+                }
+                Observable::PointStateDensity(s) => values.extend(&points[s]),
                 Observable::Current(s) => values.extend(self.at_faces(&faces[s])),
                 Observable::WindowCurrent(s) => {
                     let m = grid.cells_per_bin;
@@ -246,6 +279,20 @@ impl<'a> Sums<'a> {
             faces.iter_mut().for_each(|f| *f += shift);
         }
         faces
+    }
+
+    /// `int P_i dt` at both walls and all faces between bins: `D P_i'' = sum_j (k_ji P_i - k_ij P_j)` is solved by the Green
+    /// function of `K P - D P''` with any `K`, from `K P_i` and what transitions are expected to bring.
+    fn points(&self, time: &[f64], passed: &[Vec<f64>], state: usize) -> Option<Vec<f64>> {
+        let grid = &self.context.grid;
+        let [candidates, length] = self.smooth.as_ref()?[state];
+        let mut begin: Vec<f64> = time.iter().map(|t| candidates * t).collect();
+        for ((channel, _), passed) in self.rates.iter().zip(passed) {
+            let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
+            begin.iter_mut().zip(passed).for_each(|(sum, n)| *sum += sign * n);
+        }
+        let ends = resolvent(&begin, length);
+        Some(ends.iter().step_by(grid.cells_per_bin).map(|p| p / (candidates * grid.length)).collect())
     }
 
     /// Adds up the cells of each bin, per length.

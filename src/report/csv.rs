@@ -39,10 +39,11 @@ pub const MAP_HEADER: [&str; 3] = ["axis", "y_lo", "y_hi"];
 /// Columns of the first coordinate.
 const PLACES: usize = 3;
 
-/// `profiles.csv`: every quantity that lives on bins, windowed currents apart.
+/// `profiles.csv`: every quantity that lives on bins, windowed currents apart, and densities at points, whose two ends are the same.
 pub fn profiles(summary: &Summary) -> Result<String, ReportError> {
-    let here = |q: &&Quantity| {
-        q.observable.support() == Support::Bins && !matches!(q.observable, Observable::WindowCurrent(_))
+    let here = |q: &&Quantity| match q.observable.support() {
+        Support::Bins => !matches!(q.observable, Observable::WindowCurrent(_)),
+        support => support == Support::Points,
     };
     table(summary, summary.quantities.iter().filter(here))
 }
