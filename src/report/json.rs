@@ -1,6 +1,6 @@
 //! `summary.json`: the answer of a run in one small file.
 //!
-//! It holds every quantity with one value for the whole domain, the theory beside it, the verdict, the
+//! It holds every quantity with one value for the whole domain, the theory beside it, the verdict, assisted estimates, the
 //! invariants and the warnings. Profiles stand in `profiles.csv`, `currents.csv` and `maps.csv` only: a table is the
 //! better home for them; of the numbers here only those at observation times stand in a table too, `times.csv`. The words are those of the tables (`value`,
 //! `std_err`, `ci_low`, `ci_high`, `theory`, `z`, `fast_limit`); where there is no value, `reason` says why. Keys come

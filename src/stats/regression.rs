@@ -188,7 +188,7 @@ mod tests {
         // The trap: controls that do not vanish leave the estimate where it would be if they did...
         assert!((covered(1.0, 1.0) - 0.95).abs() < 6.5 * 0.0049);
         // ... and only their own test tells.
-        let (_, controls) = samples(1.0, 1);
+        let (_, controls) = samples(2.0, 1);
         assert!(Controls::new(&controls).expect("controls").against_zero().p_value < 1e-5);
         // Negative control: intervals too short by a sixth.
         assert!((covered(0.0, 0.83) - 0.95).abs() > 6.5 * 0.0049);
