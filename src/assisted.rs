@@ -122,9 +122,9 @@ struct Sums<'a> {
     temperature: Vec<f64>,
     /// Rates of channels in each cell, as the particles of the state that they leave see them.
     rates: Vec<(Channel, Vec<f64>)>,
-    /// Per channel, heat absorbed per time in each cell, and the same over kT; none where moves exchange heat as well, or
-    /// the heat is not known.
-    heat: Option<Vec<(Vec<f64>, Vec<f64>)>>,
+    /// Per channel, heat absorbed per time in each cell; and the same over kT. None where moves exchange heat as well, or the
+    /// heat is not known.
+    heat: Option<[Vec<Vec<f64>>; 2]>,
     /// Where diffusivities are constant between walls, per state a rate of candidates and the length of a leg over that of the
     /// domain: any will do, see [`Sums::points`].
     smooth: Option<Vec<[f64; 2]>>,
@@ -147,10 +147,11 @@ impl<'a> Sums<'a> {
         let known = model.has_heat() && !model.has_forces();
         let states = 0..model.network.states().len();
         let ring = model.domain.walls == Boundary::Periodic;
-        let heat = |c: Channel| {
-            let power = |x: f64| model.exchange(c, x).map_or(0.0, |e| e.heat) * model.rate(c, x);
-            (weak.mean(c.from, power), weak.mean(c.from, |x| power(x) / model.thermal_energy(x)))
-        };
+        let power = |c: Channel, x: f64| model.exchange(c, x).map_or(0.0, |e| e.heat) * model.rate(c, x);
+        let plain = |c: Channel| weak.mean(c.from, |x| power(c, x));
+        let over_kt = |c: Channel| weak.mean(c.from, |x| power(c, x) / model.thermal_energy(x));
+        let channels = || model.network.channels();
+        let heat = known.then(|| [channels().map(plain).collect(), channels().map(over_kt).collect()]);
         let rates: Vec<(Channel, Vec<f64>)> = model.network.channels().map(|c| (c, weak.rate(c))).collect();
         let leg = |s: usize| {
             let diffusivity = model.diffusivity(s, 0.0);
@@ -185,7 +186,7 @@ impl<'a> Sums<'a> {
                 .collect(),
             rates,
             smooth,
-            heat: known.then(|| model.network.channels().map(heat).collect()),
+            heat,
             around: ring.then(|| states.map(|s| weak.transport(s, |_| 1.0)).collect()),
             observables,
         }
@@ -210,10 +211,11 @@ impl<'a> Sums<'a> {
         let energy = |s: usize, k: usize| self.context.model.energy(s, grid.cell_face(k));
         let carried: Vec<f64> =
             (0..=grid.cells()).map(|k| states.clone().map(|s| energy(s, k) * faces[s][k]).sum()).collect();
-        let heat = |over: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<f64> {
+        let heat = |which: usize| -> Vec<f64> {
             let mut absorbed = vec![0.0; grid.cells()];
-            for ((channel, _), both) in self.rates.iter().zip(self.heat.iter().flatten()) {
-                let parts = over(both).iter().zip(&time[channel.from]);
+            let powers = self.heat.iter().flat_map(|both| &both[which]);
+            for ((channel, _), power) in self.rates.iter().zip(powers) {
+                let parts = power.iter().zip(&time[channel.from]);
                 absorbed.iter_mut().zip(parts).for_each(|(sum, (q, t))| *sum += q * t);
             }
             absorbed
@@ -230,7 +232,7 @@ impl<'a> Sums<'a> {
                 Observable::Population(s) => values.push(time[s].iter().sum()),
                 Observable::MeanCurrent(s) => values.push(trapezoid(&faces[s])),
                 Observable::MeanHeatCurrent => values.push(trapezoid(&carried)),
-                Observable::EntropyProduction => values.push(-heat(|(_, over)| over).iter().sum::<f64>()),
+                Observable::EntropyProduction => values.push(-heat(1).iter().sum::<f64>()),
                 Observable::MeanVelocity => {
                     values.push(grid.length * faces.iter().map(|f| trapezoid(f)).sum::<f64>());
                 }
@@ -246,7 +248,7 @@ impl<'a> Sums<'a> {
                     values.extend((0..grid.bins).map(|b| trapezoid(&faces[s][b * m..=(b + 1) * m])));
                 }
                 Observable::HeatCurrent => values.extend(self.at_faces(&carried)),
-                Observable::HeatAbsorbed => values.extend(self.per_length(&heat(|(plain, _)| plain))),
+                Observable::HeatAbsorbed => values.extend(self.per_length(&heat(0))),
                 Observable::TransitionRate(channel) => values.extend(self.per_length(&passed[channel])),
                 // Nothing else is in the list.
                 _ => {}
