@@ -111,7 +111,7 @@ fn positive(observable: Observable) -> bool {
     use Observable::*;
     match observable {
         Density | StateDensity(_) | Population(_) | TransitionRate(_) | PhaseDensity(_) => true,
-        PlaneDensity | WellPopulation(_) => true,
+        PlaneDensity | WellPopulation(_) | PointDensity | PointStateDensity(_) => true,
         Concentration(_) | MeanConcentration(_) | Content | TransportedContent => true,
         At(_, what) => {
             use Instant::{Concentration, Content, MeanConcentration};

@@ -61,6 +61,7 @@
 //! | [`stopping`] | when a run with a wanted error ends: settled before what counts is scored |
 //! | [`experiment`] | from a file to a checked experiment, every mistake told with its place |
 //! | [`comparison`] | measured against theory, entry by entry and jointly |
+//! | [`assisted`] | smaller errors by regression on what the generator makes zero, beside the raw numbers |
 //! | [`verification`] | identities that trajectories must obey, asked without any theory solved |
 //! | [`estimator`] | from tallies to values with standard errors |
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
@@ -79,6 +80,7 @@
 //! To score something new, write a [`Tally`](event::Tally); to advance walkers in a new way, write a
 //! [`Kernel`](kernel::Kernel); to measure something new, write an [`Estimator`](estimator::Estimator).
 
+pub mod assisted;
 pub mod comparison;
 pub mod continuum;
 pub mod convergence;

@@ -16,6 +16,10 @@ pub enum Observable {
     Density,
     /// Density `P_i` of a state, averaged over each bin. 1/length.
     StateDensity(usize),
+    /// `P_tot` at both walls and at every interior face: values at points, not averages. 1/length.
+    PointDensity,
+    /// The same of a state. 1/length.
+    PointStateDensity(usize),
     /// Fraction of particles in a state, `int P_i dx`. Dimensionless.
     Population(usize),
     /// Particle current `J_i` of a state through each interior face. 1/time.
@@ -184,6 +188,8 @@ pub enum Support {
     /// One number per interior face, `bins - 1` of them; the face `k` lies at `k * length / bins`,
     /// `k` in `1..bins`.
     Faces,
+    /// One number per face, walls included, `bins + 1` of them.
+    Points,
     /// One number per bin and cell of a second coordinate, bin by bin.
     Plane,
     /// One number per bin and speed, bin by bin: the upper half of the cells of velocity.
@@ -214,6 +220,7 @@ impl Observable {
             | MaxwellDeviation(_) => Support::Bins,
             MeanEnergy | Concentration(_) | Content | TransportedContent | NetRate(_) => Support::Bins,
             MeanConcentration(_) => Support::Whole,
+            PointDensity | PointStateDensity(_) => Support::Points,
             PhaseDensity(_) | PlaneDensity => Support::Plane,
             PlaneCurrentAlong => Support::PlaneFaces,
             PlaneCurrentAcross => Support::PlaneEdges,
@@ -266,6 +273,8 @@ impl Observable {
         match self {
             Density => "density",
             StateDensity(_) => "state_density",
+            PointDensity => "point_density",
+            PointStateDensity(_) => "point_state_density",
             Population(_) => "population",
             Current(_) => "current",
             WindowCurrent(_) => "window_current",
@@ -339,6 +348,7 @@ impl Support {
             Support::Whole => 1,
             Support::Bins => grid.bins,
             Support::Faces => grid.bins - 1,
+            Support::Points => grid.bins + 1,
             Support::Plane => grid.bins * grid.across,
             Support::Speeds => grid.bins * (grid.across / 2),
             Support::PlaneFaces => (grid.bins - 1) * grid.across,
@@ -352,6 +362,7 @@ impl Support {
             Support::Whole => None,
             Support::Bins => Some((grid.face(k), grid.face(k + 1))),
             Support::Faces => Some((grid.face(k + 1), grid.face(k + 1))),
+            Support::Points => Some((grid.face(k), grid.face(k))),
             Support::Plane => Support::Bins.ends(grid, k / grid.across),
             Support::Speeds => Support::Bins.ends(grid, k / (grid.across / 2)),
             Support::PlaneFaces => Support::Faces.ends(grid, k / grid.across),
@@ -365,7 +376,7 @@ impl Observable {
     pub fn dimension(self) -> &'static str {
         use Observable::*;
         match self {
-            Density | StateDensity(_) => "1/length",
+            Density | StateDensity(_) | PointDensity | PointStateDensity(_) => "1/length",
             Population(_) => "1",
             Current(_) | WindowCurrent(_) | MeanCurrent(_) | EntropyProduction | KineticEntropyProduction => {
                 "1/time"

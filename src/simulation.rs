@@ -1,5 +1,6 @@
 //! From an experiment to a [`Summary`]: the one place where simulation and theory meet.
 
+use crate::assisted::assist;
 use crate::comparison::{ALPHA, Comparison, compare};
 use crate::continuum::Continuum;
 use crate::ensemble::Plan;
@@ -10,13 +11,14 @@ use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::model::{Boundary, Coordinates, Kinetics, Mixture, Motility, Response};
 use crate::observable::Observable;
+use crate::report::assisted::AssistedSummary;
 use crate::report::summary::{
     FORMAT_VERSION, Invariant, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary, Warning,
 };
 use crate::report::{format, verdict};
 use crate::sampling::{self, BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample_weighed};
 use crate::stats::Outcome;
-use crate::verification;
+use crate::verification::{self, Question, STATIONARY, Verdict, Verification};
 
 /// Runs an experiment on the current rayon thread pool and compares it with the continuum theory of the
 /// same file. The summary is a function of the experiment alone, whatever the number of threads.
@@ -132,7 +134,7 @@ fn summarise(
     warnings.extend(few_particles(experiment, continuum, &comparison));
 
     let verdict = verdict::summarise(&comparison, sampled.rounds_done, experiment, &context.grid);
-    let quantities = comparison
+    let quantities: Vec<Quantity> = comparison
         .compared
         .iter()
         .map(|c| {
@@ -148,11 +150,14 @@ fn summarise(
         })
         .collect();
     let questions = verification::questions(context, groups);
+    let checks = (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA));
+    let assisted = assisted(sampled, &questions, checks.as_ref(), &quantities);
     Summary {
         quantities,
         theory: Some(theory_summary(experiment, continuum)),
         comparison: Some(verdict),
-        checks: (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA)),
+        checks,
+        assisted,
         questions,
         invariants,
         warnings,
@@ -212,6 +217,20 @@ fn theory_summary(experiment: &Experiment, continuum: &Continuum) -> TheorySumma
     summary
 }
 
+/// Assisted estimates, with the raw quantities that they stand beside.
+fn assisted(
+    sampled: &Sampled,
+    questions: &[Question],
+    checks: Option<&Verification>,
+    quantities: &[Quantity],
+) -> Option<AssistedSummary> {
+    let Sampled { context, groups, .. } = sampled;
+    let question = questions.iter().find(|q| q.name == STATIONARY)?;
+    let holds = checks?.checks.iter().find(|c| c.name == STATIONARY)?.verdict != Verdict::Fails;
+    let made = assist(context, groups, question).ok()?;
+    Some(AssistedSummary::new(made, holds, quantities))
+}
+
 /// A summary without results.
 fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
     Summary {
@@ -235,6 +254,7 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         comparison: None,
         checks: None,
         questions: Vec::new(),
+        assisted: None,
         invariants: Vec::new(),
         warnings: experiment.warnings().to_vec(),
     }

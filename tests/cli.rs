@@ -33,7 +33,8 @@ const TINY: &str = r#"{
 const SOUND: &str = r#""particles": 256, "legs": 50, "seed": 1"#;
 
 /// The files of a run folder, in order.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
+    "assisted.csv",
     "checks.json",
     "currents.csv",
     "manifest.json",

@@ -76,6 +76,9 @@ fn fake(states: usize, kind: Kind) -> Summary {
                 Support::Bins => {
                     (0..BINS).map(|k| (Some(k as f64 * step), Some((k + 1) as f64 * step))).collect()
                 }
+                Support::Points => {
+                    (0..=BINS).map(|k| (Some(k as f64 * step), Some(k as f64 * step))).collect()
+                }
                 Support::Faces => (1..BINS).map(|k| (Some(k as f64 * step), Some(k as f64 * step))).collect(),
                 Support::Plane | Support::Speeds | Support::PlaneFaces | Support::PlaneEdges => Vec::new(),
             };
@@ -195,6 +198,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
         }),
         checks: None,
         questions: Vec::new(),
+        assisted: None,
         invariants: vec![
             Invariant { name: "sum of currents".into(), holds: true, detail: "0 of 49 faces differ".into() },
             Invariant { name: "first law".into(), holds: true, detail: "0 of 50 bins differ".into() },
@@ -356,6 +360,7 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
             let here = match quantity.observable.support() {
                 Support::Whole => false,
                 Support::Bins => window == currents,
+                Support::Points => !currents,
                 Support::Faces => currents,
                 Support::Plane | Support::Speeds | Support::PlaneFaces | Support::PlaneEdges => false,
             };

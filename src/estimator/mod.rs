@@ -13,6 +13,7 @@ mod density;
 mod heat;
 mod invariants;
 mod moments;
+mod points;
 mod reactions;
 mod snapshots;
 mod soret;
@@ -30,9 +31,12 @@ pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
 pub use moments::Moments;
+pub use points::Points;
+pub(crate) use points::{free_between_walls, resolvent};
 pub use reactions::{Concentrations, ContentSoret, ReactionCurrents, ReactionSnapshots};
 pub use snapshots::Snapshots;
 pub use soret::Soret;
+pub(crate) use soret::{exponential_family, wall_to_wall};
 pub use speeds::Speeds;
 pub use spreading::Spreading;
 pub use trajectories::Trajectories;
@@ -164,7 +168,14 @@ impl Measured {
 
 /// The estimators of every run of particles with internal states.
 pub fn standard() -> Vec<Box<dyn Estimator>> {
-    vec![Box::new(Soret), Box::new(Spreading), Box::new(Density), Box::new(Currents), Box::new(Heat)]
+    vec![
+        Box::new(Soret),
+        Box::new(Spreading),
+        Box::new(Density),
+        Box::new(Points),
+        Box::new(Currents),
+        Box::new(Heat),
+    ]
 }
 
 /// The estimators of runs of a model: the standard ones, or those that look at velocities or internal coordinates besides.

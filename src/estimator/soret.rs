@@ -1,12 +1,13 @@
 //! Soret coefficients: three functionals of the density, never mixed (Eq 2 of the paper).
 
 use super::currents::passages;
+use super::points::beginnings;
 use super::{Context, Estimator, ratio};
 use crate::ensemble::Group;
 use crate::event::Occupancy;
 use crate::grid::Grid;
 use crate::kernel::LegLaw;
-use crate::model::Boundary;
+use crate::model::{Boundary, Model};
 use crate::observable::Observable;
 
 /// Global, wall-to-wall and local Soret coefficient, and the mean temperature of the particles.
@@ -81,11 +82,8 @@ impl Estimator for Soret {
         let (per_bin, fall) = sums[5..].split_at(grid.bins);
         let field = &context.model.temperature;
         let mean = ratio(heated, time);
-        let (at_left, at_right) = (field.value(0.0), field.value(grid.length));
         let points = context.leg_law.iter().all(Option::is_some);
-        let apart = (at_left - at_right).abs() > ALIKE * at_left.max(at_right);
-        let wall = (points && apart && left > 0.0 && right > 0.0)
-            .then(|| -libm::log(right / left) / (at_right - at_left));
+        let wall = wall_to_wall(&context.model, [left, right]).filter(|_| points);
         let local = (0..grid.bins)
             .map(|b| {
                 // One-sided limits, as for the densities.
@@ -124,6 +122,14 @@ impl Estimator for Soret {
         };
         reason.into()
     }
+}
+
+/// `-ln(P_hot/P_cold)/(T_hot - T_cold)` from the densities at the left and the right wall; `None` where temperatures are alike or
+/// a density is not positive.
+pub(crate) fn wall_to_wall(model: &Model, [left, right]: [f64; 2]) -> Option<f64> {
+    let (at_left, at_right) = (model.temperature.value(0.0), model.temperature.value(model.domain.length));
+    let apart = (at_left - at_right).abs() > ALIKE * at_left.max(at_right);
+    (apart && left > 0.0 && right > 0.0).then(|| -libm::log(right / left) / (at_right - at_left))
 }
 
 /// Whether two temperatures differ by more than rounding.
@@ -203,17 +209,7 @@ pub(super) fn faces_of_cells(grid: &Grid, cells: &[f64]) -> Vec<f64> {
 
 /// Point densities of one state at the left and right wall, times the exposure.
 fn wall_densities(context: &Context, group: &Group, state: usize, law: &LegLaw) -> (f64, f64) {
-    // Legs that ended in each cell, less those that left the state there, plus those that came in.
-    let ends = context.time_in(group, state).zip(&law.candidates).map(|(time, rate)| time * rate);
-    let mut starts: Vec<f64> = ends.collect();
-    for channel in context.model.network.channels() {
-        let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
-        if sign != 0.0 {
-            for (start, count) in starts.iter_mut().zip(group.profile.passages(channel.index)) {
-                *start += sign * *count as f64;
-            }
-        }
-    }
+    let starts = beginnings(context, group, state, law);
     // Mean over the cell [a, b] of the Green function at the left wall of a leg that starts there, in
     // exponential form because the hyperbolic functions overflow for short legs.
     let length = law.length;
@@ -232,7 +228,7 @@ fn wall_densities(context: &Context, group: &Group, state: usize, law: &LegLaw) 
 
 /// The `S` for which the weights `exp(-S T)` give the mean `mean`; `None` at uniform `T` or if the mean
 /// does not lie strictly between the extremes.
-pub(super) fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> {
+pub(crate) fn exponential_family(temperature: &[f64], mean: f64) -> Option<f64> {
     let low = temperature.iter().copied().fold(f64::INFINITY, f64::min);
     let high = temperature.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let inside = low < mean && mean < high;

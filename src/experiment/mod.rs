@@ -547,6 +547,7 @@ impl Experiment {
         let state = |s: usize| network.states()[s].name.clone();
         match observable {
             StateDensity(s)
+            | PointStateDensity(s)
             | Population(s)
             | Current(s)
             | WindowCurrent(s)

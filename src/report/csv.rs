@@ -39,10 +39,11 @@ pub const MAP_HEADER: [&str; 3] = ["axis", "y_lo", "y_hi"];
 /// Columns of the first coordinate.
 const PLACES: usize = 3;
 
-/// `profiles.csv`: every quantity that lives on bins, windowed currents apart.
+/// `profiles.csv`: every quantity that lives on bins, windowed currents apart, and densities at points, whose two ends are the same.
 pub fn profiles(summary: &Summary) -> Result<String, ReportError> {
-    let here = |q: &&Quantity| {
-        q.observable.support() == Support::Bins && !matches!(q.observable, Observable::WindowCurrent(_))
+    let here = |q: &&Quantity| match q.observable.support() {
+        Support::Bins => !matches!(q.observable, Observable::WindowCurrent(_)),
+        support => support == Support::Points,
     };
     table(summary, summary.quantities.iter().filter(here))
 }
@@ -97,12 +98,19 @@ fn write<'a>(
     record: impl Fn(&Quantity, &Row) -> Vec<String>,
 ) -> Result<String, ReportError> {
     finite::check(summary)?;
+    let rows = chosen.flat_map(|quantity| quantity.rows.iter().map(move |row| (quantity, row)));
+    lines(header, rows.map(|(quantity, row)| record(quantity, row)))
+}
+
+/// A table from its lines.
+pub(super) fn lines(
+    header: Vec<&str>,
+    lines: impl IntoIterator<Item = Vec<String>>,
+) -> Result<String, ReportError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header).map_err(encode)?;
-    for quantity in chosen {
-        for row in &quantity.rows {
-            writer.write_record(record(quantity, row)).map_err(encode)?;
-        }
+    for line in lines {
+        writer.write_record(line).map_err(encode)?;
     }
     let bytes = writer.into_inner().map_err(encode)?;
     String::from_utf8(bytes).map_err(encode)
@@ -113,15 +121,11 @@ fn record(quantity: &Quantity, row: &Row) -> [String; HEADER.len()] {
         Outcome::Estimate(estimate) => Some(estimate),
         Outcome::Null { .. } => None,
     };
-    let middle = match (row.x_lo, row.x_hi) {
-        (Some(low), Some(high)) if low == high => Some(low),
-        (Some(low), Some(high)) => Some(0.5 * (low + high)),
-        _ => None,
-    };
+    let [low, high, middle] = places(row);
     [
-        number(row.x_lo),
-        number(row.x_hi),
-        number(middle),
+        low,
+        high,
+        middle,
         number(quantity.time),
         quantity.of.clone().unwrap_or_default(),
         quantity.name.clone(),
@@ -140,8 +144,18 @@ fn record(quantity: &Quantity, row: &Row) -> [String; HEADER.len()] {
     ]
 }
 
+/// Both ends of a bin, or twice the place of a face, and the middle.
+pub(super) fn places(row: &Row) -> [String; PLACES] {
+    let middle = match (row.x_lo, row.x_hi) {
+        (Some(low), Some(high)) if low == high => Some(low),
+        (Some(low), Some(high)) => Some(0.5 * (low + high)),
+        _ => None,
+    };
+    [row.x_lo, row.x_hi, middle].map(number)
+}
+
 /// The shortest text that reads back to the same float; nothing for none.
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| format!("{value:?}"))
 }
 

@@ -2,6 +2,7 @@
 //! their place would read as "not measured".
 
 use super::ReportError;
+use super::assisted::AssistedSummary;
 use super::summary::{
     ComparisonSummary, Contrast, Quantity, Row, RunSummary, Summary, TheorySummary, UntilSummary,
     WellSummary, WellsSummary,
@@ -28,6 +29,7 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
         comparison,
         checks,
         questions,
+        assisted,
         invariants: _,
         warnings: _,
     } = summary;
@@ -45,6 +47,12 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
     }
     for question in questions {
         check_question(question)?;
+    }
+    if let Some(AssistedSummary { controls: _, t_squared, dof: _, p_value, holds: _, quantities }) = assisted
+    {
+        number(*t_squared, || "assisted: t_squared".into())?;
+        number(*p_value, || "assisted: p_value".into())?;
+        quantities.iter().try_for_each(check_quantity)?;
     }
     checks.as_ref().map_or(Ok(()), check_verification)?;
     comparison.as_ref().map_or(Ok(()), check_comparison)

@@ -1,6 +1,6 @@
 //! `summary.json`: the answer of a run in one small file.
 //!
-//! It holds every quantity with one value for the whole domain, the theory beside it, the verdict, the
+//! It holds every quantity with one value for the whole domain, the theory beside it, the verdict, assisted estimates, the
 //! invariants and the warnings. Profiles stand in `profiles.csv`, `currents.csv` and `maps.csv` only: a table is the
 //! better home for them; of the numbers here only those at observation times stand in a table too, `times.csv`. The words are those of the tables (`value`,
 //! `std_err`, `ci_low`, `ci_high`, `theory`, `z`, `fast_limit`); where there is no value, `reason` says why. Keys come
@@ -8,7 +8,9 @@
 //! function of the summary alone.
 
 use super::summary::{ComparisonSummary, Invariant, RunSummary, Summary, TheorySummary, Warning};
-use super::{CURRENTS_FILE, MAPS_FILE, PROFILES_FILE, ReportError, TIMES_FILE, finite};
+use super::{
+    ASSISTED_FILE, CURRENTS_FILE, MAPS_FILE, PROFILES_FILE, ReportError, TIMES_FILE, assisted, finite,
+};
 use crate::observable::Support;
 use crate::stats::Outcome;
 use crate::verification::Verification;
@@ -47,6 +49,8 @@ struct Document<'a> {
     theory: Option<&'a TheorySummary>,
     comparison: Option<&'a ComparisonSummary>,
     checks: Option<&'a Verification>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assisted: Option<assisted::Block<'a>>,
     invariants: &'a [Invariant],
     warnings: &'a [Warning],
     tables: Vec<&'static str>,
@@ -101,6 +105,9 @@ impl<'a> Document<'a> {
         if !summary.times().is_empty() {
             tables.push(TIMES_FILE);
         }
+        if summary.assisted.is_some() {
+            tables.push(ASSISTED_FILE);
+        }
         if summary.has_maps() {
             tables.push(MAPS_FILE);
         }
@@ -119,6 +126,7 @@ impl<'a> Document<'a> {
             theory: summary.theory.as_ref(),
             comparison: summary.comparison.as_ref(),
             checks: summary.checks.as_ref(),
+            assisted: assisted::Block::of(summary),
             invariants: &summary.invariants,
             warnings: &summary.warnings,
             tables,

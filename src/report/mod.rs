@@ -14,12 +14,14 @@
 //! | [`json`] | `summary.json` |
 //! | [`checks`] | `checks.json`, and the page of `mc verify` |
 //! | [`csv`] | `profiles.csv`, `currents.csv`, `times.csv`, `maps.csv` |
+//! | [`assisted`] | `assisted.csv`, and its block in `summary.json` |
 //! | [`plot`] | `profiles.svg`, `profiles.png`; `phase_space.svg`, `phase_space.png`; `plane.svg`, `plane.png` |
 //! | [`converge`] | page, tables and figure of a convergence study |
 //! | [`manifest`] | `manifest.json` |
 //! | [`sweep`] | the runs of a sweep: `sweep.csv`, `sweep.json`, `sweep.svg`, `sweep.png` |
 //! | [`folder`] | the run folder, whole or not at all |
 
+pub mod assisted;
 pub mod checks;
 pub mod converge;
 pub mod csv;
@@ -61,6 +63,8 @@ pub const PHASE_SPACE_PNG_FILE: &str = "phase_space.png";
 pub const PLANE_SVG_FILE: &str = "plane.svg";
 /// Name of the same figure as a bitmap.
 pub const PLANE_PNG_FILE: &str = "plane.png";
+/// Name of the table of assisted estimates, for runs that have any.
+pub const ASSISTED_FILE: &str = "assisted.csv";
 /// Name of the file with the numbers behind the checks.
 pub const CHECKS_FILE: &str = "checks.json";
 /// Name of the manifest.
@@ -98,6 +102,9 @@ pub fn outputs(summary: &Summary) -> Result<Vec<Output>, ReportError> {
     }
     if summary.has_maps() {
         files.push(Output::new(MAPS_FILE, csv::maps(summary)?));
+    }
+    if summary.assisted.is_some() {
+        files.push(Output::new(ASSISTED_FILE, assisted::table(summary)?));
     }
     if summary.in_plane() {
         let figure = plot::plane(summary)?;

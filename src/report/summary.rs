@@ -1,5 +1,6 @@
 //! What a run has to say, as plain data: everything printed, written or drawn comes from here.
 
+use super::assisted::AssistedSummary;
 use crate::observable::{Instant, Observable};
 use crate::phase_space::REACH;
 use crate::stats::Outcome;
@@ -44,6 +45,9 @@ pub struct Summary {
     /// The numbers behind the checks.
     #[serde(skip)]
     pub questions: Vec<Question>,
+    /// Estimates with smaller errors, beside the raw ones; none where there are none to be had ([`crate::assisted::refusal`]).
+    #[serde(skip)]
+    pub assisted: Option<AssistedSummary>,
     /// Integer identities of the tallying, reported apart from the statistics.
     pub invariants: Vec<Invariant>,
     /// What a reader should be warned about.

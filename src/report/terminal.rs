@@ -470,6 +470,10 @@ impl Page {
                 wrap(&text, self.width, "", "  ").into_iter().take(3).map(|line| self.ink(ink, &line)),
             );
         }
+        if let Some(assisted) = summary.assisted.as_ref().filter(|_| simulated) {
+            let text = wrap(&assisted.headline(), self.width, "", "  ").into_iter().take(3);
+            lines.extend(text.map(|line| if assisted.holds { line } else { self.ink(Ink::Bad, &line) }));
+        }
         if simulated && !summary.invariants.is_empty() {
             lines.extend(self.invariants(summary));
         }

@@ -84,6 +84,7 @@ fn words(observable: Observable) -> &'static str {
     match observable {
         Density => "density",
         StateDensity(_) => "density",
+        PointDensity | PointStateDensity(_) => "point density",
         Population(_) => "population",
         Current(_) => "current",
         WindowCurrent(_) => "bin-averaged current",

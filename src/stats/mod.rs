@@ -8,6 +8,7 @@ mod distribution;
 mod fit;
 mod hotelling;
 mod jackknife;
+mod regression;
 mod uniformity;
 
 pub use distribution::{
@@ -17,6 +18,7 @@ pub use distribution::{
 pub use fit::{Amplitude, Line, ORDERS, Power, Spread, chi_squared_survival, normal_reach};
 pub use hotelling::{Hotelling, hotelling, independent, nearest, single_effects};
 pub use jackknife::{Sample, jackknife};
+pub use regression::{Controls, Residual};
 pub use uniformity::{Uniformity, kolmogorov_smirnov_uniform};
 
 use serde::Serialize;

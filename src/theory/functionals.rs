@@ -197,6 +197,7 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
     let length = model.domain.length;
     let known = match observable {
         Observable::StateDensity(i)
+        | Observable::PointStateDensity(i)
         | Observable::Population(i)
         | Observable::Current(i)
         | Observable::WindowCurrent(i)
@@ -213,6 +214,9 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
     let bins = |value: &dyn Fn(usize) -> Option<f64>| (0..grid.bins).map(value).collect();
     let faces =
         |value: &dyn Fn(f64) -> f64| (1..grid.bins).map(|k| Some(value(grid.face(k)))).collect::<Vec<_>>();
+    let points = |value: &dyn Fn(f64) -> f64| {
+        (0..=grid.bins).map(|k| Some(value(grid.face(k).min(length)))).collect::<Vec<_>>()
+    };
     let values: Vec<Option<f64>> = match observable {
         Observable::Density => bins(&|b| {
             let (lo, hi) = bin(b);
@@ -222,6 +226,8 @@ pub(super) fn reference(law: &impl Profile, observable: Observable, grid: &Grid)
             let (lo, hi) = bin(b);
             Some(law.mean_densities(lo, hi)[i])
         }),
+        Observable::PointDensity => points(&|x| law.densities(x).iter().sum()),
+        Observable::PointStateDensity(i) => points(&|x| law.densities(x)[i]),
         Observable::Population(i) => whole(Some(length * law.mean_densities(0.0, length)[i])),
         Observable::Current(i) => faces(&|x| law.currents(x)[i]),
         Observable::WindowCurrent(i) => bins(&|b| {

@@ -16,6 +16,9 @@ mod questions;
 mod reacting;
 mod weak;
 
+pub use questions::STATIONARY;
+pub(crate) use weak::Weak;
+
 use crate::ensemble::Group;
 use crate::estimator::Context;
 use crate::stats::{

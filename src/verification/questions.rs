@@ -12,10 +12,16 @@ use super::{Evidence, Expected, Question};
 use crate::ensemble::Group;
 use crate::estimator::{Context, heat_absorbed, passages};
 use crate::event::Occupancy;
-use crate::model::{Channel, Exchange};
+use crate::model::{Boundary, Channel, Exchange};
+
+/// The name of the question whose contrasts are the weak form of the stationary equation, `E[L phi] = 0`.
+pub const STATIONARY: &str = "densities solve the stationary equation";
 
 /// Cosine or sine modes in a question, if there are groups enough.
 const MODES: usize = 8;
+
+/// The same of the stationary equation, whose contrasts are controls too ([`crate::assisted`]).
+const WAVES: usize = 32;
 
 /// Modes that are slow enough to remember the start.
 const SLOWEST: usize = 2;
@@ -29,6 +35,9 @@ const SHORT: f64 = 3.0;
 
 /// A burn-in and a run should be this many relaxation times long.
 const LONG: f64 = 8.0;
+
+/// Of a turn.
+const QUARTER: f64 = std::f64::consts::FRAC_PI_2;
 
 /// Booked and expected heat differ by rounding only.
 const ROUNDING: f64 = 1e-6;
@@ -382,21 +391,38 @@ impl<'a> Interview<'a> {
     }
 
     /// `E[L phi] = 0`, the stationary equation in its weak form, from the densities alone: in the stationary
-    /// law.
+    /// law. On a ring sines belong to the cosines, where nothing jumps between its two ends.
     fn weak_equation(&self) -> Question {
         let model = &self.context.model;
+        let ends = [0.0, model.domain.length];
+        let closed = |s: usize| {
+            let [a, b] = ends.map(|x| model.resistance(s, x));
+            (a - b).abs() <= ROUNDING * a
+        };
+        let both = model.domain.walls == Boundary::Periodic && self.states().all(closed);
+        let law = if both {
+            "E[L phi] = 0 for cosines and sines in each state"
+        } else {
+            "E[L phi] = 0 for cosines in each state"
+        };
         let each: Vec<Contrast<'_>> = self
-            .test_functions(self.modes)
+            .test_functions(if both { 2 * WAVES } else { WAVES })
             .into_iter()
-            .map(|(mode, state)| {
+            .map(|(number, state)| {
+                // cos(k x - shift), on a ring one after the other without a shift and shifted by a quarter.
+                let (mode, shift) = match both {
+                    true => (number.div_ceil(2), if number % 2 == 1 { 0.0 } else { QUARTER }),
+                    false => (number, 0.0),
+                };
+                let shift = if mode == 0 { 0.0 } else { shift };
                 // The derivative of the cosine is what moves; transitions lead into the state and out of it.
                 let factor = -self.weak.wave_number(mode);
+                let slope = |x: f64| libm::sin(self.weak.phase(mode, x) - shift);
                 let mut coefficients = vec![vec![0.0; self.context.grid.cells()]; self.context.states()];
-                for (c, t) in coefficients[state].iter_mut().zip(self.weak.transport(state, self.sine(mode)))
-                {
+                for (c, t) in coefficients[state].iter_mut().zip(self.weak.transport(state, slope)) {
                     *c += factor * t;
                 }
-                let wave = self.weak.cosine(mode);
+                let wave = self.weak.wave(mode, shift);
                 for channel in model.network.channels().filter(|c| c.from == state || c.to == state) {
                     let sign = if channel.to == state { 1.0 } else { -1.0 };
                     let flow = self.weak.rate(channel).into_iter().zip(&wave).map(|(k, w)| sign * k * w);
@@ -409,8 +435,8 @@ impl<'a> Interview<'a> {
             })
             .collect();
         Question {
-            name: "densities solve the stationary equation".into(),
-            law: "E[L phi] = 0 for cosines in each state".into(),
+            name: STATIONARY.into(),
+            law: law.into(),
             expected: Expected::Zero,
             effect: "a cosine of a P_i that drifts by {} per time".into(),
             evidence: self.contrasts(&each, |seen| seen.exposure),

@@ -11,7 +11,7 @@ use crate::grid::Grid;
 use crate::model::{Boundary, Channel, Exchange, Model, RateLaw};
 
 /// A model on the cells of a grid.
-pub(super) struct Weak<'a> {
+pub(crate) struct Weak<'a> {
     model: &'a Model,
     grid: Grid,
     /// Places in each cell with their weights, which sum to one.
@@ -93,8 +93,13 @@ impl<'a> Weak<'a> {
 
     /// Mean of the cosine of a mode over each cell.
     pub fn cosine(&self, mode: usize) -> Vec<f64> {
+        self.wave(mode, 0.0)
+    }
+
+    /// The same of the cosine shifted by an angle.
+    pub fn wave(&self, mode: usize, shift: f64) -> Vec<f64> {
         let mean = |nodes: &Vec<(f64, f64)>| {
-            nodes.iter().map(|(x, share)| share * libm::cos(self.phase(mode, *x))).sum()
+            nodes.iter().map(|(x, share)| share * libm::cos(self.phase(mode, *x) - shift)).sum()
         };
         self.nodes.iter().map(mean).collect()
     }

@@ -1,0 +1,317 @@
+//! Estimates assisted by the generator: far smaller errors, at the price of trusting the equation.
+//!
+//! In the stationary law `E[L phi] = 0` for every `phi(x, i)` whose slope vanishes at the walls, `L` the generator of the
+//! process,
+//!
+//! `(L phi)(x, i) = D_i phi_i'' + b_i phi_i' + sum_j k_{j<-i}(x) [phi_j - phi_i]`, `b_i` the drift as Ito's equation has it;
+//!
+//! its mean over the time of a group is a control: a number with expectation zero that fluctuates together with what is to
+//! be measured. Quantities that are means over that time are regressed on such controls over the groups
+//! ([`crate::stats::Controls`]), and what is left of their variance may be a thousandth or less.
+//!
+//! The controls are the contrasts of the check "densities solve the stationary equation" of [`crate::verification`]:
+//! cosines (on a ring whole waves) in each state, a quarter of the number of groups, chosen by the file and not by what was
+//! found. Currents and heat are taken from rates times time spent here, not from counts: the noise of counts around their
+//! intensities is nothing that controls could explain.
+//!
+//! **The trap.** A sampler that solves another equation has controls that do not vanish, and the regression draws its
+//! estimates to the solution of *this* one. Assisted numbers therefore stand beside the raw ones, never replace them and are
+//! never compared with theory; the joint test of the controls against zero, Hotelling's T^2, tells whether the run earns
+//! them.
+
+use crate::ensemble::Group;
+use crate::estimator::{Context, exponential_family, free_between_walls, resolvent, wall_to_wall};
+use crate::model::{Boundary, Channel};
+use crate::observable::Observable;
+use crate::stats::{Controls, Outcome, Residual, Sample, jackknife};
+use crate::verification::{Evidence, Question, Weak};
+
+/// What a run says with the help of controls.
+#[derive(Clone, Debug)]
+pub struct Assisted {
+    /// Number of controls.
+    pub controls: usize,
+    /// Whether the controls vanish, all of them together: the equation in its weak form.
+    pub residual: Residual,
+    /// One entry per bin, face, or one, as in the report.
+    pub quantities: Vec<(Observable, Vec<Outcome>)>,
+}
+
+/// Assisted estimates from the groups of a run and its check of the stationary equation
+/// ([`crate::verification::STATIONARY`]).
+///
+/// # Errors
+/// The reason why there are none.
+pub fn assist(context: &Context, groups: &[Group], check: &Question) -> Result<Assisted, String> {
+    if let Some(reason) = refusal(context) {
+        return Err(reason.into());
+    }
+    let contrasts = match &check.evidence {
+        Evidence::Contrasts { sums, .. } => sums,
+        Evidence::Missing { reason } => return Err(reason.clone()),
+        Evidence::Exact { .. } => return Err("the stationary equation was not asked".into()),
+    };
+    let sums = Sums::new(context);
+    let q = contrasts.first().map_or(0, Vec::len);
+    let rows: Vec<Vec<f64>> = groups
+        .iter()
+        .zip(contrasts)
+        .map(|(group, controls)| {
+            let means = sums.of(group);
+            let mut row = vec![means.time];
+            row.extend(controls.iter().chain(&means.values));
+            row
+        })
+        .collect();
+    // Everything is a mean over the time spent: what controls explain of a ratio they explain of its denominator too.
+    let cells = sums.temperature.as_slice();
+    let heated = 1 + q + sums.entries_before(Observable::MeanTemperature);
+    let walls = sums.smooth.as_ref().map(|_| {
+        let left = 1 + q + sums.entries_before(Observable::PointDensity);
+        [left, left + context.grid.bins]
+    });
+    let function = |row: &[f64]| -> Vec<Option<f64>> {
+        let mean = |sum: f64| (row[0] > 0.0).then(|| sum / row[0]);
+        let mut means: Vec<Option<f64>> = row[1..].iter().map(|sum| mean(*sum)).collect();
+        means.push(mean(row[heated]).and_then(|m| exponential_family(cells, m)));
+        if let Some(walls) = walls {
+            means.push(wall_to_wall(&context.model, walls.map(|k| row[k])));
+        }
+        means
+    };
+    let mut samples = jackknife(&rows, &function).into_iter();
+    let controls: Option<Vec<Sample>> = samples.by_ref().take(q).collect();
+    let controls = controls.ok_or("no time was scored")?;
+    let regression =
+        Controls::new(&controls).ok_or("too few groups, or groups that do not differ, for any control")?;
+    let uniform = "the temperature is uniform: test that the density is flat instead";
+    let assisted = |sample: Option<Sample>| match sample {
+        Some(sample) => regression.assist(&sample),
+        None => Outcome::null(uniform),
+    };
+    let mut quantities: Vec<(Observable, Vec<Outcome>)> = Vec::new();
+    for observable in &sums.observables {
+        let entries = observable.support().entries(&context.grid);
+        quantities.push((*observable, samples.by_ref().take(entries).map(assisted).collect()));
+    }
+    let nonlinear = [Observable::Soret, Observable::SoretWall];
+    let nonlinear = nonlinear.into_iter().zip(samples).map(|(o, sample)| (o, vec![assisted(sample)]));
+    quantities.splice(0..0, nonlinear.collect::<Vec<_>>());
+    Ok(Assisted { controls: regression.count(), residual: regression.against_zero(), quantities })
+}
+
+/// Why no assisted estimates are to be had of this kind of particle.
+pub fn refusal(context: &Context) -> Option<&'static str> {
+    if context.model.is_underdamped() {
+        Some(
+            "particles with inertia have no assisted estimates: their controls would be functions of x and v",
+        )
+    } else if context.model.coordinates.is_some() {
+        Some("internal coordinates have no assisted estimates: their controls would be functions of x and q")
+    } else if !context.times.is_empty() {
+        Some("the run has observation times: it is not stationary")
+    } else {
+        None
+    }
+}
+
+/// What a unit of time in each cell adds to each mean.
+struct Sums<'a> {
+    context: &'a Context,
+    /// `T` in each cell.
+    temperature: Vec<f64>,
+    /// Rates of channels in each cell, as the particles of the state that they leave see them.
+    rates: Vec<(Channel, Vec<f64>)>,
+    /// Per channel, heat absorbed per time in each cell; and the same over kT. None where moves exchange heat as well, or the
+    /// heat is not known.
+    heat: Option<[Vec<Vec<f64>>; 2]>,
+    /// Where diffusivities are constant between walls, per state a rate of candidates and the length of a leg over that of the
+    /// domain: any will do, see [`Sums::points`].
+    smooth: Option<Vec<[f64; 2]>>,
+    /// On a ring, `int J_i dx` per state.
+    around: Option<Vec<Vec<f64>>>,
+    observables: Vec<Observable>,
+}
+
+/// Sums over the time of a group.
+struct Means {
+    time: f64,
+    /// In the order of [`Sums::observables`].
+    values: Vec<f64>,
+}
+
+impl<'a> Sums<'a> {
+    fn new(context: &'a Context) -> Self {
+        let (model, grid) = (&context.model, &context.grid);
+        let weak = Weak::new(model, grid);
+        let known = model.has_heat() && !model.has_forces();
+        let states = 0..model.network.states().len();
+        let ring = model.domain.walls == Boundary::Periodic;
+        let power = |c: Channel, x: f64| model.exchange(c, x).map_or(0.0, |e| e.heat) * model.rate(c, x);
+        let plain = |c: Channel| weak.mean(c.from, |x| power(c, x));
+        let over_kt = |c: Channel| weak.mean(c.from, |x| power(c, x) / model.thermal_energy(x));
+        let channels = || model.network.channels();
+        let heat = known.then(|| [channels().map(plain).collect(), channels().map(over_kt).collect()]);
+        let rates: Vec<(Channel, Vec<f64>)> = model.network.channels().map(|c| (c, weak.rate(c))).collect();
+        let leg = |s: usize| {
+            let diffusivity = model.diffusivity(s, 0.0);
+            let wave = std::f64::consts::PI / grid.length;
+            let exit = |c: usize| rates.iter().filter(|(k, _)| k.from == s).map(|(_, k)| k[c]).sum::<f64>();
+            let candidates = diffusivity * wave * wave + (0..grid.cells()).map(exit).fold(0.0, f64::max);
+            [candidates, libm::sqrt(diffusivity / candidates) / grid.length]
+        };
+        let smooth: Option<Vec<[f64; 2]>> =
+            free_between_walls(model).then(|| states.clone().map(leg).collect());
+        let mut observables = vec![Observable::MeanTemperature];
+        observables.extend(states.clone().map(Observable::Population));
+        observables.extend(states.clone().map(Observable::MeanCurrent));
+        observables.push(Observable::MeanHeatCurrent);
+        observables.extend(known.then_some(Observable::EntropyProduction));
+        observables.extend(ring.then_some(Observable::MeanVelocity));
+        observables.push(Observable::Density);
+        observables.extend(states.clone().map(Observable::StateDensity));
+        if smooth.is_some() {
+            observables.push(Observable::PointDensity);
+            observables.extend(states.clone().map(Observable::PointStateDensity));
+        }
+        observables.extend(states.clone().map(Observable::Current));
+        observables.extend(states.clone().map(Observable::WindowCurrent));
+        observables.push(Observable::HeatCurrent);
+        observables.extend(known.then_some(Observable::HeatAbsorbed));
+        observables.extend(model.network.channels().map(|c| Observable::TransitionRate(c.index)));
+        Sums {
+            context,
+            temperature: (0..grid.cells())
+                .map(|c| grid.cell_mean(c, |x| model.temperature.value(x)))
+                .collect(),
+            rates,
+            smooth,
+            heat,
+            around: ring.then(|| states.map(|s| weak.transport(s, |_| 1.0)).collect()),
+            observables,
+        }
+    }
+
+    /// Entries of all observables before this one.
+    fn entries_before(&self, observable: Observable) -> usize {
+        let before = self.observables.iter().take_while(|o| **o != observable);
+        before.map(|o| o.support().entries(&self.context.grid)).sum()
+    }
+
+    fn of(&self, group: &Group) -> Means {
+        let grid = &self.context.grid;
+        let states = 0..self.context.states();
+        let time: Vec<Vec<f64>> = states.clone().map(|s| self.context.time_in(group, s).collect()).collect();
+        let passed: Vec<Vec<f64>> = self
+            .rates
+            .iter()
+            .map(|(channel, rate)| time[channel.from].iter().zip(rate).map(|(t, k)| t * k).collect())
+            .collect();
+        let faces: Vec<Vec<f64>> = states.clone().map(|s| self.flow(&time, &passed, s)).collect();
+        let energy = |s: usize, k: usize| self.context.model.energy(s, grid.cell_face(k));
+        let carried: Vec<f64> =
+            (0..=grid.cells()).map(|k| states.clone().map(|s| energy(s, k) * faces[s][k]).sum()).collect();
+        let heat = |which: usize| -> Vec<f64> {
+            let mut absorbed = vec![0.0; grid.cells()];
+            let powers = self.heat.iter().flat_map(|both| &both[which]);
+            for ((channel, _), power) in self.rates.iter().zip(powers) {
+                let parts = power.iter().zip(&time[channel.from]);
+                absorbed.iter_mut().zip(parts).for_each(|(sum, (q, t))| *sum += q * t);
+            }
+            absorbed
+        };
+        let points: Vec<Vec<f64>> =
+            states.clone().filter_map(|s| self.points(&time[s], &passed, s)).collect();
+        let total: Vec<f64> = (0..grid.cells()).map(|c| time.iter().map(|t| t[c]).sum()).collect();
+        let mut values = Vec::new();
+        for observable in &self.observables {
+            match *observable {
+                Observable::MeanTemperature => {
+                    values.push(total.iter().zip(&self.temperature).map(|(t, at)| t * at).sum());
+                }
+                Observable::Population(s) => values.push(time[s].iter().sum()),
+                Observable::MeanCurrent(s) => values.push(trapezoid(&faces[s])),
+                Observable::MeanHeatCurrent => values.push(trapezoid(&carried)),
+                Observable::EntropyProduction => values.push(-heat(1).iter().sum::<f64>()),
+                Observable::MeanVelocity => {
+                    values.push(grid.length * faces.iter().map(|f| trapezoid(f)).sum::<f64>());
+                }
+                Observable::Density => values.extend(self.per_length(&total)),
+                Observable::StateDensity(s) => values.extend(self.per_length(&time[s])),
+                Observable::PointDensity => {
+                    values.extend((0..=grid.bins).map(|k| points.iter().map(|state| state[k]).sum::<f64>()))
+                }
+                Observable::PointStateDensity(s) => values.extend(&points[s]),
+                Observable::Current(s) => values.extend(self.at_faces(&faces[s])),
+                Observable::WindowCurrent(s) => {
+                    let m = grid.cells_per_bin;
+                    values.extend((0..grid.bins).map(|b| trapezoid(&faces[s][b * m..=(b + 1) * m])));
+                }
+                Observable::HeatCurrent => values.extend(self.at_faces(&carried)),
+                Observable::HeatAbsorbed => values.extend(self.per_length(&heat(0))),
+                Observable::TransitionRate(channel) => values.extend(self.per_length(&passed[channel])),
+                // Nothing else is in the list.
+                _ => {}
+            }
+        }
+        Means { time: total.iter().sum(), values }
+    }
+
+    /// `int J_i dt` at every cell face, from what transitions are expected to bring into the state on the side of smaller x;
+    /// on a ring that fixes differences only, and the mean follows from the forces.
+    fn flow(&self, time: &[Vec<f64>], passed: &[Vec<f64>], state: usize) -> Vec<f64> {
+        let cells = self.context.grid.cells();
+        let mut into = vec![0.0; cells];
+        for ((channel, _), passed) in self.rates.iter().zip(passed) {
+            let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
+            if sign != 0.0 {
+                into.iter_mut().zip(passed).for_each(|(sum, n)| *sum += sign * n);
+            }
+        }
+        let mut faces = Vec::with_capacity(cells + 1);
+        let mut through = 0.0;
+        faces.push(through);
+        for net in into {
+            through += net;
+            faces.push(through);
+        }
+        if let Some(around) = &self.around {
+            let all: f64 = around[state].iter().zip(&time[state]).map(|(a, t)| a * t).sum();
+            let shift = all / self.context.grid.length - trapezoid(&faces);
+            faces.iter_mut().for_each(|f| *f += shift);
+        }
+        faces
+    }
+
+    /// `int P_i dt` at both walls and all faces between bins: `D P_i'' = sum_j (k_ji P_i - k_ij P_j)` is solved by the Green
+    /// function of `K P - D P''` with any `K`, from `K P_i` and what transitions are expected to bring.
+    fn points(&self, time: &[f64], passed: &[Vec<f64>], state: usize) -> Option<Vec<f64>> {
+        let grid = &self.context.grid;
+        let [candidates, length] = self.smooth.as_ref()?[state];
+        let mut begin: Vec<f64> = time.iter().map(|t| candidates * t).collect();
+        for ((channel, _), passed) in self.rates.iter().zip(passed) {
+            let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
+            begin.iter_mut().zip(passed).for_each(|(sum, n)| *sum += sign * n);
+        }
+        let ends = resolvent(&begin, length);
+        Some(ends.iter().step_by(grid.cells_per_bin).map(|p| p / (candidates * grid.length)).collect())
+    }
+
+    /// Adds up the cells of each bin, per length.
+    fn per_length(&self, cells: &[f64]) -> Vec<f64> {
+        let grid = &self.context.grid;
+        cells.chunks(grid.cells_per_bin).map(|bin| bin.iter().sum::<f64>() / grid.bin_width()).collect()
+    }
+
+    /// The interior faces between bins.
+    fn at_faces(&self, faces: &[f64]) -> Vec<f64> {
+        let grid = &self.context.grid;
+        (1..grid.bins).map(|b| faces[b * grid.cells_per_bin]).collect()
+    }
+}
+
+/// Mean over faces by the trapezoidal rule.
+fn trapezoid(faces: &[f64]) -> f64 {
+    let n = faces.len() - 1;
+    (faces[1..n].iter().sum::<f64>() + 0.5 * (faces[0] + faces[n])) / n as f64
+}
