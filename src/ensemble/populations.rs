@@ -111,6 +111,7 @@ impl GroupRunner for Populations {
                 omega: self.omega,
                 dt: self.pairs.dt(),
             }),
+            realisations: None,
             clock: 0.0,
         }
     }
