@@ -296,7 +296,8 @@ fn overdamped() -> Value {
     let states = json!({ "items": { "properties": properties } });
     properties["states"] = states;
     properties["motion"] = one_of(&["overdamped"]);
-    properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun", "pairs"]);
+    properties["method"] =
+        one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun", "pairs", "well_mixed"]);
     json!({ "properties": properties })
 }
 

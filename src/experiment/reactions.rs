@@ -476,8 +476,8 @@ pub(super) fn experiment(
     }
     let (mixture, counts, parts) = (mixture?, found?, parts?);
     let concentrations: Vec<f64> = parts.iter().map(|p| p.concentration).collect::<Option<_>>()?;
-    let mut warnings = advice(&mixture, &counts);
     let (method, warning) = chosen?;
+    let mut warnings = advice(&mixture, &counts, matches!(method, Method::WellMixed { .. }));
     warnings.extend(warning);
     temperatures?;
     let model = match Model::of_mixture(mixture) {
@@ -571,8 +571,8 @@ pub(super) fn counts(
     Some(counts)
 }
 
-/// What is possible and probably not meant.
-pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
+/// What is possible and probably not meant; where everything is `mixed`, numbers are seen at times, and no content is spoken of.
+pub(super) fn advice(mixture: &Mixture, counts: &[u64], mixed: bool) -> Vec<Warning> {
     let name = |s: usize| quote(&mixture.species()[s].name);
     let equation = |r: usize| quote(&mixture.equation(r));
     let warning = |seen: String, meaning: &str, remedy: &str| Warning {
@@ -584,6 +584,7 @@ pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = mixture
         .doubts(Some(&present))
         .into_iter()
+        .filter(|doubt| !(mixed && matches!(doubt, Doubt::DiesOut { .. } | Doubt::HeapsUp { .. })))
         .map(|doubt| match doubt {
             Doubt::Closed { reaction } => warning(
                 format!("{} has a rate of zero in both directions", equation(reaction)),
@@ -612,7 +613,7 @@ pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
             ),
         })
         .collect();
-    if !mixture.content_is_conserved() {
+    if !mixed && !mixture.content_is_conserved() {
         warnings.push(warning(
             "reactions change the total content".into(),
             "the total that Soret coefficients speak of is not conserved: its profile is not that of thermophoresis alone",
