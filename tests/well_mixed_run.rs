@@ -131,7 +131,7 @@ fn numbers_are_those_of_the_master_equation_and_pairs_are_two() {
         let laws = by_hand(monomers, false);
         let comparison = against(&sampled, monomers, &laws);
         describe(&format!("{monomers} monomers"), &comparison);
-        assert!(comparison.agrees && comparison.entries > 70 && comparison.joint.len() == 8);
+        assert!(comparison.agrees && comparison.entries > 50 && comparison.joint.len() == 8);
         // What is not compared is not proved.
         for k in 0..TIMES.len() {
             for what in [
@@ -351,7 +351,7 @@ fn mistakes_are_told() {
     told(r#""temperature": 1"#, r#""temperature": "1 + x", "units": 3"#, &["units"]);
     told(r#""backward": 1"#, r#""backward": "1 + x""#, &["rates vary with x", "a place"]);
     told(r#""well_mixed""#, r#"{ "well_mixed": { "x": 1.5 } }"#, &["outside the domain", "from 0 to 1"]);
-    told(r#""well_mixed""#, r#"{ "well_mixed": { "dt": 1 } }"#, &["unknown key `dt`"]);
+    told(r#""well_mixed""#, r#"{ "well_mixed": { "dt": 1 } }"#, &["unknown key \"dt\""]);
     told(
         r#""well_mixed""#,
         r#""pairs""#,

@@ -116,6 +116,9 @@ impl WellMixed {
     }
 
     /// Goes to counts of all species that were reached from those at the start.
+    ///
+    /// # Panics
+    /// If there are not as many counts as species.
     pub fn resume(&mut self, counts: &[u64]) {
         self.counts.copy_from_slice(counts);
         if let Some(line) = &mut self.line {

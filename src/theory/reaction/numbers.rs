@@ -19,12 +19,14 @@ const MOST_STATES: usize = 20_000;
 /// Bound on the error of a law from one time to the next.
 const TOLERANCE: f64 = 1e-12;
 
+/// Per time and species, the probability of each number that can be reached.
+type Laws = Vec<Vec<Vec<(u64, f64)>>>;
+
 /// Numbers at several times.
 #[derive(Clone, Debug)]
 pub struct Numbers {
     volume: Volume,
-    /// Per time and species, the probability of each number that can be reached.
-    laws: Option<Vec<Vec<Vec<(u64, f64)>>>>,
+    laws: Option<Laws>,
     states: usize,
     /// Per time and species, the deterministic number.
     limit: Option<Vec<Vec<f64>>>,
@@ -56,8 +58,6 @@ pub fn solve(mixture: &Mixture, volume: &Volume, times: &[f64]) -> Result<Number
         unknown,
     })
 }
-
-type Laws = Vec<Vec<Vec<(u64, f64)>>>;
 
 /// Laws of all numbers at all times with the number of states, where these are few.
 fn exact(mixture: &Mixture, volume: &Volume, times: &[f64]) -> Result<Option<(Laws, usize)>, TheoryError> {
