@@ -9,6 +9,7 @@ use crate::estimator::Measured;
 use crate::grid::Grid;
 use crate::observable::{Instant, Observable, Support};
 use crate::stats::{Sample, deviate_from_p, hotelling, independent, t_deviate};
+use std::collections::HashSet;
 
 /// Probability that a correct simulation is reported to disagree.
 pub const ALPHA: f64 = 1e-4;
@@ -79,7 +80,7 @@ pub fn compare(
     alpha: f64,
     reference: &dyn Fn(Observable) -> Option<Vec<Option<f64>>>,
 ) -> Comparison {
-    let compared: Vec<Compared> = measured
+    let mut compared: Vec<Compared> = measured
         .into_iter()
         .map(|measured| {
             let entries = measured.samples.len();
@@ -90,6 +91,7 @@ pub fn compare(
             Compared { measured, theory, z }
         })
         .collect();
+    without_few_events(&mut compared);
     let all = || {
         compared
             .iter()
@@ -107,6 +109,24 @@ pub fn compare(
     Comparison { compared, joint, alpha, entries, critical_z, critical_p, worst, agrees }
 }
 
+/// The mean of a number that has hardly begun to change is a count of few events, however large the number: it is compared only
+/// where the variance is known to 1/10.
+fn without_few_events(compared: &mut [Compared]) {
+    let known = |c: &Compared| {
+        let Observable::At(k, Instant::NumberVariance(s)) = c.measured.observable else { return None };
+        let outcome = c.measured.outcome(0);
+        outcome.estimate().filter(|e| e.value > 0.5 * RESOLVED * e.std_error).map(|_| (k, s))
+    };
+    let known: HashSet<(usize, usize)> = compared.iter().filter_map(known).collect();
+    for c in compared {
+        if let Observable::At(k, Instant::Number(s)) = c.measured.observable
+            && !known.contains(&(k, s))
+        {
+            c.z.fill(None);
+        }
+    }
+}
+
 fn positive(observable: Observable) -> bool {
     use Observable::*;
     match observable {
@@ -117,6 +137,7 @@ fn positive(observable: Observable) -> bool {
             use Instant::{Concentration, Content, MeanConcentration};
             matches!(what, Instant::Density | Instant::StateDensity(_) | Instant::Population(_))
                 || matches!(what, Concentration(_) | Content | MeanConcentration(_))
+                || matches!(what, Instant::Number(_) | Instant::NumberVariance(_) | Instant::NumberLaw(_))
         }
         _ => false,
     }
@@ -137,6 +158,9 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
     let observable = compared.measured.observable;
     if matches!(observable, PlaneDensity | PlaneCurrentAlong | PlaneCurrentAcross) {
         return joint_test_on_plane(compared, grid);
+    }
+    if matches!(observable, At(_, Instant::NumberLaw(_))) {
+        return joint_test_of_law(compared);
     }
     let profile = matches!(
         observable,
@@ -186,6 +210,36 @@ fn joint_test(compared: &Compared, grid: &Grid) -> Option<Joint> {
         (1..=modes).map(|mode| theory.iter().enumerate().map(|(k, v)| wave(mode, k) * v).sum()).collect();
     let test = hotelling(&contrasts, &expected)?;
     Some(Joint { observable, t_squared: test.t_squared, modes, p_value: test.p_value })
+}
+
+/// Tests a law of numbers: with `u` the cell less its mean, over its standard deviation (both those of the theory), the means
+/// of `cos u`, `sin u`, `cos 2u` and `sin 2u` together. They are bounded, and see what is off with the middle, the width and the shape.
+fn joint_test_of_law(compared: &Compared) -> Option<Joint> {
+    let samples: Vec<&Sample> =
+        compared.measured.samples.iter().map(Option::as_ref).collect::<Option<_>>()?;
+    let law: Vec<f64> = compared.theory.iter().copied().collect::<Option<_>>()?;
+    let groups = samples.first()?.pseudo.len();
+    let mean: f64 = law.iter().enumerate().map(|(k, p)| k as f64 * p).sum();
+    let square = |(k, p): (usize, &f64)| (k as f64 - mean) * (k as f64 - mean) * p;
+    let deviation = libm::sqrt(law.iter().enumerate().map(square).sum::<f64>());
+    if deviation.is_nan() || deviation <= 0.0 {
+        return None;
+    }
+    let waves: [fn(f64) -> f64; 4] = [libm::cos, libm::sin, |u| libm::cos(2.0 * u), |u| libm::sin(2.0 * u)];
+    let weighed = |wave: fn(f64) -> f64, value: &dyn Fn(usize) -> f64| -> f64 {
+        (0..law.len()).map(|k| wave((k as f64 - mean) / deviation) * value(k)).sum()
+    };
+    let contrast = |wave: fn(f64) -> f64| Sample {
+        value: weighed(wave, &|k| samples[k].value),
+        pseudo: (0..groups).map(|g| weighed(wave, &|k| samples[k].pseudo[g])).collect(),
+    };
+    let all: Vec<Sample> = waves.iter().map(|wave| contrast(*wave)).collect();
+    let kept = independent(&all);
+    let contrasts: Vec<Sample> = kept.iter().map(|k| all[*k].clone()).collect();
+    let expected: Vec<f64> = kept.iter().map(|k| weighed(waves[*k], &|i| law[i])).collect();
+    let test = hotelling(&contrasts, &expected)?;
+    let observable = compared.measured.observable;
+    Some(Joint { observable, t_squared: test.t_squared, modes: contrasts.len(), p_value: test.p_value })
 }
 
 /// Waves in x times polynomials in q of a joint test on the plane: pairs of mode and degree, in the order in which they are taken.

@@ -7,7 +7,7 @@ use crate::expression::Expression;
 use crate::grid::Grid;
 use crate::kernel::start::Start;
 use crate::model::{Field, InTemperature, Mixture, Model, Uniform};
-use crate::observable::Observable;
+use crate::observable::{Instant, Observable};
 use crate::report::summary::{TheorySummary, WellSummary, WellsSummary};
 use crate::sampling;
 use crate::theory::CoordinateLimit;
@@ -15,7 +15,7 @@ use crate::theory::coordinate::{self, CoordinateLaw};
 use crate::theory::coordinate_limit::WellState;
 use crate::theory::kramers::{self, Kramers};
 use crate::theory::overdamped::Overdamped;
-use crate::theory::reaction::{self, Amounts, FastReactions, Profiles, Steady, Transient};
+use crate::theory::reaction::{self, Amounts, FastReactions, Numbers, Profiles, Steady, Transient};
 use crate::theory::relaxation::{self, Initial, Occupancy, Positions, Relaxation};
 use crate::theory::{self, FastLimit, Stationary};
 use crate::trajectory::PathWeights;
@@ -36,6 +36,35 @@ pub enum Continuum {
     Internal(Box<Internal>),
     /// Of particles that react.
     Reacting(Box<Reacting>),
+    /// Of numbers of particles in a well-mixed volume.
+    Mixed(Box<Mixed>),
+}
+
+/// What is known of a well-mixed volume.
+#[derive(Clone, Debug)]
+pub struct Mixed {
+    model: Model,
+    numbers: Numbers,
+}
+
+impl Mixed {
+    fn at(&self, observable: Observable) -> Option<(usize, Instant)> {
+        match observable {
+            Observable::At(k, what) => Some((k, what)),
+            _ => None,
+        }
+    }
+
+    /// The equation that was solved, in words.
+    fn equation(&self) -> &'static str {
+        if self.numbers.states().is_some() {
+            "master equation, d_t p(n) = sum_w [a_w(n - nu_w) p(n - nu_w) - a_w(n) p(n)], one well-mixed volume"
+        } else if self.numbers.has_means() {
+            "means of numbers, d_t n_k = sum_r nu_kr (v_r+ - v_r-), one well-mixed volume"
+        } else {
+            "the deterministic law alone, d_t c_k = sum_r nu_kr (v_r+ - v_r-), which is not the mean of finite numbers"
+        }
+    }
 }
 
 /// What is known of particles that react.
@@ -149,6 +178,10 @@ impl Continuum {
             let closed = Overdamped::new(model, masses[0]).ok().map(Box::new);
             return Ok(Continuum::Inertial(Box::new(law), closed));
         }
+        if let (Some(mixture), Some(volume)) = (&model.mixture, experiment.volume()) {
+            let numbers = reaction::numbers::solve(mixture, &volume, &times).map_err(numeric)?;
+            return Ok(Continuum::Mixed(Box::new(Mixed { model: model.clone(), numbers })));
+        }
         if let Some(mixture) = &model.mixture {
             let law = Reacting::solve(model, mixture, experiment.mean_concentrations(), &times)?;
             return Ok(Continuum::Reacting(Box::new(law)));
@@ -177,6 +210,10 @@ impl Continuum {
             Continuum::Inertial(law, _) => law.reference(observable, grid),
             Continuum::Internal(known) => known.law.as_ref()?.reference(observable, grid),
             Continuum::Reacting(known) => known.reference(observable, grid),
+            Continuum::Mixed(known) => {
+                let (k, what) = known.at(observable)?;
+                known.numbers.reference(k, what, grid.across)
+            }
         }
     }
 
@@ -187,6 +224,9 @@ impl Continuum {
             Continuum::Inertial(_, closed) => closed.as_ref().and_then(|c| c.reference(observable, grid)),
             Continuum::Internal(known) => known.limit.as_ref().and_then(|l| l.reference(observable, grid)),
             Continuum::Reacting(known) => known.fast.as_ref().and_then(|f| f.reference(observable, grid)),
+            Continuum::Mixed(known) => {
+                known.at(observable).and_then(|(k, what)| known.numbers.limit(k, what))
+            }
             _ => self.fast().and_then(|f| f.reference(observable, grid)),
         };
         closed.filter(|c| c.len() == entries).unwrap_or_else(|| vec![None; entries])
@@ -204,6 +244,8 @@ impl Continuum {
                 Concentrations::Transient(law) => law.error_estimate(),
                 Concentrations::Unsteady(_) => 0.0,
             },
+            // Bounds on what sums leave out are beyond rounding.
+            Continuum::Mixed(_) => 0.0,
         }
     }
 
@@ -218,6 +260,7 @@ impl Continuum {
                 Concentrations::Steady(law) => law.is_converged(),
                 _ => true,
             },
+            Continuum::Mixed(_) => true,
         }
     }
 
@@ -234,9 +277,14 @@ impl Continuum {
     pub fn caution(&self) -> Option<String> {
         match self {
             Continuum::Reacting(known) => match &known.law {
-                Concentrations::Unsteady(why) => Some(why.clone()),
+                Concentrations::Unsteady(why) => {
+                    Some(format!("no stationary law stands beside the run: {why}"))
+                }
                 _ => None,
             },
+            Continuum::Mixed(known) => {
+                known.numbers.unknown().map(|why| format!("no master equation stands beside the run: {why}"))
+            }
             _ => None,
         }
     }
@@ -259,6 +307,7 @@ impl Continuum {
                 }
                 Concentrations::Unsteady(_) => "no stationary concentrations were found",
             },
+            Continuum::Mixed(known) => known.equation(),
             Continuum::Inertial(..) => "Kramers, v d_x P + (F/m) d_v P = (gamma/m) d_v(v P + (kT/m) d_v P)",
         };
         let layer = |x: f64| self.fast()?.layer_lengths(x).ok()?.first().copied().filter(|l| l.is_finite());
@@ -266,12 +315,19 @@ impl Continuum {
         let elements = self.vertices().len().saturating_sub(1);
         let walls = self.model().domain.walls == crate::model::Boundary::Reflecting;
         TheorySummary {
-            equation: format!("{equation}, {}", if walls { "no flux at the walls" } else { "on a ring" }),
+            equation: match self {
+                Continuum::Mixed(_) => equation.to_owned(),
+                _ => format!("{equation}, {}", if walls { "no flux at the walls" } else { "on a ring" }),
+            },
             error_estimate: self.error_estimate(),
             resolution: match self {
                 Continuum::Internal(known) if known.law.is_none() => {
                     "the full equation is not solved for several coordinates".into()
                 }
+                Continuum::Mixed(known) => match known.numbers.states() {
+                    Some(states) => format!("{states} states"),
+                    None => "no states".into(),
+                },
                 _ => format!("{elements} elements"),
             },
             wall_layers: match self {
@@ -332,6 +388,7 @@ impl Continuum {
             Continuum::Inertial(law, _) => law.model(),
             Continuum::Internal(known) => &known.model,
             Continuum::Reacting(known) => &known.model,
+            Continuum::Mixed(known) => &known.model,
         }
     }
 
@@ -342,6 +399,7 @@ impl Continuum {
             Continuum::Inertial(law, _) => law.vertices(),
             Continuum::Internal(known) => known.law.as_ref().map_or(&[], CoordinateLaw::vertices),
             Continuum::Reacting(known) => known.profiles().map_or(&[], Profiles::vertices),
+            Continuum::Mixed(_) => &[],
         }
     }
 }

@@ -7,8 +7,10 @@
 //! may end the run. The burn-in before them is done in pieces, between which it may be given up.
 
 mod populations;
+mod volumes;
 
 pub use populations::{Crowd, Populations};
+pub use volumes::{Census, Realisations, Volumes};
 
 use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
@@ -103,6 +105,8 @@ pub struct Group {
     pub internal: Option<InternalSpace>,
     /// Its population, where particles react; there are no walkers then.
     pub population: Option<Crowd>,
+    /// Its realisations of a well-mixed volume; there are no walkers then.
+    pub realisations: Option<Realisations>,
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
@@ -265,6 +269,7 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
             phase: self.model.is_underdamped().then(|| PhaseSpace::new(&self.model, &self.grid)),
             internal: self.internal(),
             population: None,
+            realisations: None,
             clock: 0.0,
         }
     }

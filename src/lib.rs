@@ -69,6 +69,7 @@
 //! | [`snapshot`] | a group at one moment: where its walkers are, how far they have come |
 //! | [`phase_space`] | what is scored where velocities matter |
 //! | [`internal_space`] | what is scored where continuous internal coordinates matter |
+//! | [`volume`] | one well-mixed volume, and the cells in which numbers of particles are counted |
 //! | [`trajectory`] | entropy and counts along single trajectories |
 //! | [`event`] | the seam: moves and transitions as columns, and the [`Tally`](event::Tally) that scores them |
 //! | [`theory`] | the deterministic reference, which never sees a random number |
@@ -107,3 +108,4 @@ pub mod stopping;
 pub mod theory;
 pub mod trajectory;
 pub mod verification;
+pub mod volume;

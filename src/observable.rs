@@ -175,6 +175,12 @@ pub enum Instant {
     Concentration(usize),
     /// Total content, averaged over each bin. Concentration.
     Content,
+    /// In a well-mixed volume: mean number of particles of a species. Dimensionless.
+    Number(usize),
+    /// Variance of that number over realisations. Dimensionless.
+    NumberVariance(usize),
+    /// Its law: probability of each cell of numbers. Dimensionless.
+    NumberLaw(usize),
 }
 
 /// Where an observable lives.
@@ -198,6 +204,8 @@ pub enum Support {
     PlaneFaces,
     /// One number per bin and edge between cells of a second coordinate, bin by bin.
     PlaneEdges,
+    /// One number per cell of the number of particles of a species.
+    Numbers,
 }
 
 impl Observable {
@@ -227,6 +235,7 @@ impl Observable {
             SlowCurrent(_) | FastCurrent(_) => Support::Speeds,
             At(_, Instant::Density | Instant::StateDensity(_)) => Support::Bins,
             At(_, Instant::Concentration(_) | Instant::Content) => Support::Bins,
+            At(_, Instant::NumberLaw(_)) => Support::Numbers,
             At(..) => Support::Whole,
             Current(_) | HeatCurrent | CarriedHeatCurrent | ContentCurrent => Support::Faces,
             Population(_)
@@ -255,7 +264,7 @@ impl Observable {
     }
 
     /// Name of the second coordinate, where there is one: the velocity `v`, the speed `V` of which a current is a
-    /// function, an internal coordinate `q` whatever its own name is.
+    /// function, an internal coordinate `q` whatever its own name is, the number `n` of particles of a species.
     pub fn axis(self) -> Option<&'static str> {
         match self {
             Observable::PhaseDensity(_) => Some("v"),
@@ -263,6 +272,7 @@ impl Observable {
             Observable::PlaneDensity | Observable::PlaneCurrentAlong | Observable::PlaneCurrentAcross => {
                 Some("q")
             }
+            Observable::At(_, Instant::NumberLaw(_)) => Some("n"),
             _ => None,
         }
     }
@@ -311,6 +321,9 @@ impl Observable {
                 Instant::MeanConcentration(_) => "mean_concentration_at",
                 Instant::Concentration(_) => "concentration_at",
                 Instant::Content => "content_at",
+                Instant::Number(_) => "number_at",
+                Instant::NumberVariance(_) => "number_variance_at",
+                Instant::NumberLaw(_) => "number_law_at",
             },
             KineticEntropyProduction => "kinetic_entropy_production",
             MeanVelocity => "mean_velocity",
@@ -353,13 +366,14 @@ impl Support {
             Support::Speeds => grid.bins * (grid.across / 2),
             Support::PlaneFaces => (grid.bins - 1) * grid.across,
             Support::PlaneEdges => grid.bins * grid.across.saturating_sub(1),
+            Support::Numbers => grid.across,
         }
     }
 
     /// Ends of entry `k` along x; a face has both ends at its place.
     pub fn ends(self, grid: &crate::grid::Grid, k: usize) -> Option<(f64, f64)> {
         match self {
-            Support::Whole => None,
+            Support::Whole | Support::Numbers => None,
             Support::Bins => Some((grid.face(k), grid.face(k + 1))),
             Support::Faces => Some((grid.face(k + 1), grid.face(k + 1))),
             Support::Points => Some((grid.face(k), grid.face(k))),
@@ -399,6 +413,7 @@ impl Observable {
                 Instant::MeanConcentration(_) | Instant::Concentration(_) | Instant::Content => {
                     "concentration"
                 }
+                Instant::Number(_) | Instant::NumberVariance(_) | Instant::NumberLaw(_) => "1",
             },
             KineticTemperature(_) => "temperature",
             MomentumFlux => "energy/length",

@@ -7,7 +7,7 @@ use crate::event::{Position, Profile};
 use crate::experiment::{Experiment, Motion, Warning, registry};
 use crate::kernel::Span;
 use crate::phase_space::PhaseSpace;
-use crate::sampling::{BURN_IN, Observer, Progress};
+use crate::sampling::{self, BURN_IN, Observer, Progress};
 use crate::simulation;
 use serde::Serialize;
 use std::sync::Mutex;
@@ -72,6 +72,9 @@ pub fn warnings(experiment: &Experiment) -> Result<Vec<Warning>, Error> {
 /// # Errors
 /// As [`simulation::run`].
 pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
+    if experiment.volume().is_some() {
+        return forecast_volume(experiment);
+    }
     let run = &experiment.run;
     let per_time = legs_per_time(experiment)?;
     // Of one particle, in legs or steps.
@@ -133,6 +136,35 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
         threads: rayon::current_num_threads(),
         relaxation_time: experiment.relaxation_time(),
         soret,
+    })
+}
+
+/// Most realisations of a pilot run of a well-mixed volume.
+const REALISATIONS: u64 = 1024;
+
+/// The same of realisations of a well-mixed volume: a few of them to the end, whose reactions are counted.
+fn forecast_volume(experiment: &Experiment) -> Result<Forecast, Error> {
+    let run = &experiment.run;
+    let realisations = run.realisations.unwrap_or(run.groups as u64);
+    let mut pilot = experiment.clone();
+    let few = realisations.min(REALISATIONS);
+    pilot.run.realisations = Some(few);
+    pilot.run.groups = run.groups.min(GROUPS).min(few as usize);
+    pilot.run.seed = run.seed ^ 0x7069_6c6f_7400_0000;
+    let begin = Instant::now();
+    let done = sampling::sample(&pilot, &())?.legs().max(1) as f64;
+    let seconds = begin.elapsed().as_secs_f64();
+    let more = realisations as f64 / few as f64;
+    let species = experiment.model.network.states().len() as u64;
+    Ok(Forecast {
+        legs: done * more,
+        burn_in_share: 0.0,
+        memory_bytes: realisations * species * 8,
+        nanoseconds_per_leg: seconds * 1e9 / done,
+        seconds: seconds * more,
+        threads: rayon::current_num_threads(),
+        relaxation_time: experiment.relaxation_time(),
+        soret: None,
     })
 }
 

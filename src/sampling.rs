@@ -106,6 +106,7 @@ pub fn sample_weighed(
     let mut context = Context::new(runner.as_ref(), &experiment.model, &grid, timed);
     let plan = plan(experiment, &context);
     context.times = plan.times.clone();
+    context.volume = experiment.volume();
     let numeric = |error: crate::kernel::KernelError| Error::Numeric(error.to_string());
 
     let tick = |share: f64| observer.tick(share);
@@ -155,6 +156,9 @@ impl Sampled {
 
     /// Transitions over all groups.
     pub fn transitions(&self) -> u64 {
+        if self.context.volume.is_some() {
+            return events(&self.groups);
+        }
         if let Some(mixture) = &self.context.model.mixture {
             let crowds = self.groups.iter().filter_map(|g| g.population.as_ref());
             return crowds.flat_map(|c| mixture.ways().map(|w| c.tally.events(w))).sum();
@@ -170,8 +174,16 @@ impl Sampled {
     }
 }
 
-/// Legs that ended in a candidate, or steps of particles, over all groups.
+/// Reactions in all realisations of a volume.
+fn events(groups: &[Group]) -> u64 {
+    groups.iter().filter_map(|g| g.realisations.as_ref()).map(|r| r.events).sum()
+}
+
+/// Legs that ended in a candidate, steps of particles, or reactions in a volume, over all groups.
 fn legs(context: &Context, groups: &[Group]) -> u64 {
+    if context.volume.is_some() {
+        return events(groups);
+    }
     if context.model.mixture.is_some() {
         return groups.iter().filter_map(|g| g.population.as_ref()).map(|c| c.tally.sightings() / 2).sum();
     }
@@ -184,6 +196,9 @@ fn legs(context: &Context, groups: &[Group]) -> u64 {
 /// trajectories where they are looked at.
 pub(crate) fn estimators(context: &Context, watched: bool) -> Vec<Box<dyn estimator::Estimator>> {
     let mut estimators = match context.times.as_slice() {
+        _ if context.volume.is_some() => {
+            vec![Box::new(estimator::Numbers) as Box<dyn estimator::Estimator>]
+        }
         [] => estimator::of(&context.model),
         _ if context.model.mixture.is_some() => {
             vec![Box::new(estimator::ReactionSnapshots) as Box<dyn estimator::Estimator>]

@@ -19,6 +19,7 @@ use crate::report::{format, verdict};
 use crate::sampling::{self, BURN_IN, Observer, SHORT_BURN_IN, Sampled, relaxation, sample_weighed};
 use crate::stats::Outcome;
 use crate::verification::{self, Question, STATIONARY, Verdict, Verification};
+use crate::volume::Volume;
 
 /// Runs an experiment on the current rayon thread pool and compares it with the continuum theory of the
 /// same file. The summary is a function of the experiment alone, whatever the number of threads.
@@ -82,6 +83,7 @@ fn observables(experiment: &Experiment) -> Vec<Observable> {
         flux_excess: 0.0,
         timed: false,
         times: sampling::times(experiment),
+        volume: experiment.volume(),
     };
     let watched = experiment.measure.trajectories.is_some();
     sampling::estimators(&context, watched).iter().flat_map(|e| e.observables(&context)).collect()
@@ -126,9 +128,19 @@ fn summarise(
 
     if let Some(why) = continuum.caution() {
         warnings.push(Warning {
-            seen: format!("no stationary law stands beside the run: {why}"),
-            meaning: "nothing is compared with theory".into(),
-            remedy: "observe the run at \"times\", or give every reaction a way back".into(),
+            seen: why,
+            meaning: match continuum {
+                Continuum::Mixed(_) => {
+                    "only what is known exactly is compared with theory; the deterministic law \
+                     stands beside the means and is not theirs"
+                        .into()
+                }
+                _ => "nothing is compared with theory".into(),
+            },
+            remedy: match continuum {
+                Continuum::Mixed(_) => "take fewer particles for an exact reference".into(),
+                _ => "observe the run at \"times\", or give every reaction a way back".into(),
+            },
         });
     }
     warnings.extend(few_particles(experiment, continuum, &comparison));
@@ -278,6 +290,9 @@ fn mixture_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<String
     let counts = experiment.counts();
     let each: Vec<String> =
         mixture.species().iter().zip(&counts).map(|(s, n)| format!("{n} {}", s.name)).collect();
+    if let Some(volume) = experiment.volume() {
+        return volume_conventions(experiment, mixture, &volume, &each.join(" and "));
+    }
     let contents: Vec<String> =
         mixture.species().iter().map(|s| format!("{} c_{}", s.content, s.name)).collect();
     let mut conventions = vec![
@@ -294,14 +309,7 @@ fn mixture_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<String
          once in each order"
             .into(),
     ];
-    conventions.extend((0..mixture.reactions().len()).filter_map(|r| {
-        let kinetics = match mixture.reactions()[r].kinetics {
-            Kinetics::Given { .. } => "k_+ and k_- as given",
-            Kinetics::Balanced { .. } => "k_- = ratio k_+",
-            Kinetics::VantHoff { .. } => "k_- = k_+ prefactor exp(dH/kT)",
-        };
-        Some(format!("{}: {kinetics}", experiment.equation(r)?))
-    }));
+    conventions.extend(kinetics_conventions(experiment, mixture));
     let frictions = mixture.species().iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
     if frictions < mixture.species().len() {
         conventions.push("diffusivities are Ito: J_k = -d_x(D_k c_k)".into());
@@ -309,6 +317,55 @@ fn mixture_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<String
     if frictions > 0 {
         conventions.push("frictions are kinetic: J_k = -(1/gamma_k) d_x(kT c_k)".into());
     }
+    conventions
+}
+
+/// What the rate constants of every reaction are.
+fn kinetics_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<String> {
+    let of = |r: usize| {
+        let kinetics = match mixture.reactions()[r].kinetics {
+            Kinetics::Given { .. } => "k_+ and k_- as given",
+            Kinetics::Balanced { .. } => "k_- = ratio k_+",
+            Kinetics::VantHoff { .. } => "k_- = k_+ prefactor exp(dH/kT)",
+        };
+        Some(format!("{}: {kinetics}", experiment.equation(r)?))
+    };
+    (0..mixture.reactions().len()).filter_map(of).collect()
+}
+
+/// What the numbers of a well-mixed volume mean.
+fn volume_conventions(
+    experiment: &Experiment,
+    mixture: &Mixture,
+    volume: &Volume,
+    start: &str,
+) -> Vec<String> {
+    let temperature = mixture.temperature.value(volume.x);
+    let place = if mixture.temperature.constant().is_some() {
+        String::new()
+    } else {
+        format!(", that of x = {}", format::plain(volume.x))
+    };
+    let mut conventions = vec![
+        experiment.units.convention(),
+        format!(
+            "one well-mixed volume without space, at the temperature {}{place}",
+            format::plain(temperature)
+        ),
+        format!(
+            "{} realisations in {} groups, each with {start} at the start; means, variances and laws are those over \
+             realisations at one time, and times of one run depend on each other",
+            experiment.run.realisations.unwrap_or(0),
+            experiment.run.groups
+        ),
+        format!(
+            "{} particles make one unit of concentration, in which rate constants are given; a way that takes two of a \
+             kind happens k n(n-1)/{} times per time",
+            format::plain(volume.size),
+            format::plain(volume.size)
+        ),
+    ];
+    conventions.extend(kinetics_conventions(experiment, mixture));
     conventions
 }
 

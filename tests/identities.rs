@@ -151,6 +151,7 @@ fn group<K: Kernel>(
             phase: None,
             internal: None,
             population: None,
+            realisations: None,
         },
         crossings,
     )
@@ -166,6 +167,7 @@ fn context<K: Kernel>(kernel: &K, model: &Model, grid: &Grid) -> Context {
         flux_excess: 0.0,
         timed: false,
         times: Vec::new(),
+        volume: None,
     }
 }
 

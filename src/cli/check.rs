@@ -59,6 +59,13 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
         format!(
             "{}, {}",
             match &experiment.model.mixture {
+                Some(mixture) if experiment.volume().is_some() => format!(
+                    "{} species, {}, {} realisations of a volume of {} particles",
+                    mixture.species().len(),
+                    many(mixture.reactions().len(), "reaction"),
+                    experiment.run.realisations.unwrap_or(0),
+                    experiment.counts().iter().sum::<u64>(),
+                ),
                 Some(mixture) => format!(
                     "{} species, {}, {} particles in each of {} groups",
                     mixture.species().len(),
@@ -77,7 +84,12 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
     );
     line("units", experiment.units.convention());
     if let Some(f) = forecast {
-        let what = if experiment.method.dt().is_some() { "steps" } else { "legs" };
+        let volume = experiment.volume().is_some();
+        let what = match experiment.method.dt() {
+            Some(_) => "steps",
+            None if volume => "reactions",
+            None => "legs",
+        };
         line("work", format!("{:.1e} {what}, {:.0} % of them burn-in", f.legs, 100.0 * f.burn_in_share));
         line(
             "time",
@@ -89,11 +101,14 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
             ),
         );
         line("memory", format!("about {:.1} MB", f.memory_bytes as f64 / 1e6));
-        line(
-            "relaxation",
-            format!("about {} in the time unit of the file", format::brief(f.relaxation_time)),
-        );
+        if !volume {
+            line(
+                "relaxation",
+                format!("about {} in the time unit of the file", format::brief(f.relaxation_time)),
+            );
+        }
         match f.soret {
+            None if volume => {}
             Some(soret) => line(
                 "soret",
                 format!(

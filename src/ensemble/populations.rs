@@ -112,6 +112,7 @@ impl GroupRunner for Populations {
                 omega: self.omega,
                 dt: self.pairs.dt(),
             }),
+            realisations: None,
             clock: 0.0,
         }
     }

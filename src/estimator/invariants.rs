@@ -39,7 +39,7 @@ pub fn invariants(context: &Context, groups: &[Group]) -> Vec<Check> {
     if let Some(found) = broken(context, groups) {
         let check =
             |(name, detail): (&'static str, String)| Check { name, holds: detail.starts_with("0 "), detail };
-        return found.map(check).to_vec();
+        return found.into_iter().map(check).collect();
     }
     let states = context.model.network.states();
     let mut leaks = 0u64;

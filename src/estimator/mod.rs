@@ -13,6 +13,7 @@ mod density;
 mod heat;
 mod invariants;
 mod moments;
+mod numbers;
 mod points;
 mod reactions;
 mod snapshots;
@@ -31,6 +32,7 @@ pub use density::Density;
 pub use heat::Heat;
 pub use invariants::{Check, invariants};
 pub use moments::Moments;
+pub use numbers::Numbers;
 pub use points::Points;
 pub(crate) use points::{free_between_walls, resolvent};
 pub use reactions::{Concentrations, ContentSoret, ReactionCurrents, ReactionSnapshots};
@@ -48,6 +50,7 @@ use crate::kernel::LegLaw;
 use crate::model::Model;
 use crate::observable::Observable;
 use crate::stats::{Outcome, Sample, jackknife};
+use crate::volume::Volume;
 
 /// What an estimator asks of the legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,8 @@ pub struct Context {
     pub timed: bool,
     /// Observation times; none in a stationary run.
     pub times: Vec<f64>,
+    /// The volume in place of the domain, where everything is well mixed.
+    pub volume: Option<Volume>,
 }
 
 impl Context {
@@ -88,6 +93,7 @@ impl Context {
             flux_excess: runner.flux_excess(),
             timed,
             times: Vec::new(),
+            volume: None,
         }
     }
 

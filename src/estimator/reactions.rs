@@ -340,8 +340,11 @@ impl Estimator for ReactionSnapshots {
 }
 
 /// Integer identities: no particle passes a wall, no law is broken, in the tallies and in the population itself.
-pub(super) fn broken(context: &Context, groups: &[Group]) -> Option<[(&'static str, String); 2]> {
+pub(super) fn broken(context: &Context, groups: &[Group]) -> Option<Vec<(&'static str, String)>> {
     let mixture = context.model.mixture.as_deref()?;
+    if let Some(volume) = &context.volume {
+        return Some(vec![kept(mixture, &volume.start, groups)]);
+    }
     let (mut leaks, mut changed, mut passages) = (0u64, 0u64, 0u64);
     for crowd in groups.iter().filter_map(|g| g.population.as_ref()) {
         let broken = crowd.tally.broken(mixture);
@@ -351,8 +354,24 @@ pub(super) fn broken(context: &Context, groups: &[Group]) -> Option<[(&'static s
         changed += crowd.totals.iter().zip(now).filter(|(before, now)| **before != *now).count() as u64;
         passages += mixture.ways().map(|way| crowd.tally.events(way)).sum::<u64>();
     }
-    Some([
+    Some(vec![
         ("no particle passes a wall", format!("{leaks} groups of {} leak", groups.len())),
         ("reactions keep what they conserve", format!("{changed} totals changed in {passages} reactions")),
     ])
+}
+
+/// Totals of every realisation of a volume, which reactions leave as they were at the start.
+fn kept(mixture: &Mixture, start: &[u64], groups: &[Group]) -> (&'static str, String) {
+    let total = |law: &Vec<i64>, counts: &[u64]| -> i64 {
+        law.iter().zip(counts).map(|(m, n)| m.wrapping_mul(*n as i64)).fold(0, i64::wrapping_add)
+    };
+    let mut changed = 0u64;
+    let mut events = 0;
+    for group in groups.iter().filter_map(|g| g.realisations.as_ref()) {
+        events += group.events;
+        for counts in group.counts.chunks(group.species) {
+            changed += mixture.laws().iter().filter(|l| total(l, counts) != total(l, start)).count() as u64;
+        }
+    }
+    ("reactions keep what they conserve", format!("{changed} totals changed in {events} reactions"))
 }

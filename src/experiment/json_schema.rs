@@ -86,7 +86,7 @@ pub fn json_schema() -> Value {
             },
             "method": {
                 "oneOf": [
-                    { "enum": ["auto", "exact", "pairs"] },
+                    { "enum": ["auto", "exact", "pairs", "well_mixed"] },
                     choice(json!({
                         "auto": options(json!({}), &[]),
                         "exact": options(json!({}), &[]),
@@ -102,6 +102,12 @@ pub fn json_schema() -> Value {
                                 "dt": { "type": "number", "exclusiveMinimum": 0 }
                             }),
                             &[]
+                        ),
+                        "well_mixed": options(
+                            json!({
+                                "x": described(json!({ "$ref": "#/$defs/not_negative" }), "Where the rates are taken, if they vary.")
+                            }),
+                            &[]
                         )
                     }))
                 ]
@@ -109,12 +115,12 @@ pub fn json_schema() -> Value {
             "run": { "$ref": "#/$defs/run" },
             "measure": { "$ref": "#/$defs/measure" }
         }),
-        &["format_version", "domain", "temperature", "run"],
+        &["format_version", "temperature", "run"],
         "An experiment: a system in a temperature field, and how it is simulated.",
     );
     // Drifts and masses belong to states; a run has a length or times of observation.
     root["allOf"] = json!([
-        { "anyOf": [without_coordinates(), with_coordinates(), with_species()] },
+        { "anyOf": [without_coordinates(), with_coordinates(), with_species(), in_a_volume()] },
         { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift", "mass"]) }] },
         { "anyOf": [overdamped(), underdamped()] },
         {
@@ -147,7 +153,7 @@ fn without_coordinates() -> Value {
         json!({ "items": { "oneOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
     properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "baoab", "baoab_flux"]);
     let one = ["states", "diffusivity", "friction"].map(|key| json!({ "required": [key] }));
-    json!({ "properties": properties, "oneOf": one })
+    json!({ "required": ["domain"], "properties": properties, "oneOf": one })
 }
 
 /// There is a potential, and a diffusivity for all states or one for each; runs last a time.
@@ -159,7 +165,7 @@ fn with_coordinates() -> Value {
     properties["run"] = of_walkers(&["legs"]);
     properties["measure"] = json!({ "properties": closed(&["times", "trajectories"]) });
     json!({
-        "required": ["coordinates", "potential"],
+        "required": ["domain", "coordinates", "potential"],
         "properties": properties,
         "anyOf": [
             { "required": ["diffusivity"] },
@@ -175,20 +181,36 @@ fn with_coordinates() -> Value {
 fn of_walkers(without: &[&str]) -> Value {
     let mut properties = closed(without);
     properties["system_size"] = Value::Bool(false);
+    properties["realisations"] = Value::Bool(false);
     json!({ "required": ["particles"], "properties": properties })
 }
 
-/// Particles react: nothing is said of states, and their number follows.
-fn with_species() -> Value {
+/// What is said of particles that react, and not said where they do.
+fn of_species(method: &[&str], not_in_run: &[&str]) -> Value {
     let elsewhere =
         ["states", "transitions", "coordinates", "potential", "diffusivity", "friction", "drift", "mass"];
     let mut properties = closed(&elsewhere);
     properties["motion"] = one_of(&["overdamped"]);
-    properties["method"] = one_of(&["auto", "pairs"]);
-    let walkers = closed(&["particles", "legs", "until", "start"]);
+    properties["method"] = one_of(method);
+    let walkers = closed(&[&["particles", "legs", "until", "start"], not_in_run].concat());
     properties["run"] = json!({ "required": ["system_size"], "properties": walkers });
     properties["measure"] = json!({ "properties": closed(&["trajectories"]) });
-    json!({ "required": ["species"], "properties": properties })
+    properties
+}
+
+/// Particles react: nothing is said of states, and their number follows.
+fn with_species() -> Value {
+    let mut properties = of_species(&["auto", "pairs"], &["realisations"]);
+    properties["species"] =
+        json!({ "items": { "anyOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
+    json!({ "required": ["domain", "species"], "properties": properties })
+}
+
+/// Particles react in one volume without space: nothing moves, and numbers are seen at times.
+fn in_a_volume() -> Value {
+    let mut properties = of_species(&["well_mixed"], &["burn_in", "duration"]);
+    properties["measure"]["required"] = json!(["times"]);
+    json!({ "required": ["species", "method", "measure"], "properties": properties })
 }
 
 fn species() -> Value {
@@ -206,7 +228,8 @@ fn species() -> Value {
         &["name"],
         "A kind of particle.",
     );
-    species["oneOf"] = json!([{ "required": ["diffusivity"] }, { "required": ["friction"] }]);
+    species["anyOf"] =
+        json!([{ "properties": closed(&["friction"]) }, { "properties": closed(&["diffusivity"]) }]);
     described(
         json!({ "type": "array", "minItems": 1, "maxItems": limits::MOST_STATES, "items": species }),
         "Kinds of particles that react with each other.",
@@ -273,7 +296,8 @@ fn overdamped() -> Value {
     let states = json!({ "items": { "properties": properties } });
     properties["states"] = states;
     properties["motion"] = one_of(&["overdamped"]);
-    properties["method"] = one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun", "pairs"]);
+    properties["method"] =
+        one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun", "pairs", "well_mixed"]);
     json!({ "properties": properties })
 }
 
@@ -354,6 +378,9 @@ fn definitions() -> Value {
             "system_size": described(
                 json!({ "$ref": "#/$defs/positive" }),
                 "Particles per unit of concentration and length, where they react; every group is one population."
+            ),
+            "realisations": whole(
+                limits::FEWEST_GROUPS, limits::MOST_REALISATIONS, "Of a well-mixed volume, over all groups."
             ),
             "until": until()
         }),

@@ -91,7 +91,7 @@ pub(super) fn choose(
             Some((method, Some(warning)))
         }
         // Read as one of particles that react.
-        Some(Method::Pairs { .. }) => None,
+        Some(Method::Pairs { .. } | Method::WellMixed { .. }) => None,
         Some(method @ Method::Exact {}) => match obstacle(model?, timed) {
             None => Some((method, None)),
             Some(Obstacle::Wide { state, span }) if span <= TOO_WIDE => {
@@ -175,7 +175,7 @@ pub(super) fn of_walkers(part: &MethodPart<'_>) -> Option<()> {
     let (method, at) = (part.given?, part.at.as_ref()?);
     at.push(
         at.mistake(format!("{} knows no reactions between particles", method.name()))
-            .expected("pairs or \"auto\"")
+            .expected("pairs, well_mixed or \"auto\"")
             .found(method.name()),
     );
     Some(())
@@ -193,8 +193,11 @@ pub(super) fn choose_reacting(
         return None;
     }
     let at = part.at.as_ref().unwrap_or(&run.size);
-    let ReactingPart::Pairs { cells, dt } =
-        part.reacting.unwrap_or(ReactingPart::Pairs { cells: None, dt: None });
+    let (cells, dt) = match part.reacting {
+        None => (None, None),
+        Some(ReactingPart::Pairs { cells, dt }) => (cells, dt),
+        Some(ReactingPart::WellMixed { x }) => return well_mixed(x, mixture, at, measure),
+    };
     if mixture.domain.walls == Boundary::Periodic {
         at.push(
             at.mistake("particles that react on a ring")
@@ -286,6 +289,49 @@ pub(super) fn choose_reacting(
         },
     };
     Some((method, Some(warning)))
+}
+
+/// Numbers in one volume with the rates at `x`, in the middle of the domain where they are the same everywhere.
+fn well_mixed(
+    x: Option<f64>,
+    mixture: &Mixture,
+    at: &Cursor<'_>,
+    measure: &MeasurePlan,
+) -> Option<(Method, Option<Warning>)> {
+    const PLACES: u32 = 64;
+    let length = mixture.domain.length;
+    if measure.times.is_empty() {
+        at.push(
+            at.mistake("well_mixed without times of observation")
+                .expected("\"times\" in \"measure\", at which numbers are counted")
+                .hint("\"measure\": { \"times\": { \"from\": 0.1, \"to\": 5, \"n\": 50 } }; the last of them ends the run"),
+        );
+        return None;
+    }
+    let rates = |x: f64| mixture.ways().map(|way| mixture.rate_constant(way, x)).collect::<Vec<f64>>();
+    let alike = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12 * a.max(*b));
+    let first = rates(0.0);
+    let place = |k: u32| length * f64::from(k) / f64::from(PLACES);
+    let vary = (1..=PLACES).map(place).any(|x| !alike(&first, &rates(x)));
+    match x {
+        Some(x) if x > length => {
+            at.push(
+                at.mistake("the place of the volume lies outside the domain")
+                    .expected(format!("a number from 0 to {}", brief(length)))
+                    .found(brief(x)),
+            );
+            None
+        }
+        None if vary => {
+            at.push(
+                at.mistake("a well-mixed volume whose rates vary with x")
+                    .expected("a place: { \"well_mixed\": { \"x\": 0.5 } }")
+                    .hint("without space there is one temperature; give it as a number, or the place where it is taken"),
+            );
+            None
+        }
+        x => Some((Method::WellMixed { x: x.unwrap_or(0.5 * length) }, None)),
+    }
 }
 
 /// A step for times of observation, at most a tenth of the first and of every gap between them.

@@ -158,6 +158,11 @@ pub enum Method {
         /// The time step, positive.
         dt: f64,
     },
+    /// Numbers of particles that react in one volume without space, with the rates at a place.
+    WellMixed {
+        /// The place.
+        x: f64,
+    },
 }
 
 impl Method {
@@ -172,6 +177,7 @@ impl Method {
             Method::Baoab { .. } => "baoab",
             Method::BaoabFlux { .. } => "baoab_flux",
             Method::Pairs { .. } => "pairs",
+            Method::WellMixed { .. } => "well_mixed",
         }
     }
 
@@ -183,7 +189,8 @@ impl Method {
             | Method::Midpoint { .. }
             | Method::Mala { .. }
             | Method::Heun { .. }
-            | Method::Pairs { .. } => Motion::Overdamped,
+            | Method::Pairs { .. }
+            | Method::WellMixed { .. } => Motion::Overdamped,
             Method::Baoab { .. } | Method::BaoabFlux { .. } => Motion::Underdamped,
         }
     }
@@ -191,7 +198,7 @@ impl Method {
     /// Its time step, if it has one.
     pub fn dt(&self) -> Option<f64> {
         match self {
-            Method::Exact {} => None,
+            Method::Exact {} | Method::WellMixed { .. } => None,
             Method::EulerMaruyama { dt }
             | Method::Midpoint { dt }
             | Method::Mala { dt }
@@ -213,7 +220,7 @@ impl Method {
     /// The same method with another time step, if it has one.
     pub fn with_dt(self, dt: f64) -> Self {
         match self {
-            Method::Exact {} => self,
+            Method::Exact {} | Method::WellMixed { .. } => self,
             Method::EulerMaruyama { .. } => Method::EulerMaruyama { dt },
             Method::Midpoint { .. } => Method::Midpoint { dt },
             Method::Mala { .. } => Method::Mala { dt },
@@ -232,6 +239,8 @@ pub struct RunPlan {
     pub particles: u64,
     /// Where they react, how many make up one unit of concentration times length; every group is one population.
     pub system_size: Option<f64>,
+    /// In a well-mixed volume, how many realisations of it there are over all groups.
+    pub realisations: Option<u64>,
     /// Number of independent groups, at least 32: the unit of parallel work and of statistics.
     pub groups: usize,
     /// Number of rounds into which the run is divided, at least 1 and, for legs, at most their number.
@@ -274,6 +283,7 @@ impl RunPlan {
         RunPlan {
             particles,
             system_size: None,
+            realisations: None,
             groups: schema::DEFAULT_GROUPS.min(particles) as usize,
             rounds: schema::DEFAULT_ROUNDS.min(legs),
             span: Span::Legs(legs),
@@ -465,7 +475,8 @@ impl Experiment {
             coordinates::write(coordinates, &mut canonical);
         }
         if let Some(mixture) = &self.model.mixture {
-            reactions::write(mixture, &self.concentrations, &mut canonical);
+            let moving = !matches!(self.method, Method::WellMixed { .. });
+            reactions::write(mixture, &self.concentrations, moving, &mut canonical);
         }
         if let Units::Kelvin(energy) = self.units {
             canonical["units"] = json!({ "temperature": "K", "energy": energy });
@@ -480,6 +491,9 @@ impl Experiment {
             Some(size) => map.insert("system_size".into(), size.into()),
             None => map.insert("particles".into(), run.particles.into()),
         };
+        if let Some(realisations) = run.realisations {
+            map.insert("realisations".into(), realisations.into());
+        }
         if self.measure.times.is_empty() {
             let (key, value) = entry(run.span);
             map.insert(key.into(), value);
@@ -487,7 +501,7 @@ impl Experiment {
         if let Some(until) = &run.until {
             map.insert("until".into(), until.canonical(&self.model.network));
         }
-        if let Some(burn_in) = run.burn_in {
+        if let (Some(burn_in), None) = (run.burn_in, run.realisations) {
             map.insert("burn_in".into(), entry(burn_in).1);
         }
         map.insert("groups".into(), run.groups.into());
@@ -503,6 +517,9 @@ impl Experiment {
     /// The grid on which everything is reported.
     pub fn grid(&self) -> Grid {
         let grid = Grid::new(self.model.domain.length, self.measure.bins);
+        if let Some(volume) = self.volume() {
+            return grid.with_across(volume.cells());
+        }
         match (self.motion, &self.reach) {
             (Motion::Underdamped, _) => grid.with_across(SPEEDS),
             (_, Some(_)) => grid.with_across(internal_space::CELLS),
@@ -515,6 +532,10 @@ impl Experiment {
     pub fn across(&self, observable: Observable, grid: &Grid, k: usize) -> Option<[f64; 2]> {
         use Observable::*;
         let state = match observable {
+            At(_, Instant::NumberLaw(s)) => {
+                let scale = *self.volume()?.scales.get(s)?;
+                return (k < scale.cells).then(|| scale.ends(k).map(|n| n as f64));
+            }
             PhaseDensity(s) | SlowCurrent(s) | FastCurrent(s) => s,
             PlaneDensity | PlaneCurrentAlong | PlaneCurrentAcross => {
                 let [lo, hi] = *self.reach.as_ref()?.ends.first()?;
@@ -565,6 +586,7 @@ impl Experiment {
             At(_, what) => match what {
                 Instant::StateDensity(s) | Instant::Population(s) => Some(state(s)),
                 Instant::Concentration(s) | Instant::MeanConcentration(s) => Some(state(s)),
+                Instant::Number(s) | Instant::NumberVariance(s) | Instant::NumberLaw(s) => Some(state(s)),
                 Instant::Mode(s, n) => Some(format!("{}, n = {n}", state(s))),
                 _ => None,
             },

@@ -5,14 +5,15 @@ use super::reader::{Cursor, Must, Object, Parameters, Reports, brief};
 use super::schema::limits::{LARGEST_CONTENT, LONGEST_STATE, MOST_PARTICLES, MOST_STATES, MOST_TRANSITIONS};
 use super::schema::{ExperimentFile, LawPart, MotilityPart, RunPart, duplicates, law};
 use super::source::quote;
-use super::{Experiment, RunPlan, Warning, method};
+use super::{Experiment, Method, RunPlan, Warning, method};
 use crate::expression::Interval;
-use crate::kernel::reactions::relaxation_time;
+use crate::kernel::reactions::{relaxation_time, settled};
 use crate::kernel::start::Start;
 use crate::model::{
     Boundary, Doubt, Equation, Field, Kinetics, Mixture, Model, Motility, Reaction, Species, Uniform, Way,
 };
 use crate::observable::{Observable, named as named_dimension};
+use crate::volume::Volume;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -55,8 +56,12 @@ enum KineticsPart<'a> {
     VantHoff(Box<LawPart<'a>>, f64),
 }
 
-/// Reads the species and reactions of a file; `None` where it has neither.
-pub(super) fn read<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option<MixturePart<'a>> {
+/// Reads the species and reactions of a file; `None` where it has neither. Where everything is `mixed`, a species needs no motility.
+pub(super) fn read<'a>(
+    file: &mut Object<'a>,
+    parameters: &Parameters,
+    mixed: bool,
+) -> Option<MixturePart<'a>> {
     let (species_at, reactions_at) = (file.optional("species"), file.optional("reactions"));
     let Some(at) = species_at else {
         let at = reactions_at?;
@@ -77,7 +82,7 @@ pub(super) fn read<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option
             );
         }
     }
-    let species = species(&at, parameters);
+    let species = species(&at, parameters, mixed);
     let reactions = match &reactions_at {
         None => Some(Vec::new()),
         Some(at) => at.array(MOST_TRANSITIONS).map(|entries| {
@@ -87,16 +92,16 @@ pub(super) fn read<'a>(file: &mut Object<'a>, parameters: &Parameters) -> Option
     Some(MixturePart { species, reactions })
 }
 
-fn species<'a>(at: &Cursor<'a>, parameters: &Parameters) -> Option<Vec<SpeciesPart<'a>>> {
+fn species<'a>(at: &Cursor<'a>, parameters: &Parameters, mixed: bool) -> Option<Vec<SpeciesPart<'a>>> {
     let entries = at.array(MOST_STATES)?;
     if entries.is_empty() {
         at.push(at.mistake("`species` is empty").expected("at least one species"));
         return None;
     }
-    Some(entries.iter().map(|c| one_species(c, parameters)).collect())
+    Some(entries.iter().map(|c| one_species(c, parameters, mixed)).collect())
 }
 
-fn one_species<'a>(at: &Cursor<'a>, parameters: &Parameters) -> SpeciesPart<'a> {
+fn one_species<'a>(at: &Cursor<'a>, parameters: &Parameters, mixed: bool) -> SpeciesPart<'a> {
     let nothing = SpeciesPart {
         name: None,
         energy: None,
@@ -113,7 +118,7 @@ fn one_species<'a>(at: &Cursor<'a>, parameters: &Parameters) -> SpeciesPart<'a> 
             .or("content", 1, |c| c.integer(0..=LARGEST_CONTENT))
             .and_then(|content| u32::try_from(content).ok()),
         concentration: object.or("concentration", 0.0, |c| c.scalar(parameters, Must::NOT_NEGATIVE)),
-        motility: motility(&mut object, parameters),
+        motility: motility(&mut object, parameters, mixed),
         name: name.as_ref().and_then(named),
         at: name.unwrap_or_else(|| at.clone()),
     };
@@ -137,7 +142,7 @@ fn named(at: &Cursor<'_>) -> Option<String> {
     good.then_some(name)
 }
 
-fn motility<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<MotilityPart<'a>> {
+fn motility<'a>(object: &mut Object<'a>, parameters: &Parameters, mixed: bool) -> Option<MotilityPart<'a>> {
     match (object.optional("diffusivity"), object.optional("friction")) {
         (Some(at), None) => law(at, parameters, Must::POSITIVE).map(MotilityPart::Diffusivity),
         (None, Some(at)) => law(at, parameters, Must::POSITIVE).map(MotilityPart::Friction),
@@ -151,10 +156,12 @@ fn motility<'a>(object: &mut Object<'a>, parameters: &Parameters) -> Option<Moti
             );
             None
         }
+        (None, None) if mixed => Some(MotilityPart::Internal),
         (None, None) => {
             let mistake = object
                 .mistake("the species has neither \"diffusivity\" nor \"friction\"")
-                .expected("one of the two in this object");
+                .expected("one of the two in this object")
+                .hint("\"method\": \"well_mixed\" needs neither: there is no space");
             object.missing(&["diffusivity", "friction"], mistake);
             None
         }
@@ -258,8 +265,15 @@ pub(super) fn without_mass(file: &mut Object<'_>) {
 }
 
 /// Notes what belongs to runs of single particles; their number follows where they react.
-pub(super) fn without_walkers(run: &mut Object<'_>, particles: Option<Cursor<'_>>) {
+pub(super) fn without_walkers(run: &mut Object<'_>, particles: Option<Cursor<'_>>, mixed: bool) {
     let others = ["legs", "until", "start"].map(|key| (key, run.optional(key)));
+    if mixed && let Some(at) = run.optional("burn_in") {
+        at.push(
+            at.mistake("`burn_in` of a well-mixed volume")
+                .expected("no \"burn_in\"")
+                .hint("numbers are seen at \"times\" after the start, which the theory knows"),
+        );
+    }
     for (key, at) in [("particles", particles)].into_iter().chain(others) {
         let Some(at) = at else { continue };
         let mistake = at.mistake(format!("`{key}` stands beside `species`"));
@@ -274,6 +288,15 @@ pub(super) fn without_walkers(run: &mut Object<'_>, particles: Option<Cursor<'_>
                 .hint("particles are placed uniformly at the start"),
         });
     }
+}
+
+/// Notes realisations where there is space.
+pub(super) fn without_volume(at: &Cursor<'_>) {
+    at.push(
+        at.mistake("`realisations` without a well-mixed volume")
+            .expected("\"groups\", where every group is one population, or \"method\": \"well_mixed\"")
+            .hint("a group of a well-mixed volume holds many realisations of it"),
+    );
 }
 
 /// Notes the size of a system in which nothing reacts.
@@ -303,7 +326,8 @@ pub(super) fn resolve(
             MotilityPart::Friction(law) => {
                 Motility::Friction(proof.field(law, "friction", Sign::Positive)?)
             }
-            MotilityPart::Internal => return None,
+            // Without space nothing moves, and no value is read.
+            MotilityPart::Internal => Motility::Diffusivity(Arc::new(Uniform(1.0))),
         };
         Some(Species { name: part.name.clone()?, energy: part.energy?, motility, content: part.content? })
     };
@@ -452,8 +476,8 @@ pub(super) fn experiment(
     }
     let (mixture, counts, parts) = (mixture?, found?, parts?);
     let concentrations: Vec<f64> = parts.iter().map(|p| p.concentration).collect::<Option<_>>()?;
-    let mut warnings = advice(&mixture, &counts);
     let (method, warning) = chosen?;
+    let mut warnings = advice(&mixture, &counts, matches!(method, Method::WellMixed { .. }));
     warnings.extend(warning);
     temperatures?;
     let model = match Model::of_mixture(mixture) {
@@ -464,6 +488,7 @@ pub(super) fn experiment(
         }
     };
     let plan = file.run?.plan;
+    let copies = plan.realisations.unwrap_or(plan.groups as u64);
     Some(Experiment {
         name: name.to_owned(),
         title: file.title?,
@@ -474,7 +499,7 @@ pub(super) fn experiment(
         motion: file.motion?,
         method,
         run: RunPlan {
-            particles: counts.iter().sum::<u64>() * plan.groups as u64,
+            particles: counts.iter().sum::<u64>().saturating_mul(copies),
             start: Start::Uniform,
             ..plan
         },
@@ -546,8 +571,8 @@ pub(super) fn counts(
     Some(counts)
 }
 
-/// What is possible and probably not meant.
-pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
+/// What is possible and probably not meant; where everything is `mixed`, numbers are seen at times, and no content is spoken of.
+pub(super) fn advice(mixture: &Mixture, counts: &[u64], mixed: bool) -> Vec<Warning> {
     let name = |s: usize| quote(&mixture.species()[s].name);
     let equation = |r: usize| quote(&mixture.equation(r));
     let warning = |seen: String, meaning: &str, remedy: &str| Warning {
@@ -559,6 +584,7 @@ pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = mixture
         .doubts(Some(&present))
         .into_iter()
+        .filter(|doubt| !(mixed && matches!(doubt, Doubt::DiesOut { .. } | Doubt::HeapsUp { .. })))
         .map(|doubt| match doubt {
             Doubt::Closed { reaction } => warning(
                 format!("{} has a rate of zero in both directions", equation(reaction)),
@@ -587,7 +613,7 @@ pub(super) fn advice(mixture: &Mixture, counts: &[u64]) -> Vec<Warning> {
             ),
         })
         .collect();
-    if !mixture.content_is_conserved() {
+    if !mixed && !mixture.content_is_conserved() {
         warnings.push(warning(
             "reactions change the total content".into(),
             "the total that Soret coefficients speak of is not conserved: its profile is not that of thermophoresis alone",
@@ -604,15 +630,17 @@ pub(super) fn uneven_friction(mixture: &Mixture) -> Option<&Species> {
     mixture.species().iter().find(uneven)
 }
 
-/// Species and reactions as they can stand in a file.
-pub(super) fn write(mixture: &Mixture, concentrations: &[f64], to: &mut Value) {
+/// Species and reactions as they can stand in a file. Without space nothing is `moving`.
+pub(super) fn write(mixture: &Mixture, concentrations: &[f64], moving: bool, to: &mut Value) {
     let law = |field: &Arc<dyn Field>| super::law(field.as_ref());
     let species = mixture.species().iter().zip(concentrations).map(|(s, c)| {
         let (key, field) = s.motility.parts();
         let mut entry = json!({
             "name": s.name, "energy": s.energy, "content": s.content, "concentration": c
         });
-        entry[key] = law(field);
+        if moving {
+            entry[key] = law(field);
+        }
         entry
     });
     to["species"] = species.collect();
@@ -657,6 +685,15 @@ impl Experiment {
     pub fn mean_concentrations(&self) -> Vec<f64> {
         let size = self.run.system_size.unwrap_or(0.0) * self.model.domain.length;
         self.counts().iter().map(|n| *n as f64 / size).collect()
+    }
+
+    /// The volume in place of the domain, where the method is one without space.
+    pub fn volume(&self) -> Option<Volume> {
+        let Method::WellMixed { x } = self.method else { return None };
+        let mixture = self.model.mixture.as_deref()?;
+        let size = self.run.system_size? * self.model.domain.length;
+        let typical = settled(mixture, &self.mean_concentrations());
+        Some(Volume::new(mixture, x, size, self.counts(), &typical))
     }
 
     /// How long the slowest part of the system remembers its beginning, roughly.

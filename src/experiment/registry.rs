@@ -1,7 +1,7 @@
 //! Names in the file -> types of the engine: the one match.
 
 use super::{Experiment, Method};
-use crate::ensemble::{GroupRunner, Populations, Runner, Segments};
+use crate::ensemble::{GroupRunner, Populations, Runner, Segments, Volumes};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
@@ -18,8 +18,10 @@ pub fn runner(
 ) -> Result<Box<dyn GroupRunner>, Error> {
     let model = experiment.model.clone();
     let refuse = |why: &str| Err(Error::Numeric(why.into()));
-    match (&model.mixture, experiment.method.cells()) {
-        (Some(_), None) => return refuse("particles that react need the method pairs"),
+    let cells = experiment.method.cells();
+    match (&model.mixture, cells) {
+        (Some(_), None) if matches!(experiment.method, Method::WellMixed { .. }) => {}
+        (Some(_), None) => return refuse("particles that react need the method pairs or well_mixed"),
         (None, Some(_)) => return refuse("pairs needs species that react"),
         (Some(_), Some(cells)) if !cells.is_multiple_of(grid.bins) => {
             return refuse("pairs needs a number of cells that is a multiple of the number of bins");
@@ -56,6 +58,14 @@ pub fn runner(
                 Some(made) => Ok(Box::new(made.map_err(|e| numeric(e.into()))?)),
                 None => refuse("pairs needs species that react"),
             }
+        }
+        Method::WellMixed { .. } => {
+            let (Some(mixture), Some(volume)) = (&model.mixture, experiment.volume()) else {
+                return refuse("well_mixed needs species that react, and a system size");
+            };
+            let realisations = experiment.run.realisations.unwrap_or(experiment.run.groups as u64);
+            let made = Volumes::new(mixture, &volume, realisations, grid);
+            Ok(Box::new(made.map_err(|e| numeric(e.into()))?))
         }
         Method::Midpoint { dt } => continuous(dt, Scheme::Midpoint),
         Method::Mala { dt } => continuous(dt, Scheme::Mala),

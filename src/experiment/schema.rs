@@ -49,12 +49,15 @@ pub(super) mod limits {
     pub const MOST_BINS: u64 = 4096;
     /// Most cells in which particles react.
     pub const MOST_CELLS: u64 = 1_000_000;
+    /// Most realisations of a well-mixed volume.
+    pub const MOST_REALISATIONS: u64 = 100_000_000;
     /// Most times of observation.
     pub const MOST_TIMES: u64 = 1000;
 }
 
 pub(super) const DEFAULT_GROUPS: u64 = 64;
 pub(super) const DEFAULT_ROUNDS: u64 = 20;
+pub(super) const DEFAULT_REALISATIONS: u64 = 10_000;
 pub(super) const DEFAULT_BINS: u64 = 50;
 pub(super) const DEFAULT_SEED: u64 = 1;
 
@@ -185,7 +188,14 @@ pub(super) struct MethodPart<'a> {
 /// A method of particles that react, what is left out to be chosen.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ReactingPart {
-    Pairs { cells: Option<u64>, dt: Option<f64> },
+    Pairs {
+        cells: Option<u64>,
+        dt: Option<f64>,
+    },
+    /// With the place whose rates hold.
+    WellMixed {
+        x: Option<f64>,
+    },
 }
 
 /// A method by name.
@@ -219,14 +229,32 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
         Some(at) => parameters(&at),
         None => Parameters::default(),
     };
-    let mixture = reactions::read(&mut file, &parameters);
+    let method = match file.optional("method") {
+        None => Some(MethodPart { given: None, reacting: None, at: None }),
+        Some(at) => method(&at, &parameters).map(|named| {
+            let (given, reacting) = match named {
+                Named::Auto => (None, None),
+                Named::Of(method) => (Some(method), None),
+                Named::Reacting(part) => (None, Some(part)),
+            };
+            MethodPart { given, reacting, at: Some(at) }
+        }),
+    };
+    let spaceless =
+        matches!(&method, Some(MethodPart { reacting: Some(ReactingPart::WellMixed { .. }), .. }));
+    let mixture = reactions::read(&mut file, &parameters, spaceless);
     let reacting = mixture.is_some();
+    let mixed = spaceless && reacting;
     let coordinates = match reacting {
         true => None,
         false => file.optional("coordinates").map(|at| coordinates::read(&at, &mut parameters)),
     };
     let internal = coordinates.is_some();
-    let domain = file.required("domain").and_then(|c| domain(&c, &parameters));
+    let domain = match mixed {
+        true => file
+            .or("domain", Domain { length: 1.0, walls: Boundary::Reflecting }, |c| domain(&c, &parameters)),
+        false => file.required("domain").and_then(|c| domain(&c, &parameters)),
+    };
     let units = file.or("units", Units::Reduced, |c| units(&c));
     let length = domain.map(|d| d.length);
     let temperature =
@@ -257,20 +285,9 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
         let states = states(&mut file, &parameters, motion, internal);
         (states, file.or("transitions", Vec::new(), |c| transitions(&c, &parameters)))
     };
-    let method = match file.optional("method") {
-        None => Some(MethodPart { given: None, reacting: None, at: None }),
-        Some(at) => method(&at).map(|named| {
-            let (given, reacting) = match named {
-                Named::Auto => (None, None),
-                Named::Of(method) => (Some(method), None),
-                Named::Reacting(part) => (None, Some(part)),
-            };
-            MethodPart { given, reacting, at: Some(at) }
-        }),
-    };
     let run_at = file.required("run");
     let measured = measure::read(file.optional("measure"));
-    let run = run_at.and_then(|c| run(&c, &parameters, measured.times.as_ref(), reacting));
+    let run = run_at.and_then(|c| run(&c, &parameters, measured.times.as_ref(), reacting, mixed));
     file.finish();
     Some(ExperimentFile {
         title,
@@ -800,7 +817,7 @@ fn motion(at: &Cursor<'_>) -> Option<Motion> {
 }
 
 /// The method that is named; none where the choice is left to the program.
-fn method(at: &Cursor<'_>) -> Option<Named> {
+fn method(at: &Cursor<'_>, parameters: &Parameters) -> Option<Named> {
     at.choice(&[
         ("auto", &|options| {
             options.finish();
@@ -846,6 +863,11 @@ fn method(at: &Cursor<'_>) -> Option<Named> {
             options.finish();
             Some(Named::Reacting(ReactingPart::Pairs { cells: cells?, dt: dt? }))
         }),
+        ("well_mixed", &|mut options| {
+            let x = options.or("x", None, |c| c.scalar(parameters, Must::NOT_NEGATIVE).map(Some));
+            options.finish();
+            Some(Named::Reacting(ReactingPart::WellMixed { x: x? }))
+        }),
     ])
 }
 
@@ -855,13 +877,14 @@ fn run<'a>(
     parameters: &Parameters,
     times: Option<&(Cursor<'a>, Option<f64>)>,
     reacting: bool,
+    mixed: bool,
 ) -> Option<RunPart<'a>> {
     let mut object = at.object()?;
     let size_at = object.optional("system_size");
     let mut particles_at = object.optional("particles");
     let size = if reacting {
         // Neither stands in the plan of such a run: particles follow, and there are no legs.
-        reactions::without_walkers(&mut object, particles_at.take());
+        reactions::without_walkers(&mut object, particles_at.take(), mixed);
         if size_at.is_none() {
             object.missing_key("system_size");
         }
@@ -880,10 +903,21 @@ fn run<'a>(
         true => Some(MOST_PARTICLES),
         false => particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES)),
     };
+    let realisations_at = object.optional("realisations");
+    let realisations = match &realisations_at {
+        Some(c) if mixed => c.integer(FEWEST_GROUPS..=MOST_REALISATIONS).map(Some),
+        Some(c) => {
+            reactions::without_volume(c);
+            None
+        }
+        None => Some(mixed.then_some(DEFAULT_REALISATIONS)),
+    };
     let legs_at = if reacting { None } else { object.optional("legs") };
     let duration_at = object.optional("duration");
     let until_at = if reacting { None } else { object.optional("until") };
     let span = match times {
+        // That times are missing is told with the method.
+        None if mixed => Some(Span::Duration(1.0)),
         None if reacting => {
             if duration_at.is_none() {
                 object.missing_key("duration");
@@ -899,6 +933,7 @@ fn run<'a>(
     let burn_in_at = object.optional("burn_in");
     let burn_in = match &burn_in_at {
         None => Some(times.map(|_| Span::Duration(0.0))),
+        Some(_) if mixed => None,
         Some(c) if times.is_some() || duration_at.is_some() || reacting => {
             c.number(Must::NOT_NEGATIVE).map(|v| Some(Span::Duration(v)))
         }
@@ -940,6 +975,17 @@ fn run<'a>(
                 .hint("a group needs at least one particle; the error bars come from the groups"),
         );
     }
+    if let (Some(Some(realisations)), Some(groups), Some(c)) =
+        (realisations, groups, realisations_at.as_ref().or(groups_at.as_ref()))
+        && groups > realisations
+    {
+        c.push(
+            c.mistake("more groups than realisations")
+                .expected(format!("at least {groups} realisations for {groups} groups"))
+                .found(realisations.to_string())
+                .hint("the error bars come from the groups, each of which needs realisations"),
+        );
+    }
     if let (Some(Span::Legs(legs)), Some(rounds), Some(c)) = (span, rounds, &rounds_at)
         && rounds > legs
     {
@@ -969,6 +1015,7 @@ fn run<'a>(
             None => None,
             Some(size) => Some(size?),
         },
+        realisations: realisations?,
         groups: usize::try_from(groups?).ok()?,
         rounds: rounds?,
         span: span?,

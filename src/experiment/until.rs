@@ -230,6 +230,7 @@ mod tests {
                 flux_excess: 0.0,
                 timed: false,
                 times: Vec::new(),
+                volume: None,
             };
             let mut measured: Vec<String> = estimator::of(&experiment.model)
                 .iter()

@@ -8,7 +8,8 @@
 //! The table of a plane has the columns [`MAP_HEADER`] besides: `axis` names the second coordinate, `y_lo` and `y_hi`
 //! are the ends of the cell along it. On `v`, the velocity, the outermost cells hold what is beyond; for `speed` both
 //! ends are the speed V. On `q`, the first internal coordinate whatever its name, a current along it has the edge that
-//! it passes at both ends.
+//! it passes at both ends. On `n`, the number of particles of a species in a well-mixed volume, these are the least and the
+//! largest number of the cell, and there is no position.
 
 use super::summary::{Quantity, Row, Summary};
 use super::{ReportError, finite};

@@ -9,6 +9,7 @@
 
 pub mod log_log;
 pub mod map;
+mod numbers;
 mod phase;
 mod plane;
 mod reactions;
@@ -76,7 +77,9 @@ const BITMAP_SCALE: f32 = 2.0;
 /// with internal coordinates the heat flux and the mean energy.
 pub fn profiles(summary: &Summary) -> Result<Rendered, ReportError> {
     finite::check(summary)?;
-    let panels = if summary.reacts() {
+    let panels = if summary.counts() {
+        numbers::panels(summary)
+    } else if summary.reacts() {
         if summary.times().is_empty() { reactions::panels(summary) } else { reactions::times(summary) }
     } else if !summary.times().is_empty() {
         times::panels(summary)
@@ -353,6 +356,15 @@ impl Panel {
                 .with_stroke_width(if alone { 2.0 } else { 1.1 });
             self.lines.push(Plot::Line(line));
         }
+    }
+
+    /// A thin line in the colour of a series, without an entry in the legend.
+    fn band_edge(&mut self, line: Vec<(f64, f64)>, mark: &Mark) {
+        for &(x, y) in &line {
+            self.occupy(x, y);
+        }
+        let plot = LinePlot::new().with_data(line).with_color(mark.color.as_ref()).with_stroke_width(0.9);
+        self.lines.push(Plot::Line(plot));
     }
 
     /// The closed form of the limit, where there is one.
@@ -713,6 +725,8 @@ fn limit_name(summary: &Summary) -> &'static str {
         "overdamped limit"
     } else if summary.in_plane() {
         "fast-coordinate limit"
+    } else if summary.counts() {
+        "deterministic law"
     } else {
         "fast-reaction limit"
     }

@@ -62,6 +62,11 @@ impl Summary {
         self.quantities.iter().any(|q| mean(q.observable))
     }
 
+    /// Whether numbers in a well-mixed volume were looked at.
+    pub fn counts(&self) -> bool {
+        self.quantities.iter().any(|q| matches!(q.observable, Observable::At(_, Instant::Number(_))))
+    }
+
     /// Whether velocities were looked at: the run, or the law, of underdamped particles.
     pub fn in_phase_space(&self) -> bool {
         self.quantities.iter().any(|q| matches!(q.observable.axis(), Some("v" | "speed")))

@@ -127,9 +127,10 @@ impl Page {
         if !summary.claim.is_empty() {
             lines.extend(wrap(&summary.claim, self.width, "", "").into_iter().take(2));
         }
+        let reacts = summary.reacts() || summary.counts();
         let states = match summary.states.len() {
-            1 if !summary.reacts() => "1 state".to_owned(),
-            n if !summary.reacts() => format!("{n} states"),
+            1 if !reacts => "1 state".to_owned(),
+            n if !reacts => format!("{n} states"),
             n => format!("{n} species"),
         };
         let within = match summary.coordinates.as_slice() {
@@ -137,7 +138,11 @@ impl Page {
             [name] => format!(" with the coordinate {name}"),
             names => format!(" with the coordinates {}", names.join(", ")),
         };
-        let system = format!("{states}{within} on [0, {}], {} bins", plain(summary.length), summary.bins);
+        let place = match summary.counts() {
+            true => " in one well-mixed volume".to_owned(),
+            false => format!(" on [0, {}], {} bins", plain(summary.length), summary.bins),
+        };
+        let system = format!("{states}{within}{place}");
         if simulated {
             let run = describe_run(&summary.run);
             lines.extend(self.dimmed(&format!("{system}; {run}")));
@@ -254,7 +259,10 @@ impl Page {
         for (what, quantity) in first {
             let title = match what {
                 Instant::MeanPosition => "mean x".into(),
-                Instant::MeanConcentration(_) => quantity.of.clone().unwrap_or_default(),
+                Instant::MeanConcentration(_) | Instant::Number(_) => quantity.of.clone().unwrap_or_default(),
+                Instant::NumberVariance(_) => {
+                    format!("Var {}", quantity.of.as_deref().unwrap_or_default())
+                }
                 Instant::Population(_) if summary.states.len() > 1 => quantity.of.clone().unwrap_or_default(),
                 Instant::Displacement => "<dx>".into(),
                 Instant::SquareDisplacement => "<dx^2>".into(),
@@ -311,7 +319,11 @@ impl Page {
         lines.extend((1..=times.len()).map(line));
         let (all, from) = (summary.times().len(), times.len());
         let rest = if left_out || all > from { format!("{from} of {all} times; ") } else { String::new() };
-        lines.push(self.ink(Ink::Dim, &format!("{rest}theory and modes beside them in times.csv")));
+        let files = match summary.counts() {
+            true => "theory beside them in times.csv, laws of the numbers in maps.csv",
+            false => "theory and modes beside them in times.csv",
+        };
+        lines.push(self.ink(Ink::Dim, &format!("{rest}{files}")));
         lines
     }
 
@@ -639,12 +651,16 @@ fn describe_run(run: &RunSummary) -> String {
         }
         (None, None) => {}
     }
-    parts.push(format!(
-        "{} {} and {} transitions scored",
-        brief(run.legs as f64),
-        if run.method == "exact" { "legs" } else { "steps" },
-        brief(run.transitions as f64)
-    ));
+    let transitions = brief(run.transitions as f64);
+    parts.push(match run.method.as_str() {
+        // A reaction is all that happens.
+        "well_mixed" => format!("{transitions} reactions"),
+        method => format!(
+            "{} {} and {transitions} transitions scored",
+            brief(run.legs as f64),
+            if method == "exact" { "legs" } else { "steps" },
+        ),
+    });
     parts.join("; ")
 }
 

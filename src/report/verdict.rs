@@ -120,6 +120,9 @@ fn words(observable: Observable) -> &'static str {
             Instant::MeanConcentration(_) => "mean concentration",
             Instant::Concentration(_) => "concentration",
             Instant::Content => "total content",
+            Instant::Number(_) => "mean number",
+            Instant::NumberVariance(_) => "variance of the number",
+            Instant::NumberLaw(_) => "law of the number",
         },
         KineticEntropyProduction => "kinetic entropy production",
         MeanVelocity => "mean velocity",
@@ -280,6 +283,8 @@ fn nothing_compared(rounds: u64, experiment: &Experiment) -> &'static str {
     } else if coordinates > 1 {
         "nothing was compared with theory: no full solution exists for several coordinates, only identities and the limit of fast \
          coordinates"
+    } else if experiment.volume().is_some() {
+        "nothing was compared with theory: no number is known well enough, or no master equation stands beside the run"
     } else {
         "nothing was compared with theory: no estimate is known well enough, a longer run or more particles may \
          help"
@@ -302,10 +307,15 @@ fn profiles(
     let entries = deviates.len();
     let beyond = deviates.iter().filter(|d| d.2 > comparison.critical_z).count();
     let failed: Vec<&str> = contrasts.iter().filter(|c| !c.agrees).map(|c| c.name.as_str()).collect();
-    let singles = if beyond == 0 {
-        format!("all {entries} bins and faces agree")
+    let what = if worst.measured.observable.support() == Support::Numbers {
+        "cells of numbers"
     } else {
-        format!("{beyond} of {entries} bins and faces DISAGREE")
+        "bins and faces"
+    };
+    let singles = if beyond == 0 {
+        format!("all {entries} {what} agree")
+    } else {
+        format!("{beyond} of {entries} {what} DISAGREE")
     };
     let joint = match failed.as_slice() {
         [] => format!("{} joint tests agree", contrasts.len()),

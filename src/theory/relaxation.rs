@@ -399,6 +399,7 @@ impl Relaxation {
         let ring = self.model.domain.walls == Boundary::Periodic;
         let values = match what {
             Instant::MeanConcentration(_) | Instant::Concentration(_) | Instant::Content => return None,
+            Instant::Number(_) | Instant::NumberVariance(_) | Instant::NumberLaw(_) => return None,
             Instant::Density => some(snapshot.density(None, grid)?),
             Instant::StateDensity(s) => some(snapshot.density(Some(s), grid)?),
             Instant::Population(s) => vec![Some(*snapshot.populations().get(s)?)],

@@ -152,7 +152,10 @@ pub struct Verification {
 
 /// Asks the groups of a run everything that their model answers.
 pub fn questions(context: &Context, groups: &[Group]) -> Vec<Question> {
-    questions::Interview::new(context, groups).all()
+    match &context.volume {
+        Some(volume) => reacting::of_volume(context, volume, groups),
+        None => questions::Interview::new(context, groups).all(),
+    }
 }
 
 /// Judges the answers together.

@@ -14,12 +14,32 @@
 use super::premise::isothermal;
 use super::questions::Interview;
 use super::{Evidence, Expected, Question};
-use crate::ensemble::Crowd;
+use crate::ensemble::{Crowd, Group};
+use crate::estimator::Context;
 use crate::grid::Grid;
 use crate::model::{Kinetics, Mixture, Motility};
+use crate::volume::Volume;
 
 /// Fewest passages of a reaction in all groups for the law of their difference to be nearly normal.
 const FEWEST: u64 = 2000;
+
+/// What a run of realisations of a well-mixed volume is asked.
+pub(super) fn of_volume(context: &Context, volume: &Volume, groups: &[Group]) -> Vec<Question> {
+    let laws = context.model.mixture.as_deref().map_or(&[][..], Mixture::laws);
+    let total =
+        |law: &[i64], counts: &[u64]| law.iter().zip(counts).map(|(m, n)| *m as f64 * *n as f64).sum::<f64>();
+    let runs = groups.iter().filter_map(|g| g.realisations.as_ref());
+    let counts = runs.flat_map(|r| r.counts.chunks(r.species));
+    let broken = |c: &&[u64]| laws.iter().any(|law| total(law, c) != total(law, &volume.start));
+    let off = counts.filter(broken).count();
+    vec![Question {
+        name: "every realisation keeps what is conserved".into(),
+        law: "sum_k m_k n_k is that of the start".into(),
+        expected: Expected::Zero,
+        effect: String::new(),
+        evidence: Evidence::Exact { holds: off == 0, found: format!("{off} realisations are off") },
+    }]
+}
 
 /// What a run of populations is asked.
 pub(super) struct Reacting<'i, 'a> {

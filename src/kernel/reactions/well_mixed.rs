@@ -111,9 +111,20 @@ impl WellMixed {
 
     /// Goes back to the counts at the start.
     pub fn restart(&mut self) {
-        self.counts.copy_from_slice(&self.start);
+        let start = self.start.clone();
+        self.resume(&start);
+    }
+
+    /// Goes to counts of all species that were reached from those at the start.
+    ///
+    /// # Panics
+    /// If there are not as many counts as species.
+    pub fn resume(&mut self, counts: &[u64]) {
+        self.counts.copy_from_slice(counts);
         if let Some(line) = &mut self.line {
-            line.here = line.start;
+            let gone =
+                line.change.first().map_or(0, |(s, d)| (self.counts[*s] as i64 - self.start[*s] as i64) / d);
+            line.here = line.start.saturating_add_signed(gone as isize).min(line.places.len() - 1);
         }
         for (k, passage) in self.passages.iter().enumerate() {
             self.propensities[k] = self.coefficients[k] * passage.taken.choices(&self.counts);

@@ -46,7 +46,10 @@ pub(super) fn panels(summary: &Summary) -> Vec<Panel> {
     panels
 }
 
-fn seen(summary: &Summary, chosen: impl Fn(Instant) -> bool) -> impl Iterator<Item = (f64, &Quantity)> {
+pub(super) fn seen(
+    summary: &Summary,
+    chosen: impl Fn(Instant) -> bool,
+) -> impl Iterator<Item = (f64, &Quantity)> {
     let seen =
         summary.times().into_iter().flat_map(|t| summary.seen_at(t).map(move |(what, q)| (t, what, q)));
     seen.filter(move |(_, what, _)| chosen(*what)).map(|(t, _, q)| (t, q))
@@ -98,7 +101,7 @@ pub(super) fn profile(summary: &Summary, title: String, symbol: &str, of: Instan
 }
 
 /// The axis of time: logarithmic where the times span more than a decade, else from the start.
-fn axis(summary: &Summary) -> Axis {
+pub(super) fn axis(summary: &Summary) -> Axis {
     let times = summary.times();
     let (first, last) = (times.first().copied().unwrap_or(1.0), times.last().copied().unwrap_or(1.0));
     let logarithmic = last > DECADE * first;
@@ -107,7 +110,7 @@ fn axis(summary: &Summary) -> Axis {
 }
 
 /// A number against time, joined by straight lines between the times for the theory; each divided by what `unit` says of the moment.
-fn against_time(
+pub(super) fn against_time(
     panel: &mut Panel,
     summary: &Summary,
     of: Instant,

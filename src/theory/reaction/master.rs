@@ -216,7 +216,7 @@ impl Extent {
 
 /// The weights of Poisson's law from some number on, normalised: by ratios of neighbours from its largest, as
 /// far as nine deviations, beyond which less than 1e-17 is left.
-fn poisson(mean: f64) -> (u64, Vec<f64>) {
+pub(super) fn poisson(mean: f64) -> (u64, Vec<f64>) {
     let reach = 9.0 * libm::sqrt(mean) + 40.0;
     let middle = libm::floor(mean);
     let (first, last) = (libm::floor((middle - reach).max(0.0)), middle + reach);

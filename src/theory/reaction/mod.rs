@@ -8,6 +8,8 @@
 //! - [`finite`]: by how much means of finitely many particles differ from all that.
 //! - [`master`]: the law of the number of particles where everything is well mixed, and of total numbers at uniform
 //!   temperature.
+//! - [`states`]: the same of all species together, for any network that reaches few states.
+//! - [`numbers`]: which of all that is known of numbers in a well-mixed volume.
 //!
 //! Concentrations are particles per length, in the unit that rate constants are made for; see
 //! [`Mixture`].
@@ -33,14 +35,18 @@ pub mod equilibrium;
 pub mod finite;
 mod functionals;
 pub mod master;
+pub mod numbers;
 pub mod profiles;
+pub mod states;
 pub mod steady;
 mod system;
 pub mod transient;
 
 pub use equilibrium::FastReactions;
 pub use master::Extent;
+pub use numbers::Numbers;
 pub use profiles::Profiles;
+pub use states::States;
 pub use steady::Steady;
 pub use transient::Transient;
 
