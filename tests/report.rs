@@ -80,7 +80,11 @@ fn fake(states: usize, kind: Kind) -> Summary {
                     (0..=BINS).map(|k| (Some(k as f64 * step), Some(k as f64 * step))).collect()
                 }
                 Support::Faces => (1..BINS).map(|k| (Some(k as f64 * step), Some(k as f64 * step))).collect(),
-                Support::Plane | Support::Speeds | Support::PlaneFaces | Support::PlaneEdges => Vec::new(),
+                Support::Plane
+                | Support::Speeds
+                | Support::PlaneFaces
+                | Support::PlaneEdges
+                | Support::Numbers => Vec::new(),
             };
             let rows = places
                 .into_iter()
@@ -362,7 +366,11 @@ fn tables_hold_every_number_and_read_back_to_the_same_bits() {
                 Support::Bins => window == currents,
                 Support::Points => !currents,
                 Support::Faces => currents,
-                Support::Plane | Support::Speeds | Support::PlaneFaces | Support::PlaneEdges => false,
+                Support::Plane
+                | Support::Speeds
+                | Support::PlaneFaces
+                | Support::PlaneEdges
+                | Support::Numbers => false,
             };
             if !here {
                 continue;
