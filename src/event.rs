@@ -604,7 +604,9 @@ mod tests {
             for k in 1..cells as u128 {
                 let face = ((k << 63) / cells as u128) as u64;
                 for near in [-1i64 << 40, -1 << 33, -(1 << 31), -1, 0, 1, 2, 1 << 31, 1 << 40] {
-                    for position in [Position(face.wrapping_add(near as u64)), Position(!face.wrapping_add(near as u64))] {
+                    for position in
+                        [Position(face.wrapping_add(near as u64)), Position(!face.wrapping_add(near as u64))]
+                    {
                         let place = position.coarse(cells);
                         let there = Position::from_coarse(place);
                         assert_eq!(there.cell(cells), position.cell(cells));
@@ -616,7 +618,10 @@ mod tests {
         }
         for place in [0, 1, 5, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x9abc_def0] {
             assert_eq!(Position::from_coarse(place).coarse(1050), place);
-            assert_eq!(Position::from_coarse(place).folded() >> 32, u64::from(place ^ (place as i32 >> 31) as u32));
+            assert_eq!(
+                Position::from_coarse(place).folded() >> 32,
+                u64::from(place ^ (place as i32 >> 31) as u32)
+            );
         }
     }
 

@@ -10,8 +10,8 @@ mod inversion;
 mod lanes;
 mod normal_table;
 
-pub(crate) use lanes::{ROW, WordLanes};
 pub use inversion::{exponential, open_unit, standard_normal, standard_normals};
+pub(crate) use lanes::{ROW, WordLanes};
 
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;

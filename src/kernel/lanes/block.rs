@@ -96,6 +96,17 @@ impl Block {
         }
     }
 
+    /// One for every walker whose transition the threshold just looked up leaves open.
+    pub fn open(&self, leg: usize, gap: u32) -> [u32; BLOCK] {
+        let mut open = [0; BLOCK];
+        let words = self.choices[leg].as_chunks::<4>().0;
+        for ((open, word), threshold) in open.iter_mut().zip(words).zip(&self.threshold) {
+            let above = (u32::from_le_bytes(*word) & ((1 << CHOICE_BITS) - 1)).wrapping_sub(threshold >> 6);
+            *open = u32::from(above < (threshold & 63) << (gap & 31));
+        }
+        open
+    }
+
     /// The bits of a choice that are compared with a threshold.
     pub fn uniform(&self, leg: usize, i: usize) -> u32 {
         let word = self.choices[leg].as_chunks::<4>().0[i];
@@ -374,4 +385,111 @@ fn avx512<const TWO: bool>(
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
     legs::<TWO>(tables, block, left, words, counts, rare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part of all words, every 4001st, beginning somewhere.
+    fn words() -> impl Iterator<Item = u32> {
+        (1234..=u32::MAX).step_by(4001)
+    }
+
+    /// What the deviate of a word would be without rounding.
+    fn ideal(word: u32) -> f64 {
+        let w = f64::from((word | 1) as i32);
+        -libm::log(w.abs() / 2_147_483_648.0) * w.signum()
+    }
+
+    #[test]
+    fn exponentials_have_their_moments() {
+        // Differences from the ideal deviates of the same words: their mean has no noise of sampling but that of
+        // roundings, 1e-7 over the root of a million.
+        let mut off = [0.0f64; 4];
+        let mut largest = 0.0f64;
+        for word in words() {
+            let (e, ideal) = (f64::from(signed_exponential(word)), ideal(word));
+            largest = largest.max((e - ideal).abs());
+            for (p, off) in (1..).zip(&mut off) {
+                *off += (e.abs().powi(p) - ideal.abs().powi(p)) / libm::tgamma(f64::from(p) + 1.0);
+            }
+        }
+        let n = words().count() as f64;
+        assert!(largest < 2e-6, "{largest:e}");
+        assert!(off.iter().all(|off| (off / n).abs() < 3e-8), "{off:?} / {n}");
+        // The ideal deviates of all words are the middles of equal parts: the rule of the middle misses, in the mean of
+        // E^p/p!, at most the tail beyond 21.5, which is below exp(-21.5) sum_j 21.5^j/j!, j < p.
+        let tail = |p: i32| -> f64 {
+            (0..p).map(|j| 21.5f64.powi(j) / libm::tgamma(f64::from(j) + 1.0)).sum::<f64>() * libm::exp(-21.5)
+        };
+        assert!(tail(1) < 5e-10 && tail(2) < 1.1e-8, "{:e} {:e}", tail(1), tail(2));
+    }
+
+    #[test]
+    fn signs_are_even() {
+        assert_eq!(
+            words().filter(|w| signed_exponential(*w) < 0.0).count(),
+            words().filter(|w| *w > 1 << 31).count()
+        );
+        for word in [0, 1, 2, 77, 0x7fff_ffff, 0x1234_5678] {
+            assert_eq!(signed_exponential(word), -signed_exponential((word | 1).wrapping_neg()), "{word}");
+        }
+        assert!((signed_exponential(0) - 21.487_563).abs() < 1e-5);
+    }
+
+    #[test]
+    fn legs_multiply_every_mode_as_they_should() {
+        // A leg turns the mean of cos(n pi x) into that over 1 + (n pi l)^2, whatever the walls: law, scale, rounding to
+        // the lattice and fold at once. Differences from the ideal leg of the same word.
+        for l in [0.003f64, 0.07, 0.5, 4.0, 64.0] {
+            let scale = f32::from_bits((l as f32).to_bits() & SCALE);
+            for n in [1.0, 2.0, 7.0, 30.0] {
+                let q = n * std::f64::consts::PI;
+                let (mut off, mut ideally) = (0.0, 0.0);
+                for word in words() {
+                    let moved = units(signed_exponential(word) * scale);
+                    let x = f64::from(folded(moved)) / 2_147_483_648.0;
+                    let ideal = libm::cos(q * f64::from(scale) * ideal(word));
+                    off += libm::cos(q * x) - ideal;
+                    ideally += ideal;
+                }
+                let n_words = words().count() as f64;
+                let expected = 1.0 / (1.0 + (q * f64::from(scale)).powi(2));
+                assert!((ideally / n_words - expected).abs() < 1e-4, "l = {l}, n = {n}");
+                // What matters is the part that a leg forgets, 1 less the factor.
+                let relative = off / n_words / (1.0 - expected);
+                assert!(relative.abs() < 1e-7, "l = {l}, n = {n}: {relative:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_are_the_nearest() {
+        let mut worst = 0.0f64;
+        for word in words().step_by(10) {
+            for scale in [1e-6f32, 0.01, 3.0, 190.0] {
+                let d = signed_exponential(word) * scale;
+                let exact = f64::from(d) * 2_147_483_648.0;
+                let found = f64::from(units(d) as i32);
+                // On the circle.
+                let off = exact - found;
+                let off = off - 4_294_967_296.0 * libm::round(off / 4_294_967_296.0);
+                worst = worst.max(off.abs());
+            }
+        }
+        assert!(worst <= 0.5, "{worst}");
+    }
+
+    #[test]
+    fn cells_are_the_floor() {
+        for cells in [1u32, 7, 1024, 1050, 32_767] {
+            for k in 0..cells {
+                let face = (u64::from(k) << 31).div_ceil(u64::from(cells)) as u32;
+                assert_eq!(cell(face, cells), k);
+                assert_eq!(cell(face.saturating_sub(1), cells), k.saturating_sub(u32::from(face > 0)));
+            }
+            assert_eq!(cell(0x7fff_ffff, cells), cells - 1);
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod block;
 
 use super::bounds::{CandidateRates, SLOTS};
 use super::exact::Exact;
+use super::scale::Clocks;
 use super::{BLOCK, Kernel, KernelError, LegLaw, Span};
 use crate::event::{Counts, Position, Tally, Walkers};
 use crate::grid::Grid;
@@ -51,7 +52,8 @@ impl Lanes {
     /// As [`Exact::new`].
     pub fn new(model: &Model, grid: &Grid) -> Result<Option<Self>, KernelError> {
         let states = 0..model.network.states().len();
-        let plain = |s: usize| model.constant_diffusivity(s).is_some() && !model.has_force(s);
+        let clocks = Clocks::new(model)?;
+        let plain = |s: usize| clocks.constant(s).is_some() && !model.has_force(s);
         let suits = model.domain.walls == Boundary::Reflecting
             && model.coordinates.is_none()
             && states.len() <= MOST_STATES
@@ -60,7 +62,7 @@ impl Lanes {
         if !suits {
             return Ok(None);
         }
-        let mut rates = CandidateRates::new(model, grid)?;
+        let mut rates = CandidateRates::with_clocks(model, grid, &clocks)?;
         let Some(scale) = representable(model, &mut rates) else { return Ok(None) };
         let exact = Exact::with_rates(model, grid, rates)?;
         let Some((rows, slots)) = deal(model, &scale, exact.rates()) else { return Ok(None) };
@@ -251,19 +253,18 @@ impl Rare for Undecided<'_> {
     #[cold]
     #[inline(never)]
     fn decide(&mut self, block: &mut Block, leg: usize) -> Result<(), KernelError> {
-        let Tables { accept, gap, scale, .. } = &self.lanes.tables;
-        for i in 0..block.walkers {
+        let Tables { gap, scale, .. } = &self.lanes.tables;
+        let open = block.open(leg, *gap);
+        // Hardly ever more than one.
+        let some = |row: &usize| open[8 * row..][..8].contains(&1);
+        let walkers = (0..BLOCK / 8).filter(some).flat_map(|row| 8 * row..8 * row + 8);
+        for i in walkers.filter(|i| open[*i] == 1 && *i < block.walkers) {
             let key = block.key[leg + 1][i];
-            let threshold = accept[(key >> 1) as usize];
-            let uniform = block.uniform(leg, i);
-            if uniform.wrapping_sub(threshold >> 6) >= (threshold & 63) << gap {
-                continue;
-            }
             let (row, cell) = self.entry(key);
             let Some(channel) = self.lanes.rows[row].1 else { continue };
             // 26 bits of the choice and 32 more, in units of 2^-32.
             let further = (self.single.word() >> 32) as f64 / 4_294_967_296.0;
-            let uniform = (f64::from(uniform) + further) * f64::from(1 << (32 - CHOICE_BITS));
+            let uniform = (f64::from(block.uniform(leg, i)) + further) * f64::from(1 << (32 - CHOICE_BITS));
             if self.lanes.exact.accepts(channel, cell, self.place(block, i), uniform)? {
                 block.key[leg + 1][i] = key | 1;
                 block.state[leg + 1][i] = channel.to as u32;
