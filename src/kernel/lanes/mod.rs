@@ -5,9 +5,11 @@
 //! numbers are kept:
 //!
 //! - **positions** are 32-bit integers on the unfolded circle, `2^-31 L` each, with the same fold for nothing;
-//! - **displacements** are 32-bit floats, rounded once to whole units: the mean square of a leg is off by less than
-//!   5e-8 of itself (half of it from the digits of the exponential, half from its end at 21.5; tested), and a scale is
-//!   a float without rounding, because the rate of candidates is raised until it is;
+//! - **displacements** are 32-bit floats, rounded once to whole units. Over all words the mean square of the
+//!   exponential is 1.3e-8 of itself too small, its mean 7e-9. What a leg of length `l` forgets of the mode
+//!   `cos(q x)`, `(q l)^2/(1 + (q l)^2)`, is off by less than 2e-8 of itself for `q l < 6` and by less than 1e-6
+//!   beyond, where nearly all is forgotten. A scale is a float without rounding, because the rate of candidates is
+//!   raised until it is;
 //! - **transitions** are decided by 26 bits against a table per cell that encloses the probability; a word inside the
 //!   enclosure asks for the rate itself, with 32 more bits. They are exact like those of [`Exact`];
 //! - **counts** are kept here, per (channel, cell) of the grid of the run, and handed on at the end of a span.
