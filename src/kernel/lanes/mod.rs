@@ -36,10 +36,12 @@ pub struct Lanes {
     /// The same without lanes.
     exact: Exact,
     tables: Tables,
-    /// What the candidates of each row of thresholds are for; `None` for nothing.
-    rows: Vec<(usize, Option<Channel>)>,
+    rows: Vec<Row>,
     most: Instructions,
 }
+
+/// A row of thresholds: the state that candidates are in, and the channel that they are for, if any.
+type Row = (usize, Option<Channel>);
 
 /// Legs shorter than this, in lengths of the domain, would feel the lattice of positions.
 const SHORTEST_LEG: f64 = 1.0 / 262_144.0;
@@ -183,14 +185,9 @@ fn representable(model: &Model, rates: &mut CandidateRates) -> Option<Vec<u32>> 
 
 /// Rows of thresholds, each with the state left and the channel, and the slots of every state that point to them;
 /// unless there are too many rows.
-#[allow(clippy::type_complexity)]
-fn deal(
-    model: &Model,
-    scale: &[u32],
-    rates: &CandidateRates,
-) -> Option<(Vec<(usize, Option<Channel>)>, Vec<u32>)> {
+fn deal(model: &Model, scale: &[u32], rates: &CandidateRates) -> Option<(Vec<Row>, Vec<u32>)> {
     let channels: Vec<Channel> = model.network.channels().collect();
-    let mut rows: Vec<(usize, Option<Channel>)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     let mut slots = Vec::with_capacity(SLOTS * scale.len());
     for (state, dealt) in rates.slots.iter().enumerate() {
         let first = rows.len();
@@ -213,7 +210,7 @@ fn deal(
 
 /// The table of thresholds and the unit of what they leave open: the smallest power of two that encloses all of it
 /// in six bits.
-fn thresholds(exact: &Exact, rows: &[(usize, Option<Channel>)], cells: usize) -> (Vec<u32>, u32) {
+fn thresholds(exact: &Exact, rows: &[Row], cells: usize) -> (Vec<u32>, u32) {
     const DROPPED: u32 = 32 - CHOICE_BITS;
     let bounds = |row: usize, cell: usize| -> (u32, u32) {
         let Some(channel) = rows[row].1 else { return (0, 0) };
