@@ -24,10 +24,9 @@ pub fn runner(
     match experiment.method {
         Method::Exact {} => {
             // Lanes keep counts; trajectories need events, and a duration needs legs with one.
-            if matches!(experiment.run.span, Span::Legs(_)) && trajectories.is_none() {
-                if let Some(kernel) = Lanes::new(&model, grid).map_err(numeric)? {
-                    return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
-                }
+            let counts = matches!(experiment.run.span, Span::Legs(_)) && trajectories.is_none();
+            if counts && let Some(kernel) = Lanes::new(&model, grid).map_err(numeric)? {
+                return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
             }
             let kernel = Exact::new(&model, grid).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))

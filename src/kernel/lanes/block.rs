@@ -174,7 +174,7 @@ pub(super) fn folded(position: u32) -> u32 {
 #[inline(always)]
 pub(super) fn cell(folded: u32, cells: u32) -> u32 {
     let (high, low) = (folded >> 15, folded & 0x7fff);
-    (high * cells + (low * cells >> 15)) >> 16
+    (high * cells + ((low * cells) >> 15)) >> 16
 }
 
 /// What the loops need besides columns.
