@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench legs` prints, for every case, nanoseconds per leg or step as the median, least and
 //! largest of interleaved rounds, and the ratio to the reference *of the same round* (median): whatever
-//! else the machine is doing slows both. One thread, no vector lanes. How many steps replace one leg is
-//! another matter: a leg covers a time `1/K`, a step a few per cent of it.
+//! else the machine is doing slows both. One thread; vector lanes with at most the instructions that are named, on a
+//! processor without them with what it has. How many steps replace one leg is another matter: a leg covers a time
+//! `1/K`, a step a few per cent of it.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_distr::{Distribution as _, StandardNormal};
@@ -12,7 +13,7 @@ use soret::event::{Profile, Tally, Walkers};
 use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Exact, Kernel, Span};
+use soret::kernel::{Exact, Instructions, Kernel, Lanes, Span};
 use soret::model::{Boundary, Domain, Edge, Model, Network, State};
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
@@ -34,7 +35,7 @@ fn main() -> io::Result<()> {
     let two = model(&[(1.0, 1e-2), (0.0, 1e-3)], &[(0, 1)]);
     let all: Vec<(usize, usize)> = (0..5).flat_map(|a| (a + 1..5).map(move |b| (a, b))).collect();
     let five = model(&[(1.0, 1e-2), (0.7, 3e-3), (0.4, 6e-3), (0.2, 2e-3), (0.0, 1e-3)], &all);
-    let mut cases: Vec<(&str, Box<dyn Case>)> = vec![
+    let cases: [(&str, Box<dyn Case>); 9] = [
         ("Euler-Maruyama step, histogram (reference)", Box::new(EulerMaruyama::new(WALKERS))),
         ("two states, untimed, tallies", Box::new(Legs::new(&two, false, true))),
         ("two states, untimed, no tally", Box::new(Legs::new(&two, false, false))),
@@ -45,6 +46,13 @@ fn main() -> io::Result<()> {
         ("five states, 20 channels, timed, tallies", Box::new(Legs::new(&five, true, true))),
         ("five states, 20 channels, timed, no tally", Box::new(Legs::new(&five, true, false))),
     ];
+
+    let mut cases: Vec<_> = cases.into_iter().map(|(name, case)| (name.to_owned(), case)).collect();
+    for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
+        for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+            cases.push((format!("{states}, lanes, tallies, {most:?}"), Box::new(InLanes::new(model, most))));
+        }
+    }
 
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
@@ -147,6 +155,36 @@ impl Case for Legs {
             advance(&self.kernel, &mut self.walkers, span, &mut self.stream, &mut ());
         }
         black_box(&self.walkers);
+        legs * WALKERS as u64
+    }
+}
+
+/// Untimed exact legs in lanes, with tallies.
+struct InLanes {
+    kernel: Lanes,
+    walkers: Walkers,
+    stream: Stream,
+    profile: Profile,
+}
+
+impl InLanes {
+    fn new(model: &Model, most: Instructions) -> Self {
+        let grid = Grid::new(1.0, BINS);
+        let kernel = Lanes::new(model, &grid).expect("bounded rates").expect("constant diffusivities");
+        let mut random = stream(1, Purpose::Start, 0);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, true, WALKERS, &mut random);
+        let states = model.network.states().len();
+        let profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
+        let random = stream(1, Purpose::Advance, 0);
+        InLanes { kernel: kernel.at_most(most), walkers, stream: random, profile }
+    }
+}
+
+impl Case for InLanes {
+    fn go(&mut self, legs: u64) -> u64 {
+        let InLanes { kernel, walkers, stream, profile } = self;
+        kernel.advance(walkers, Span::Legs(legs), stream, profile).expect("rates within their bounds");
+        black_box(&self.profile);
         legs * WALKERS as u64
     }
 }

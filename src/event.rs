@@ -105,6 +105,22 @@ impl Position {
         ((folded >> (63 - bits)) as usize, place)
     }
 
+    /// The position on the coarser circle of `2^32` units, in the same one of `cells` equal cells.
+    #[inline]
+    pub(crate) fn coarse(self, cells: usize) -> u32 {
+        // The lower end of a unit may lie in the cell before; its upper end is then in this one.
+        let unit = (self.folded() >> 32) as u32;
+        let unit = unit + u32::from(Position::from_coarse(unit).cell(cells) != self.cell(cells));
+        unit ^ (self.0 as i64 >> 63) as u32
+    }
+
+    /// The position of a place on the coarser circle. There and back again, nothing changes.
+    #[inline]
+    pub(crate) fn from_coarse(place: u32) -> Self {
+        let mirror = (place as i32 >> 31) as u32;
+        Position((u64::from(place) << 32) | u64::from(mirror))
+    }
+
     /// Index of the cell that holds the position when the domain is split into `cells` equal cells.
     #[inline]
     pub fn cell(self, cells: usize) -> usize {
@@ -259,11 +275,31 @@ pub struct Sightings<'a> {
     pub diffusivity: &'a [f64],
 }
 
+/// What has happened in a span, as sums over its events. Cells are those of the grid of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts<'a> {
+    /// Visits, state by state and cell by cell.
+    pub visits: &'a [u64],
+    /// Transitions, channel by channel and cell by cell.
+    pub passages: &'a [u64],
+    /// Heat absorbed from the bath in the transitions of each cell.
+    pub heat: &'a [f64],
+    /// Work done in the transitions of each cell.
+    pub work: &'a [f64],
+}
+
 /// Something that keeps sums over events. Every method has an empty body by default: a tally looks at
 /// the events it cares about and the compiler removes the rest.
 ///
 /// A pair of tallies is a tally, and `()` is the tally that keeps nothing.
 pub trait Tally {
+    /// Whether it must see every event. A tally that need not is given [`Counts`] by kernels that keep them
+    /// themselves, and events by all others.
+    const EVENTS: bool = true;
+
+    /// Scores what has happened in a span; in place of moves and transitions, never besides.
+    #[inline]
+    fn counted(&mut self, _counts: &Counts<'_>) {}
     /// Scores a block of moves.
     #[inline]
     fn moves(&mut self, _moves: &Moves<'_>) {}
@@ -281,9 +317,17 @@ pub trait Tally {
     fn sightings(&mut self, _sightings: &Sightings<'_>) {}
 }
 
-impl Tally for () {}
+impl Tally for () {
+    const EVENTS: bool = false;
+}
 
 impl<T: Tally> Tally for &mut T {
+    const EVENTS: bool = T::EVENTS;
+
+    #[inline]
+    fn counted(&mut self, counts: &Counts<'_>) {
+        T::counted(self, counts);
+    }
     #[inline]
     fn moves(&mut self, moves: &Moves<'_>) {
         T::moves(self, moves);
@@ -307,6 +351,13 @@ impl<T: Tally> Tally for &mut T {
 }
 
 impl<A: Tally, B: Tally> Tally for (A, B) {
+    const EVENTS: bool = A::EVENTS || B::EVENTS;
+
+    #[inline]
+    fn counted(&mut self, counts: &Counts<'_>) {
+        self.0.counted(counts);
+        self.1.counted(counts);
+    }
     #[inline]
     fn moves(&mut self, moves: &Moves<'_>) {
         self.0.moves(moves);
@@ -430,6 +481,19 @@ impl Profile {
 }
 
 impl Tally for Profile {
+    const EVENTS: bool = false;
+
+    fn counted(&mut self, counts: &Counts<'_>) {
+        let whole = self.visits.iter_mut().zip(counts.visits);
+        for (sum, count) in whole.chain(self.passages.iter_mut().zip(counts.passages)) {
+            *sum += count;
+        }
+        let exchanged = self.heat.iter_mut().zip(counts.heat);
+        for (sum, amount) in exchanged.chain(self.work.iter_mut().zip(counts.work)) {
+            *sum += amount;
+        }
+    }
+
     #[inline]
     fn moves(&mut self, moves: &Moves<'_>) {
         // No counter can grow by more than the number of moves; a block is far below 2^32.
@@ -533,6 +597,34 @@ mod tests {
         assert_eq!(Position::from_fraction(1.5).fraction(), 1.0);
         assert_eq!(Position::from_fraction(1.0).cell(50), 49);
         assert_eq!(Position::from_fraction(f64::NAN).fraction(), 0.0);
+    }
+
+    #[test]
+    fn coarse_positions_keep_their_cell_and_come_back() {
+        for cells in [7usize, 1024, 1050] {
+            // Both sides of every face, far and near, on both halves of the circle.
+            for k in 1..cells as u128 {
+                let face = ((k << 63) / cells as u128) as u64;
+                for near in [-1i64 << 40, -1 << 33, -(1 << 31), -1, 0, 1, 2, 1 << 31, 1 << 40] {
+                    for position in
+                        [Position(face.wrapping_add(near as u64)), Position(!face.wrapping_add(near as u64))]
+                    {
+                        let place = position.coarse(cells);
+                        let there = Position::from_coarse(place);
+                        assert_eq!(there.cell(cells), position.cell(cells));
+                        assert_eq!(there.coarse(cells), place);
+                        assert!(there.0.abs_diff(position.0) <= 1 << 33);
+                    }
+                }
+            }
+        }
+        for place in [0, 1, 5, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x9abc_def0] {
+            assert_eq!(Position::from_coarse(place).coarse(1050), place);
+            assert_eq!(
+                Position::from_coarse(place).folded() >> 32,
+                u64::from(place ^ (place as i32 >> 31) as u32)
+            );
+        }
     }
 
     #[test]

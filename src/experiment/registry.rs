@@ -5,7 +5,7 @@ use crate::ensemble::{GroupRunner, Populations, Runner, Segments, Volumes};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
-use crate::kernel::{Baoab, Continuous, EulerMaruyama, Exact, KernelError, Scheme};
+use crate::kernel::{Baoab, Continuous, EulerMaruyama, Exact, KernelError, Lanes, Scheme, Span};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
 ///
@@ -38,6 +38,11 @@ pub fn runner(
     };
     match experiment.method {
         Method::Exact {} => {
+            // Lanes keep counts; trajectories need events, and a duration needs legs with one.
+            let counts = matches!(experiment.run.span, Span::Legs(_)) && trajectories.is_none();
+            if counts && let Some(kernel) = Lanes::new(&model, grid).map_err(numeric)? {
+                return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
+            }
             let kernel = Exact::new(&model, grid).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }

@@ -247,23 +247,36 @@ impl Exact {
             }
             let c = self.channels[usize::from(channel[i])];
             let x = position[i].fraction() * self.model.domain.length;
-            let rate = self.model.rate(c, x) / self.clocks.rate(c.from, x);
-            let what = || format!("the rate of {}", channel_name(&self.model, c));
             // All 58 remaining bits of the word.
             let uniform = (word & ((1 << 58) - 1)) as f64 / 67_108_864.0;
-            accepted[i] =
-                below(uniform, rate / self.rates.channel[c.index], row).map_err(|(low, high)| {
-                    let unit = self.rates.channel[c.index];
-                    KernelError::BoundViolated {
-                        what: what(),
-                        x,
-                        value: rate,
-                        low: low * unit,
-                        high: high * unit,
-                    }
-                })?;
+            accepted[i] = self.accepts(c, cell[i] as usize, x, uniform)?;
         }
         Ok(())
+    }
+
+    /// Whether a candidate of channel `c` at `x` in `cell` becomes a transition, by the rate itself; `uniform` in
+    /// units of `2^-32`.
+    pub(super) fn accepts(&self, c: Channel, cell: usize, x: f64, uniform: f64) -> Result<bool, KernelError> {
+        let rate = self.model.rate(c, x) / self.clocks.rate(c.from, x);
+        let unit = self.rates.channel[c.index];
+        let row = self.tables.accept[c.index * self.grid.cells() + cell];
+        below(uniform, rate / unit, row).map_err(|(low, high)| KernelError::BoundViolated {
+            what: format!("the rate of {}", channel_name(&self.model, c)),
+            x,
+            value: rate,
+            low: low * unit,
+            high: high * unit,
+        })
+    }
+
+    /// Bounds on the probability of a transition along a channel in a cell, in units of `2^-32`.
+    pub(super) fn acceptance(&self, channel: usize, cell: usize) -> (u64, u64) {
+        let row = self.tables.accept[channel * self.grid.cells() + cell];
+        (u64::from(row.low), u64::from(row.low) + u64::from(row.gap))
+    }
+
+    pub(super) fn model(&self) -> &Model {
+        &self.model
     }
 
     /// Decides which visits are scored, so that each stands for the same time in its state and cell.

@@ -8,6 +8,7 @@ mod curve;
 mod euler_maruyama;
 mod exact;
 mod frozen;
+mod lanes;
 pub mod reactions;
 mod relief;
 mod scale;
@@ -20,6 +21,7 @@ pub use bounds::CandidateRates;
 pub use coordinate::{Continuous, MOST_AXES, Scheme, automatic_step};
 pub use euler_maruyama::EulerMaruyama;
 pub use exact::Exact;
+pub use lanes::{Instructions, Lanes};
 
 use crate::event::{Tally, Walkers};
 use crate::model::CoordinateError;

@@ -7,9 +7,11 @@
 //! place of the words.
 
 mod inversion;
+mod lanes;
 mod normal_table;
 
 pub use inversion::{exponential, open_unit, standard_normal, standard_normals};
+pub(crate) use lanes::{ROW, WordLanes};
 
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -17,7 +19,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 /// Name of the generator and of the way its streams are seeded; it changes when either does.
-pub const GENERATOR: &str = "xoshiro256++, seeded by splitmix64 over (seed, purpose, group)";
+pub const GENERATOR: &str =
+    "xoshiro256++, seeded by splitmix64 over (seed, purpose, group); 32 of them side by side in vector lanes";
 
 /// What a stream is used for; streams of different purposes are unrelated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,20 +46,45 @@ impl Purpose {
 
 /// A stream of 64-bit words. Plain data: saved and restored, it goes on with the same words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stream(Xoshiro256PlusPlus);
+pub struct Stream {
+    single: Single,
+    /// Generators for vector lanes, seeded when they are first asked for.
+    lanes: Option<Box<WordLanes>>,
+}
+
+/// One generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Single(Xoshiro256PlusPlus);
+
+impl Single {
+    /// The next word.
+    #[inline]
+    pub fn word(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+}
 
 impl Stream {
     /// The next word, uniform on all 64-bit words.
     #[inline]
     pub fn word(&mut self) -> u64 {
-        self.0.next_u64()
+        self.single.word()
+    }
+
+    /// Generators for vector lanes, made from the next words when first asked for; beside them the one that
+    /// [`Stream::word`] uses.
+    pub(crate) fn lanes(&mut self) -> (&mut WordLanes, &mut Single) {
+        let Stream { single, lanes } = self;
+        let lanes = lanes.get_or_insert_with(|| Box::new(WordLanes::seeded(|| single.word())));
+        (lanes, single)
     }
 
     /// The next words.
     #[inline]
     pub fn fill(&mut self, words: &mut [u64]) {
         for w in words {
-            *w = self.0.next_u64();
+            *w = self.single.word();
         }
     }
 }
@@ -74,7 +102,7 @@ pub fn stream(seed: u64, purpose: Purpose, group: u64) -> Stream {
         h = h.wrapping_add(0x9e37_79b9_7f4a_7c15);
         chunk.copy_from_slice(&mix(h).to_le_bytes());
     }
-    Stream(Xoshiro256PlusPlus::from_seed(bytes))
+    Stream { single: Single(Xoshiro256PlusPlus::from_seed(bytes)), lanes: None }
 }
 
 /// A bijection of 64-bit words in which every input bit flips about half of the output bits.

@@ -1,0 +1,496 @@
+//! The loops over 64 walkers, compiled for several instruction sets.
+//!
+//! One simple loop per stage over columns of 32-bit numbers, no fused multiplication: that is what compilers turn
+//! into vectors, with the same bits for any width. A look-up in a table is a loop of its own, one walker after the
+//! other, because gathers cost more than they save; the counters of the leg before are raised in it, which costs
+//! hardly anything there.
+
+use super::super::{BLOCK, KernelError};
+use crate::rng::{ROW, WordLanes};
+use multiversion::multiversion;
+
+/// Legs for which words and exponentials are made at once.
+const CHUNK: usize = 4;
+
+/// Bits of a choice that pick a slot; the others are compared with a threshold.
+pub(super) const SLOT_BITS: u32 = 6;
+pub(super) const CHOICE_BITS: u32 = 32 - SLOT_BITS;
+
+/// Most states, and most rows of thresholds: what fits into a [`slot`].
+pub(super) const MOST_STATES: usize = 64;
+pub(super) const MOST_ROWS: usize = 64;
+
+/// Which instructions may be used. The bits of all results are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instructions {
+    /// Those of every processor of its kind: SSE2 on x86-64.
+    Common,
+    /// At most AVX2.
+    Avx2,
+    /// At most AVX-512.
+    Avx512,
+}
+
+/// What never changes.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    /// Number of cells, below `2^15`.
+    pub cells: u32,
+    /// Scale of a leg in each state over the length of the domain, as bits.
+    pub scale: Vec<u32>,
+    /// Of 64 slots of each state what the candidate is for, see [`slot`]; empty if two states have one row each,
+    /// numbered like them, that leads to the other.
+    pub slots: Vec<u32>,
+    /// Per (row, cell): above the lowest six bits the lower bound of the acceptance probability in units of
+    /// `2^-26`, in them the width of what is undecided, in units of `2^gap`.
+    pub accept: Vec<u32>,
+    pub gap: u32,
+    /// Whether heat and work of passages depend on x.
+    pub exchange: bool,
+}
+
+/// A slot: scale of the state that a transition leads to, row of thresholds, that state.
+pub(super) fn slot(scale: u32, row: usize, to: usize) -> u32 {
+    debug_assert!(row < MOST_ROWS && to < MOST_STATES && scale & SCALE == scale);
+    scale << 1 | (row as u32) << 6 | to as u32
+}
+
+/// The bits that a scale may have: no sign and 13 digits.
+pub(super) const SCALE: u32 = 0x7fff_f800;
+
+/// Columns of 64 walkers; where several legs are kept, the first is the one before.
+pub(super) struct Block {
+    /// How many walkers are real.
+    pub walkers: usize,
+    /// Places on the circle of `2^32` units.
+    pub position: [u32; BLOCK],
+    pub state: [[u32; BLOCK]; CHUNK + 1],
+    pub scale: [[u32; BLOCK]; CHUNK + 1],
+    /// Twice the entry in `accept` used, plus one if a transition was made.
+    pub key: [[u32; BLOCK]; CHUNK + 1],
+    /// Words that move, words that choose.
+    moves: [[u8; ROW]; CHUNK],
+    pub choices: [[u8; ROW]; CHUNK],
+    signed: [[f32; BLOCK]; CHUNK],
+    index: [u32; BLOCK],
+    chosen: [u32; BLOCK],
+    entry: [u32; BLOCK],
+    threshold: [u32; BLOCK],
+}
+
+impl Block {
+    pub fn new() -> Self {
+        Block {
+            walkers: 0,
+            position: [0; BLOCK],
+            state: [[0; BLOCK]; CHUNK + 1],
+            scale: [[0; BLOCK]; CHUNK + 1],
+            key: [[0; BLOCK]; CHUNK + 1],
+            moves: [[0; ROW]; CHUNK],
+            choices: [[0; ROW]; CHUNK],
+            signed: [[0.0; BLOCK]; CHUNK],
+            index: [0; BLOCK],
+            chosen: [0; BLOCK],
+            entry: [0; BLOCK],
+            threshold: [0; BLOCK],
+        }
+    }
+
+    /// One for every walker whose transition the threshold just looked up leaves open.
+    pub fn open(&self, leg: usize, gap: u32) -> [u32; BLOCK] {
+        let mut open = [0; BLOCK];
+        let words = self.choices[leg].as_chunks::<4>().0;
+        for ((open, word), threshold) in open.iter_mut().zip(words).zip(&self.threshold) {
+            let above = (u32::from_le_bytes(*word) & ((1 << CHOICE_BITS) - 1)).wrapping_sub(threshold >> 6);
+            *open = u32::from(above < (threshold & 63) << (gap & 31));
+        }
+        open
+    }
+
+    /// The bits of a choice that are compared with a threshold.
+    pub fn uniform(&self, leg: usize, i: usize) -> u32 {
+        let word = self.choices[leg].as_chunks::<4>().0[i];
+        u32::from_le_bytes(word) & ((1 << CHOICE_BITS) - 1)
+    }
+}
+
+/// What happens too seldom for the lanes.
+pub(super) trait Rare {
+    /// Settles the transitions of a leg that the thresholds leave undecided: states, scales and keys after it.
+    ///
+    /// # Errors
+    /// [`KernelError::BoundViolated`].
+    fn decide(&mut self, block: &mut Block, leg: usize) -> Result<(), KernelError>;
+
+    /// Books heat and work of the transitions of a leg.
+    fn exchange(&mut self, block: &Block, leg: usize);
+}
+
+/// An exponential deviate with a random sign from one word: `-ln(|w|/2^31)` for the odd numbers `w` between `±2^31`.
+///
+/// The exponent of the float is a whole number of halvings, its digits go through a polynomial (near-minimax,
+/// `ln` on `[1, 2)` to 2e-7). Values end at 21.5; the moments are tested.
+#[inline(always)]
+pub(super) fn signed_exponential(word: u32) -> f32 {
+    const LN: [f32; 8] = [
+        0.405_465_3,
+        0.666_665_73,
+        -0.222_245_4,
+        0.098_804_89,
+        -0.048_928_99,
+        0.025_862_215,
+        -0.017_414_194,
+        0.010_484_1,
+    ];
+    let bits = ((word | 1) as i32 as f32).to_bits();
+    let halvings = 158 - (bits >> 23 & 0xff) as i32;
+    let t = f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000) - 1.5;
+    let ln = LN[..7].iter().rev().fold(LN[7], |sum, c| sum * t + c);
+    let e = halvings as f32 * std::f32::consts::LN_2 - ln;
+    f32::from_bits(e.to_bits() ^ bits & 0x8000_0000)
+}
+
+/// A displacement below 4096 lengths of the domain in units of `2^-31` of it, on the circle: rounded once, to the
+/// nearest.
+///
+/// Added to the first constant, a float keeps multiples of `2^-10`; the rest is exact and, added to the second, is
+/// rounded to units. Both sums hold their integers in their lower bits.
+#[inline(always)]
+pub(super) fn units(displacement: f32) -> u32 {
+    const HIGH: f32 = 12_288.0; // 1.5 * 2^13
+    const LOW: f32 = 0.005_859_375; // 1.5 * 2^-8
+    let high = displacement + HIGH;
+    let low = (displacement - (high - HIGH)) + LOW;
+    (high.to_bits() << 21).wrapping_add(low.to_bits()).wrapping_sub(LOW.to_bits())
+}
+
+/// Distance from the left wall in units, below `2^31`.
+#[inline(always)]
+pub(super) fn folded(position: u32) -> u32 {
+    position ^ (position as i32 >> 31) as u32
+}
+
+/// `folded * cells / 2^31`, rounded down, in 32 bits; for `cells < 2^15`.
+#[inline(always)]
+pub(super) fn cell(folded: u32, cells: u32) -> u32 {
+    let (high, low) = (folded >> 15, folded & 0x7fff);
+    (high * cells + ((low * cells) >> 15)) >> 16
+}
+
+/// What the loops need besides columns.
+#[derive(Clone, Copy)]
+struct Law {
+    /// Of two states: scale of the first, and what changes it into that of the second.
+    first: u32,
+    change: u32,
+    cells: u32,
+    gap: u32,
+}
+
+#[inline(always)]
+fn exponentials(moves: &[u8; ROW], signed: &mut [f32; BLOCK]) {
+    for (signed, word) in signed.iter_mut().zip(moves.as_chunks::<4>().0) {
+        *signed = signed_exponential(u32::from_le_bytes(*word));
+    }
+}
+
+/// Which slot each candidate has.
+#[inline(always)]
+fn pick(state: &[u32; BLOCK], choices: &[u8; ROW], index: &mut [u32; BLOCK]) {
+    for (i, word) in choices.as_chunks::<4>().0.iter().enumerate() {
+        index[i] = state[i] << SLOT_BITS | u32::from_le_bytes(*word) >> CHOICE_BITS;
+    }
+}
+
+#[inline(always)]
+fn deal(index: &[u32; BLOCK], slots: &[u32], chosen: &mut [u32; BLOCK]) {
+    for i in 0..BLOCK {
+        chosen[i] = slots[index[i] as usize];
+    }
+}
+
+/// Moves everybody and finds the entry of its threshold.
+#[inline(always)]
+fn advance<const TWO: bool>(
+    law: Law,
+    state: &[u32; BLOCK],
+    scale: &[u32; BLOCK],
+    signed: &[f32; BLOCK],
+    chosen: &[u32; BLOCK],
+    position: &mut [u32; BLOCK],
+    entry: &mut [u32; BLOCK],
+) {
+    for i in 0..BLOCK {
+        // All ones in the second of two states.
+        let second = state[i].wrapping_neg();
+        let scale = f32::from_bits(if TWO { law.first ^ law.change & second } else { scale[i] });
+        position[i] = position[i].wrapping_add(units(signed[i] * scale));
+        let row = if TWO { law.cells & second } else { (chosen[i] >> 6 & 63) * law.cells };
+        entry[i] = row + cell(folded(position[i]), law.cells);
+    }
+}
+
+/// Looks thresholds up and counts what happened one leg before.
+#[inline(always)]
+fn look(
+    entry: &[u32; BLOCK],
+    accept: &[u32],
+    threshold: &mut [u32; BLOCK],
+    key: &[u32; BLOCK],
+    counts: &mut [u32],
+) {
+    for i in 0..BLOCK {
+        threshold[i] = accept[entry[i] as usize];
+        counts[key[i] as usize] += 1;
+    }
+}
+
+/// One column before and after a leg.
+type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
+
+/// Makes those transitions that the thresholds decide; whether any is left open.
+#[inline(always)]
+fn decide<const TWO: bool>(
+    law: Law,
+    choices: &[u8; ROW],
+    (entry, threshold, chosen): (&[u32; BLOCK], &[u32; BLOCK], &[u32; BLOCK]),
+    [state, state_after]: Pair<'_>,
+    [scale, scale_after]: Pair<'_>,
+    key: &mut [u32; BLOCK],
+) -> bool {
+    let mut open = 0;
+    for (i, word) in choices.as_chunks::<4>().0.iter().enumerate() {
+        let u = u32::from_le_bytes(*word) & ((1 << CHOICE_BITS) - 1);
+        let low = threshold[i] >> 6;
+        let high = low + ((threshold[i] & 63) << law.gap);
+        // Signs of differences: numbers are below 2^28.
+        let taken = u.wrapping_sub(low) >> 31;
+        open |= taken ^ u.wrapping_sub(high) >> 31;
+        if TWO {
+            state_after[i] = state[i] ^ taken;
+        } else {
+            let all = taken.wrapping_neg();
+            state_after[i] = state[i] ^ (state[i] ^ chosen[i] & 63) & all;
+            scale_after[i] = scale[i] ^ (scale[i] ^ chosen[i] >> 1 & SCALE) & all;
+        }
+        key[i] = entry[i] << 1 | taken;
+    }
+    open != 0
+}
+
+#[inline(always)]
+fn legs<const TWO: bool>(
+    tables: &Tables,
+    block: &mut Block,
+    mut left: u64,
+    words: &mut WordLanes,
+    counts: &mut [u32],
+    rare: &mut dyn Rare,
+) -> Result<(), KernelError> {
+    let scale = |s: usize| tables.scale.get(s).copied().unwrap_or_default();
+    let law = Law {
+        first: scale(0),
+        change: scale(0) ^ scale(1),
+        cells: tables.cells & 0x7fff,
+        gap: tables.gap & 31,
+    };
+    // The last counter is for those who are not there.
+    let nobody = counts.len() as u32 - 1;
+    block.key[0].fill(nobody);
+    while left > 0 {
+        let chunk = left.min(CHUNK as u64) as usize;
+        for leg in 0..chunk {
+            words.fill(&mut block.moves[leg]);
+            words.fill(&mut block.choices[leg]);
+        }
+        for leg in 0..chunk {
+            exponentials(&block.moves[leg], &mut block.signed[leg]);
+        }
+        for leg in 0..chunk {
+            let choices = &block.choices[leg];
+            let [state, state_after, ..] = &mut block.state[leg..] else { unreachable!() };
+            let [scale, scale_after, ..] = &mut block.scale[leg..] else { unreachable!() };
+            let [key, key_after, ..] = &mut block.key[leg..] else { unreachable!() };
+            if !TWO {
+                pick(state, choices, &mut block.index);
+                deal(&block.index, &tables.slots, &mut block.chosen);
+            }
+            let (position, entry) = (&mut block.position, &mut block.entry);
+            advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
+            look(entry, &tables.accept, &mut block.threshold, key, counts);
+            let found = (&*entry, &block.threshold, &block.chosen);
+            let pairs = ([state, state_after], [scale, scale_after]);
+            let open = decide::<TWO>(law, choices, found, pairs.0, pairs.1, key_after);
+            key_after[block.walkers..].fill(nobody);
+            if open {
+                rare.decide(block, leg)?;
+            }
+            if tables.exchange {
+                rare.exchange(block, leg);
+            }
+        }
+        block.state[0] = block.state[chunk];
+        block.scale[0] = block.scale[chunk];
+        block.key[0] = block.key[chunk];
+        left -= chunk as u64;
+    }
+    for &key in &block.key[0] {
+        counts[key as usize] += 1;
+    }
+    Ok(())
+}
+
+/// Advances a block by so many legs and counts keys; the last counter is scrap.
+pub(super) fn go(
+    most: Instructions,
+    tables: &Tables,
+    block: &mut Block,
+    left: u64,
+    words: &mut WordLanes,
+    counts: &mut [u32],
+    rare: &mut dyn Rare,
+) -> Result<(), KernelError> {
+    match (most, tables.slots.is_empty()) {
+        (Instructions::Common, true) => legs::<true>(tables, block, left, words, counts, rare),
+        (Instructions::Common, false) => legs::<false>(tables, block, left, words, counts, rare),
+        (Instructions::Avx2, true) => avx2::<true>(tables, block, left, words, counts, rare),
+        (Instructions::Avx2, false) => avx2::<false>(tables, block, left, words, counts, rare),
+        (Instructions::Avx512, true) => avx512::<true>(tables, block, left, words, counts, rare),
+        (Instructions::Avx512, false) => avx512::<false>(tables, block, left, words, counts, rare),
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn avx2<const TWO: bool>(
+    tables: &Tables,
+    block: &mut Block,
+    left: u64,
+    words: &mut WordLanes,
+    counts: &mut [u32],
+    rare: &mut dyn Rare,
+) -> Result<(), KernelError> {
+    legs::<TWO>(tables, block, left, words, counts, rare)
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
+    "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt",
+))]
+fn avx512<const TWO: bool>(
+    tables: &Tables,
+    block: &mut Block,
+    left: u64,
+    words: &mut WordLanes,
+    counts: &mut [u32],
+    rare: &mut dyn Rare,
+) -> Result<(), KernelError> {
+    legs::<TWO>(tables, block, left, words, counts, rare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part of all words, every 4001st, beginning somewhere.
+    fn words() -> impl Iterator<Item = u32> {
+        (1234..=u32::MAX).step_by(4001)
+    }
+
+    /// What the deviate of a word would be without rounding.
+    fn ideal(word: u32) -> f64 {
+        let w = f64::from((word | 1) as i32);
+        -libm::log(w.abs() / 2_147_483_648.0) * w.signum()
+    }
+
+    #[test]
+    fn exponentials_have_their_moments() {
+        // Differences from the ideal deviates of the same words: their mean has no noise of sampling but that of
+        // roundings, 1e-7 over the root of a million.
+        let mut off = [0.0f64; 4];
+        let mut largest = 0.0f64;
+        for word in words() {
+            let (e, ideal) = (f64::from(signed_exponential(word)), ideal(word));
+            largest = largest.max((e - ideal).abs());
+            for (p, off) in (1..).zip(&mut off) {
+                *off += (e.abs().powi(p) - ideal.abs().powi(p)) / libm::tgamma(f64::from(p) + 1.0);
+            }
+        }
+        let n = words().count() as f64;
+        assert!(largest < 2e-6, "{largest:e}");
+        assert!(off.iter().all(|off| (off / n).abs() < 3e-8), "{off:?} / {n}");
+        // The ideal deviates of all words are the middles of equal parts: the rule of the middle misses, in the mean of
+        // E^p/p!, at most the tail beyond 21.5, which is below exp(-21.5) sum_j 21.5^j/j!, j < p.
+        let tail = |p: i32| -> f64 {
+            (0..p).map(|j| 21.5f64.powi(j) / libm::tgamma(f64::from(j) + 1.0)).sum::<f64>() * libm::exp(-21.5)
+        };
+        assert!(tail(1) < 5e-10 && tail(2) < 1.1e-8, "{:e} {:e}", tail(1), tail(2));
+    }
+
+    #[test]
+    fn signs_are_even() {
+        assert_eq!(
+            words().filter(|w| signed_exponential(*w) < 0.0).count(),
+            words().filter(|w| *w > 1 << 31).count()
+        );
+        for word in [0, 1, 2, 77, 0x7fff_ffff, 0x1234_5678] {
+            assert_eq!(signed_exponential(word), -signed_exponential((word | 1).wrapping_neg()), "{word}");
+        }
+        assert!((signed_exponential(0) - 21.487_563).abs() < 1e-5);
+    }
+
+    #[test]
+    fn legs_multiply_every_mode_as_they_should() {
+        // A leg turns the mean of cos(n pi x) into that over 1 + (n pi l)^2, whatever the walls: law, scale, rounding to
+        // the lattice and fold at once. Differences from the ideal leg of the same word.
+        for l in [0.003f64, 0.07, 0.5, 4.0, 64.0] {
+            let scale = f32::from_bits((l as f32).to_bits() & SCALE);
+            for n in [1.0, 2.0, 7.0, 30.0] {
+                let q = n * std::f64::consts::PI;
+                let (mut off, mut ideally) = (0.0, 0.0);
+                for word in words() {
+                    let moved = units(signed_exponential(word) * scale);
+                    let x = f64::from(folded(moved)) / 2_147_483_648.0;
+                    let ideal = libm::cos(q * f64::from(scale) * ideal(word));
+                    off += libm::cos(q * x) - ideal;
+                    ideally += ideal;
+                }
+                let n_words = words().count() as f64;
+                let expected = 1.0 / (1.0 + (q * f64::from(scale)).powi(2));
+                assert!((ideally / n_words - expected).abs() < 1e-4, "l = {l}, n = {n}");
+                // What matters is the part that a leg forgets, 1 less the factor.
+                let relative = off / n_words / (1.0 - expected);
+                let limit = if q * l < 6.0 { 5e-8 } else { 1e-6 };
+                assert!(relative.abs() < limit, "l = {l}, n = {n}: {relative:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_are_the_nearest() {
+        let mut worst = 0.0f64;
+        for word in words().step_by(10) {
+            for scale in [1e-6f32, 0.01, 3.0, 190.0] {
+                let d = signed_exponential(word) * scale;
+                let exact = f64::from(d) * 2_147_483_648.0;
+                let found = f64::from(units(d) as i32);
+                // On the circle.
+                let off = exact - found;
+                let off = off - 4_294_967_296.0 * libm::round(off / 4_294_967_296.0);
+                worst = worst.max(off.abs());
+            }
+        }
+        assert!(worst <= 0.5, "{worst}");
+    }
+
+    #[test]
+    fn cells_are_the_floor() {
+        for cells in [1u32, 7, 1024, 1050, 32_767] {
+            for k in 0..cells {
+                let face = (u64::from(k) << 31).div_ceil(u64::from(cells)) as u32;
+                assert_eq!(cell(face, cells), k);
+                assert_eq!(cell(face.saturating_sub(1), cells), k.saturating_sub(u32::from(face > 0)));
+            }
+            assert_eq!(cell(0x7fff_ffff, cells), cells - 1);
+        }
+    }
+}
