@@ -440,8 +440,8 @@ mod tests {
 
     #[test]
     fn legs_multiply_every_mode_as_they_should() {
-        // A leg turns the mean of cos(n pi x) into that over 1 + (n pi l)^2, whatever the walls: law, scale, rounding to
-        // the lattice and fold at once. Differences from the ideal leg of the same word.
+        // A leg turns the mean of cos(n pi x) into that over 1 + (n pi l)^2, whatever the walls: law, scale and rounding
+        // to the lattice at once. Differences from the ideal leg of the same word.
         for l in [0.003f64, 0.07, 0.5, 4.0, 64.0] {
             let scale = f32::from_bits((l as f32).to_bits() & SCALE);
             for n in [1.0, 2.0, 7.0, 30.0] {
@@ -449,7 +449,7 @@ mod tests {
                 let (mut off, mut ideally) = (0.0, 0.0);
                 for word in words() {
                     let moved = units(signed_exponential(word) * scale);
-                    let x = f64::from(folded(moved)) / 2_147_483_648.0;
+                    let x = f64::from(moved as i32) / 2_147_483_648.0;
                     let ideal = libm::cos(q * f64::from(scale) * ideal(word));
                     off += libm::cos(q * x) - ideal;
                     ideally += ideal;
