@@ -1,7 +1,7 @@
 //! Densities at points from the law of single legs, against the continuum theory and against histograms.
 //!
 //! Statistics: every comparison has a family-wise alpha of `ALPHA`; there are four, so that the file gives a false alarm in
-//! 4e-9 of all choices of seeds. Runs see a density wrong by 1 % at any point.
+//! 4e-9 of all choices of seeds. Runs see densities wrong by 5 %.
 
 mod common;
 
@@ -62,8 +62,8 @@ fn points_agree_with_theory_walls_included() {
             note(format!("{name}, timed {timed}: {n} points, smallest p {p:.1e}"));
             assert_eq!(n, 3 * 21);
             assert!(p > ALPHA / n as f64, "{name}, timed {timed}: {p}");
-            // Negative control: the same law a twentieth of the box further on.
-            let (p, n) = smallest_p(&finished, &|s, x| density(&law, s, x + 0.05 * model.domain.length));
+            // Negative control: densities larger by 5 %.
+            let (p, n) = smallest_p(&finished, &|s, x| 1.05 * density(&law, s, x));
             assert!(p < ALPHA / n as f64, "{name}, timed {timed}: {p}");
         }
     }
