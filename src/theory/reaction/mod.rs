@@ -35,6 +35,7 @@ mod functionals;
 pub mod master;
 pub mod profiles;
 pub mod steady;
+pub mod steps;
 mod system;
 pub mod transient;
 
@@ -42,6 +43,7 @@ pub use equilibrium::FastReactions;
 pub use master::Extent;
 pub use profiles::Profiles;
 pub use steady::Steady;
+pub use steps::StepLaw;
 pub use transient::Transient;
 
 use super::{TheoryError, between};
