@@ -94,6 +94,13 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
             format!("about {} in the time unit of the file", format::brief(f.relaxation_time)),
         );
         match f.soret {
+            Some(soret) if !soret.settled => line(
+                "soret",
+                format!(
+                    "standard error of the whole run about {:.1e}; a pilot run is too short for a value",
+                    soret.error
+                ),
+            ),
             Some(soret) => line(
                 "soret",
                 format!(
