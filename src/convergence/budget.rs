@@ -186,8 +186,11 @@ pub(super) fn of(
 
 /// What is known about the bias of a quantity: the law of the chain if there is one, else samples.
 fn of_bias<'a>(series: &'a [Series], label: &str) -> Option<&'a Series> {
-    let of =
-        |kind: Kind| series.iter().find(|s| s.axis == Axis::Dt && s.kind == kind && s.label() == label && !s.points.is_empty());
+    let of = |kind: Kind| {
+        series
+            .iter()
+            .find(|s| s.axis == Axis::Dt && s.kind == kind && s.label() == label && !s.points.is_empty())
+    };
     of(Kind::ChainBias).or_else(|| of(Kind::Bias))
 }
 

@@ -335,7 +335,8 @@ fn axes(experiment: &Experiment, options: &Options) -> Result<Vec<Axis>, Error> 
             false => vec!["particles", "legs", "dt", "bins"],
         };
         let which = if reacting { "react" } else { "do not react" };
-        let text = format!("--in {}: particles that {which} are studied in {}", axis.name(), known.join(", "));
+        let text =
+            format!("--in {}: particles that {which} are studied in {}", axis.name(), known.join(", "));
         return Err(Error::Usage(text));
     }
     if options.axes.contains(&Axis::Dt) && !stepped {

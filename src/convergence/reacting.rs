@@ -171,7 +171,8 @@ fn sampling(
     let each: f64 = points.iter().map(|(g, span)| *g as f64 * (span + burn_in) * lab.pace).sum();
     let most = noise::repeats(options)?.min(REPEATS);
     let repeats = ((options.effort / (each * FEWEST)) as usize).clamp(LEAST_REPEATS, most);
-    let particles = (options.effort / (each * repeats as f64)).clamp(FEWEST, population(experiment).max(FEWEST));
+    let particles =
+        (options.effort / (each * repeats as f64)).clamp(FEWEST, population(experiment).max(FEWEST));
     let thin = sized(experiment, particles);
     let particles = population(&thin);
     let list = |context: &Context| functionals(&thin, context, law);
@@ -202,7 +203,8 @@ fn sampling(
         }
     }
     let omega = thin.run.system_size.unwrap_or(0.0);
-    let thinner = format!("populations of {particles} particles, system_size {omega:.3}: slopes do not depend on it");
+    let thinner =
+        format!("populations of {particles} particles, system_size {omega:.3}: slopes do not depend on it");
     let made = series.into_iter().map(|(f, points)| {
         let points: Vec<Point> = points.into_iter().flatten().collect();
         Series {
@@ -232,7 +234,12 @@ struct Place {
 }
 
 /// Settings from coarse to fine.
-fn places(axis: Axis, lab: &Laboratory<'_>, mixture: &Mixture, options: &Options) -> Result<Vec<Place>, Error> {
+fn places(
+    axis: Axis,
+    lab: &Laboratory<'_>,
+    mixture: &Mixture,
+    options: &Options,
+) -> Result<Vec<Place>, Error> {
     let experiment = lab.experiment;
     let missing = || Error::Usage(format!("--in {}: the method has no cells", axis.name()));
     let (cells, dt) = experiment.method.cells().zip(experiment.method.dt()).ok_or_else(missing)?;
@@ -256,8 +263,7 @@ fn places(axis: Axis, lab: &Laboratory<'_>, mixture: &Mixture, options: &Options
             let to = options.to.unwrap_or(from * 8.0);
             noise::check(from, to)?;
             let whole = |n: f64| (libm::round(n / BINS as f64).max(1.0) as usize) * BINS;
-            let mut all: Vec<usize> =
-                noise::ladder(from, to, points, false).into_iter().map(whole).collect();
+            let mut all: Vec<usize> = noise::ladder(from, to, points, false).into_iter().map(whole).collect();
             all.dedup();
             all.into_iter().map(|cells| Place { cells, ..place(cells as f64) }).collect()
         }
@@ -296,7 +302,8 @@ fn short_steps(law: &Continuum, cells: usize, dt: f64) -> Option<StepLaw> {
     // As short as profiles can be resolved.
     (0..=HALVINGS).rev().find_map(|k| {
         let short = dt * libm::exp2(-f64::from(k));
-        let (whole, half) = (law.steps(cells, short, Meeting::InCells), law.steps(cells, 0.5 * short, Meeting::InCells));
+        let (whole, half) =
+            (law.steps(cells, short, Meeting::InCells), law.steps(cells, 0.5 * short, Meeting::InCells));
         Some(whole?.limit(&half?))
     })
 }
@@ -304,6 +311,9 @@ fn short_steps(law: &Continuum, cells: usize, dt: f64) -> Option<StepLaw> {
 fn of_law(functional: &Functional, law: Option<&StepLaw>, grid: &Grid) -> Option<f64> {
     functional.apply(&law?.reference(functional.observable, grid)?).filter(|v| v.is_finite())
 }
+
+/// A sampled bias with that of the law, where it is known.
+type Told = (Point, Option<f64>);
 
 /// Bias against the step, the cells, or the system size.
 fn biases(
@@ -316,7 +326,7 @@ fn biases(
     let places = places(axis, lab, &mixture, options)?;
     let effort = options.effort / places.len() as f64;
     let own_dt = lab.experiment.method.dt().unwrap_or(1.0);
-    let mut series: Vec<(Functional, Vec<(Point, Option<f64>)>)> = Vec::new();
+    let mut series: Vec<(Functional, Vec<Told>)> = Vec::new();
     let mut exact: Vec<Vec<(f64, f64)>> = Vec::new();
     for place in &places {
         let wanted = effort * place.dt / (GROUPS as f64 * (BURN_IN + RUN) * lab.relaxation);
@@ -497,12 +507,7 @@ fn fit(axis: Axis, points: &[Point]) -> Option<Fit> {
     }
     let turned: Vec<Point> = points.iter().map(|p| Point { at: 1.0 / p.at, ..*p }).collect();
     let fit = bias::fit(&turned)?;
-    Some(Fit {
-        slope: -fit.slope,
-        ci_low: fit.ci_high.map(|s| -s),
-        ci_high: fit.ci_low.map(|s| -s),
-        ..fit
-    })
+    Some(Fit { slope: -fit.slope, ci_low: fit.ci_high.map(|s| -s), ci_high: fit.ci_low.map(|s| -s), ..fit })
 }
 
 /// The series of the law itself; its order is that of its finer half.
@@ -523,8 +528,7 @@ fn without_noise(axis: Axis, f: &Functional, biases: &[(f64, f64)], expected: f6
         .collect();
     points.first()?;
     let finer = &points[points.len() / 2..];
-    let logarithms: Vec<_> =
-        finer.iter().map(|p| (libm::log(p.at), libm::log(p.value.abs()), 1.0)).collect();
+    let logarithms: Vec<_> = finer.iter().map(|p| (libm::log(p.at), libm::log(p.value.abs()), 1.0)).collect();
     let fit = Line::through(&logarithms).map(|line| Fit {
         slope: line.slope,
         ci_low: None,
@@ -550,8 +554,8 @@ fn without_noise(axis: Axis, f: &Functional, biases: &[(f64, f64)], expected: f6
 }
 
 /// Whether sampled biases are those of the law, all series together at the alpha of the study; none where it is not known.
-fn agrees(points: &[(Point, Option<f64>)], number: usize) -> Option<bool> {
-    let deviate = |(p, expected): &(Point, Option<f64>)| {
+fn agrees(points: &[Told], number: usize) -> Option<bool> {
+    let deviate = |(p, expected): &Told| {
         Some(t_deviate((p.value - (*expected)?) / p.std_err, p.repeats as f64 - 1.0).powi(2))
     };
     let squares: f64 = points.iter().map(deviate).sum::<Option<f64>>()?;
