@@ -15,7 +15,8 @@ use crate::theory::coordinate::{self, CoordinateLaw};
 use crate::theory::coordinate_limit::WellState;
 use crate::theory::kramers::{self, Kramers};
 use crate::theory::overdamped::Overdamped;
-use crate::theory::reaction::{self, Amounts, FastReactions, Numbers, Profiles, Steady, Transient};
+use crate::theory::reaction::steps::Meeting;
+use crate::theory::reaction::{self, Amounts, FastReactions, Numbers, Profiles, Steady, StepLaw, Transient};
 use crate::theory::relaxation::{self, Initial, Occupancy, Positions, Relaxation};
 use crate::theory::{self, FastLimit, Stationary};
 use crate::trajectory::PathWeights;
@@ -285,6 +286,26 @@ impl Continuum {
             Continuum::Mixed(known) => {
                 known.numbers.unknown().map(|why| format!("no master equation stands beside the run: {why}"))
             }
+            _ => None,
+        }
+    }
+
+    /// The law of steps of the method `pairs` for infinitely many particles; of stationary concentrations only, and as
+    /// [`reaction::steps::solve`].
+    pub fn steps(&self, cells: usize, dt: f64, meeting: Meeting) -> Option<StepLaw> {
+        match self {
+            Continuum::Reacting(known) => match &known.law {
+                Concentrations::Steady(law) => reaction::steps::solve(law.profiles(), cells, dt, meeting),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// As [`Reacting::finite_shift`].
+    pub fn finite_shift(&self, system_size: f64) -> Option<Vec<f64>> {
+        match self {
+            Continuum::Reacting(known) => known.finite_shift(system_size),
             _ => None,
         }
     }

@@ -20,6 +20,9 @@ const EFFORT: f64 = 2e7;
 const PARTICLES: u64 = 2048;
 const GROUPS: usize = 64;
 
+/// Relaxation times of burn-in after which a pilot run has forgotten its beginning.
+const FORGOTTEN: f64 = 2.0;
+
 /// Rounds of a pilot run; the first is not timed.
 const ROUNDS: u64 = 4;
 
@@ -51,6 +54,8 @@ pub struct SoretForecast {
     pub value: f64,
     /// Its standard error in the pilot run.
     pub pilot_error: f64,
+    /// Whether the pilot run was long enough to forget where it began; the value is not that of a whole run otherwise.
+    pub settled: bool,
     /// Standard error to expect of the whole run. Within a factor of two or so: it supposes that particles
     /// forget at the slowest rate of the system.
     pub error: f64,
@@ -119,12 +124,13 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let nanoseconds_per_leg = timed.seconds() * 1e9 / (done * (1.0 - 1.0 / ROUNDS as f64));
 
     let memory = |legs: f64| legs / (experiment.relaxation_time() * per_time).max(f64::MIN_POSITIVE);
+    let settled = memory((burn_in / effort).min(0.5) * effort) >= FORGOTTEN;
     let soret = summary.quantities.iter().find(|q| q.name == "soret").and_then(|q| q.rows.first());
     let averages = experiment.measure.times.is_empty();
     let soret = soret.filter(|_| averages).and_then(|row| row.estimate.estimate()).map(|e| {
         let spread = e.std_error * (particles as f64 / averaging(memory(effort))).sqrt();
         let error = spread * (averaging(memory(span)) / run.particles as f64).sqrt();
-        SoretForecast { value: e.value, pilot_error: e.std_error, error }
+        SoretForecast { value: e.value, pilot_error: e.std_error, settled, error }
     });
     let seconds = nanoseconds_per_leg * 1e-9 * legs;
     Ok(Forecast {

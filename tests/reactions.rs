@@ -435,9 +435,8 @@ fn profiles_in_a_gradient_follow_the_deterministic_theory() {
     assert!(seen > 6.2, "{seen}");
 }
 
-/// Ten million reactions; integers.
-#[test]
-fn what_is_conserved_stays_to_the_last_particle() {
+/// So many reactions of one population; integers.
+fn conserved(most: u64) {
     let mixture = heated([0.1, 0.04], 500.0);
     let pairs = Pairs::new(&mixture, 1000.0, Resolution::new(20, 1e-3)).expect("steps");
     let mut random = stream(41, Purpose::Advance, 0);
@@ -445,12 +444,25 @@ fn what_is_conserved_stays_to_the_last_particle() {
     let mut tally = PairTally::new(&mixture, 20);
     let way = |forward| Way { reaction: 0, forward };
     let mut events = 0;
-    while events < 10_000_000 {
+    while events < most {
         pairs.advance(&mut population, 1000, &mut random, &mut tally).expect("steps");
         assert_eq!(population.totals(&mixture), [2001]);
         assert!(tally.broken(&mixture).is_empty());
         events = tally.events(way(true)) + tally.events(way(false));
     }
+    note(format!("{events} reactions, {:?} particles", population.counts(2)));
+}
+
+#[test]
+fn what_is_conserved_stays_to_the_last_particle() {
+    conserved(10_000_000);
+}
+
+/// For minutes: `cargo test --release --test reactions -- --ignored`.
+#[test]
+#[ignore = "takes minutes"]
+fn what_is_conserved_stays_over_a_thousand_million_reactions() {
+    conserved(1_000_000_000);
 }
 
 /// Open systems, catalysts, frictions of temperature, nothing at all.

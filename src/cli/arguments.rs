@@ -278,6 +278,13 @@ pub enum ConvergeAxis {
     Dt,
     /// Number of bins
     Bins,
+    /// Number of populations, of particles that react
+    Groups,
+    /// Number of cells in which they react
+    Cells,
+    /// Their number for a unit of concentration
+    #[value(name = "system_size")]
+    SystemSize,
 }
 
 impl From<ConvergeAxis> for Axis {
@@ -287,6 +294,9 @@ impl From<ConvergeAxis> for Axis {
             ConvergeAxis::Legs => Axis::Legs,
             ConvergeAxis::Dt => Axis::Dt,
             ConvergeAxis::Bins => Axis::Bins,
+            ConvergeAxis::Groups => Axis::Groups,
+            ConvergeAxis::Cells => Axis::Cells,
+            ConvergeAxis::SystemSize => Axis::SystemSize,
         }
     }
 }

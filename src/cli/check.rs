@@ -109,6 +109,13 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
         }
         match f.soret {
             None if volume => {}
+            Some(soret) if !soret.settled => line(
+                "soret",
+                format!(
+                    "standard error of the whole run about {:.1e}; a pilot run is too short for a value",
+                    soret.error
+                ),
+            ),
             Some(soret) => line(
                 "soret",
                 format!(

@@ -2,7 +2,7 @@
 
 use super::functional::Functional;
 use super::noise::ASYMPTOTIC;
-use super::{ALPHA, Kind, Options, Series, Settings};
+use super::{ALPHA, Axis, Kind, Options, Series, Settings};
 use crate::continuum::Continuum;
 use crate::error::Error;
 use crate::experiment::{Experiment, Method};
@@ -126,6 +126,7 @@ pub(super) fn of(
 ) -> Result<Budget, Error> {
     let exact = matches!(experiment.method, Method::Exact {});
     let grid = experiment.grid();
+    let steps = super::reacting::own(experiment, law);
     let own: Vec<Own> = evidence
         .measured
         .iter()
@@ -144,6 +145,9 @@ pub(super) fn of(
                 .and_then(|s| super::bias::at_own_step(s, settings.dt?, experiment.model.is_underdamped()));
             let (bias, bias_std_err) = if exact {
                 (Some(0.0), None)
+            } else if experiment.model.mixture.is_some() {
+                let steps = steps.as_ref().and_then(|s| f.apply(&s.reference(f.observable, &grid)?));
+                (steps.zip(theory).map(|(s, t)| s - t), None)
             } else {
                 (fitted.map(|b| b.value), fitted.map(|b| b.error).filter(|e| *e > 0.0))
             };
@@ -182,8 +186,11 @@ pub(super) fn of(
 
 /// What is known about the bias of a quantity: the law of the chain if there is one, else samples.
 fn of_bias<'a>(series: &'a [Series], label: &str) -> Option<&'a Series> {
-    let of =
-        |kind: Kind| series.iter().find(|s| s.kind == kind && s.label() == label && !s.points.is_empty());
+    let of = |kind: Kind| {
+        series
+            .iter()
+            .find(|s| s.axis == Axis::Dt && s.kind == kind && s.label() == label && !s.points.is_empty())
+    };
     of(Kind::ChainBias).or_else(|| of(Kind::Bias))
 }
 

@@ -29,7 +29,7 @@ impl Functional {
         Functional {
             name: observable.name().into(),
             of: experiment.label(observable),
-            unit: observable.dimension_in(experiment.units),
+            unit: experiment.dimension(observable),
             observable,
             weights: vec![(0, 1.0)],
         }
@@ -172,6 +172,18 @@ impl Gathered {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.sums.is_empty()
+    }
+
+    /// Every `groups` of them put together as one.
+    pub fn joined(&self, groups: usize) -> Self {
+        let add = |sums: &[Vec<f64>]| {
+            let mut all = sums.iter();
+            let mut total = all.next().cloned().unwrap_or_default();
+            all.for_each(|s| total.iter_mut().zip(s).for_each(|(t, s)| *t += s));
+            total
+        };
+        let sums = self.sums.chunks_exact(groups.max(1)).map(add).collect();
+        Gathered { lengths: self.lengths.clone(), sums }
     }
 
     /// The estimates of each group taken alone, functional by functional.

@@ -15,6 +15,7 @@
 //! | [`bias`] | bias of a stepped method against its `dt`; that of `exact`, which has none |
 //! | [`underdamped`] | which steps and quantities that is for particles with inertia |
 //! | [`internal`] | the same for continuous internal coordinates |
+//! | [`reacting`] | all of it for particles that react: populations, duration, `dt`, cells, finite numbers |
 //! | [`bins`] | bin averages against values at a point, beside the noise of a bin |
 //! | [`budget`] | noise and bias at the settings of the file, and what a wanted error needs |
 
@@ -24,6 +25,7 @@ pub mod budget;
 pub mod functional;
 pub mod internal;
 pub mod noise;
+pub mod reacting;
 mod runs;
 pub mod underdamped;
 
@@ -54,6 +56,12 @@ pub enum Axis {
     Dt,
     /// The number of bins.
     Bins,
+    /// The number of populations of particles that react.
+    Groups,
+    /// The number of cells in which they do.
+    Cells,
+    /// Their number for a unit of concentration.
+    SystemSize,
 }
 
 impl Axis {
@@ -64,6 +72,9 @@ impl Axis {
             Axis::Legs => "legs",
             Axis::Dt => "dt",
             Axis::Bins => "bins",
+            Axis::Groups => "groups",
+            Axis::Cells => "cells",
+            Axis::SystemSize => "system_size",
         }
     }
 }
@@ -110,7 +121,7 @@ impl Default for Options {
 pub enum Kind {
     /// Standard deviation of the estimate over independent repeats.
     SamplingError,
-    /// Estimate minus continuum theory.
+    /// Estimate minus continuum theory; of particles that react, minus the limit along the axis of the law of steps.
     Bias,
     /// The law of the chain of steps itself minus its limit of short steps; no sampling.
     ChainBias,
@@ -266,11 +277,6 @@ pub fn study(
     options: &Options,
     observer: &(dyn Observer + Sync),
 ) -> Result<Option<Study>, Error> {
-    if experiment.model.mixture.is_some() {
-        let text = "there is no study of convergence of particles that react; mc sweep with --scan method.pairs.cells=..., \
-             method.pairs.dt=... or run.system_size=... follows what each does";
-        return Err(Error::Usage(text.into()));
-    }
     if !experiment.measure.times.is_empty() {
         let text = "a study of convergence is one of averages over a run, and this file has observation times; give \
              it a \"duration\" instead: --set measure.times=null --set run.duration=10";
@@ -285,9 +291,13 @@ pub fn study(
     let mut measured = budget::Evidence::default();
     for axis in axes {
         let found = match axis {
+            _ if experiment.model.mixture.is_some() => {
+                reacting::against(axis, &mut lab, law, options, &mut measured)?
+            }
             Axis::Particles | Axis::Legs => noise::against(axis, &mut lab, law, options, &mut measured)?,
             Axis::Dt => bias::against_dt(&mut lab, law, options, &mut measured)?,
             Axis::Bins => bins::against(&mut lab, law, options)?,
+            Axis::Groups | Axis::Cells | Axis::SystemSize => Some(Vec::new()),
         };
         match found {
             Some(found) => series.extend(found),
@@ -313,6 +323,22 @@ pub fn study(
 /// The axes asked for, or all that the file has.
 fn axes(experiment: &Experiment, options: &Options) -> Result<Vec<Axis>, Error> {
     let stepped = experiment.method.dt().is_some();
+    let reacting = experiment.model.mixture.is_some();
+    let fits = |a: &Axis| match a {
+        Axis::Particles | Axis::Bins => !reacting,
+        Axis::Groups | Axis::Cells | Axis::SystemSize => reacting,
+        Axis::Legs | Axis::Dt => true,
+    };
+    if let Some(axis) = options.axes.iter().find(|a| !fits(a)) {
+        let known: Vec<&str> = match reacting {
+            true => reacting::AXES.iter().map(|a| a.name()).collect(),
+            false => vec!["particles", "legs", "dt", "bins"],
+        };
+        let which = if reacting { "react" } else { "do not react" };
+        let text =
+            format!("--in {}: particles that {which} are studied in {}", axis.name(), known.join(", "));
+        return Err(Error::Usage(text));
+    }
     if options.axes.contains(&Axis::Dt) && !stepped {
         let why =
             "the method exact has no time step, so there is no bias to follow; --in particles or --in legs";
@@ -330,6 +356,9 @@ fn axes(experiment: &Experiment, options: &Options) -> Result<Vec<Axis>, Error> 
         let mut axes = options.axes.clone();
         axes.dedup();
         return Ok(axes);
+    }
+    if reacting {
+        return Ok(reacting::AXES.to_vec());
     }
     let mut axes = vec![Axis::Particles, Axis::Legs];
     axes.extend(stepped.then_some(Axis::Dt));

@@ -154,7 +154,7 @@ fn note(axis: Axis, lab: &Laboratory<'_>) -> String {
 }
 
 /// Points at equal distances of the logarithm, whole numbers if need be, none twice.
-fn ladder(from: f64, to: f64, points: usize, whole: bool) -> Vec<f64> {
+pub(super) fn ladder(from: f64, to: f64, points: usize, whole: bool) -> Vec<f64> {
     let step = libm::log(to / from) / (points.max(2) - 1) as f64;
     let mut values: Vec<f64> = (0..points.max(2))
         .map(|k| from * libm::exp(step * k as f64))
@@ -219,7 +219,7 @@ fn lengths(lab: &Laboratory<'_>, options: &Options) -> Result<Vec<Setting>, Erro
     Ok(spans.into_iter().map(|span| Setting { walkers, repeats, span, burn_in }).collect())
 }
 
-fn check(from: f64, to: f64) -> Result<(), Error> {
+pub(super) fn check(from: f64, to: f64) -> Result<(), Error> {
     if from > 0.0 && from < to && to.is_finite() {
         return Ok(());
     }
@@ -228,7 +228,7 @@ fn check(from: f64, to: f64) -> Result<(), Error> {
     )))
 }
 
-fn repeats(options: &Options) -> Result<usize, Error> {
+pub(super) fn repeats(options: &Options) -> Result<usize, Error> {
     if options.repeats < LEAST_REPEATS {
         let least = format!("at least {LEAST_REPEATS}");
         return Err(Error::Usage(format!(
@@ -240,7 +240,7 @@ fn repeats(options: &Options) -> Result<usize, Error> {
 }
 
 /// The standard deviation over repeats; `None` if it is not defined for all but a few of them.
-fn point(at: f64, part: Part, alone: &[Option<f64>], estimate: Option<f64>) -> Option<Point> {
+pub(super) fn point(at: f64, part: Part, alone: &[Option<f64>], estimate: Option<f64>) -> Option<Point> {
     let defined: Vec<f64> = alone.iter().flatten().copied().collect();
     if (defined.len() as f64) < (1.0 - UNDEFINED) * alone.len() as f64 {
         return None;
@@ -279,7 +279,7 @@ pub(super) fn fit(points: &[Point]) -> Option<Fit> {
 }
 
 /// What the largest point of an axis knows, for the budget.
-fn measured(
+pub(super) fn measured(
     reducer: &Reducer,
     setting: Setting,
     found: &Gathered,

@@ -192,7 +192,8 @@ impl GroupRunner for Populations {
                 self.mixture.species()[species].name
             ),
             meaning: format!(
-                "its concentration at the wall is off by about {error:.1e} of itself, which soret_wall sees"
+                "the concentration of {} at the wall is off by about {error:.1e} of itself, which soret_wall sees",
+                self.mixture.species()[species].name
             ),
             remedy: "a quarter of this dt halves it; judge by soret, which it hardly touches".into(),
         }]

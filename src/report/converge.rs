@@ -313,6 +313,9 @@ fn figure(study: &Study) -> Result<plot::Rendered, ReportError> {
             Axis::Legs => "duration  (time)".to_owned(),
             Axis::Dt => "dt  (time)".to_owned(),
             Axis::Bins => "bins".to_owned(),
+            Axis::Groups => "populations".to_owned(),
+            Axis::Cells => "cells".to_owned(),
+            Axis::SystemSize => "system_size".to_owned(),
         };
         Panel { title: heading(study, axis, kind), x_label: x, y_label: "error / |theory|".into(), curves }
     });

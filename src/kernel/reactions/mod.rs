@@ -25,6 +25,7 @@ mod well_mixed;
 pub use mean_field::{MeanField, Units};
 pub use pairs::{Pairs, Population};
 pub use relaxation::{relaxation_time, settled};
+pub(crate) use resolution::fastest;
 pub use resolution::{Limit, Resolution};
 pub use tally::PairTally;
 pub use unit_tally::UnitTally;

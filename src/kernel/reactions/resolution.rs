@@ -113,6 +113,13 @@ impl Resolution {
     }
 }
 
+/// The largest `lambda` of [`Resolution::automatic`]; infinite for coefficients out of range.
+pub(crate) fn fastest(mixture: &Mixture, concentrations: &[f64]) -> f64 {
+    let place = |k: u32| (f64::from(k) + 0.5) / f64::from(PLACES) * mixture.domain.length;
+    let rate = |k: u32| relaxation_rate(mixture, concentrations, place(k)).unwrap_or(f64::INFINITY);
+    (0..PLACES).map(rate).fold(0.0, f64::max)
+}
+
 /// `lambda` at a place.
 fn relaxation_rate(mixture: &Mixture, concentrations: &[f64], x: f64) -> Result<f64, ReactionError> {
     let mut sum = 0.0;

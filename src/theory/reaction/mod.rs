@@ -39,6 +39,7 @@ pub mod numbers;
 pub mod profiles;
 pub mod states;
 pub mod steady;
+pub mod steps;
 mod system;
 pub mod transient;
 
@@ -48,6 +49,7 @@ pub use numbers::Numbers;
 pub use profiles::Profiles;
 pub use states::States;
 pub use steady::Steady;
+pub use steps::StepLaw;
 pub use transient::Transient;
 
 use super::{TheoryError, between};
