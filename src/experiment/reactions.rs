@@ -118,7 +118,9 @@ fn one_species<'a>(at: &Cursor<'a>, parameters: &Parameters, mixed: bool) -> Spe
             .or("content", 1, |c| c.integer(0..=LARGEST_CONTENT))
             .and_then(|content| u32::try_from(content).ok()),
         concentration: object.or("concentration", 0.0, |c| c.scalar(parameters, Must::NOT_NEGATIVE)),
-        motility: motility(&mut object, parameters, mixed),
+        // Without space a motility is read and not used.
+        motility: motility(&mut object, parameters, mixed)
+            .map(|given| if mixed { MotilityPart::Internal } else { given }),
         name: name.as_ref().and_then(named),
         at: name.unwrap_or_else(|| at.clone()),
     };
