@@ -277,6 +277,11 @@ pub fn study(
     options: &Options,
     observer: &(dyn Observer + Sync),
 ) -> Result<Option<Study>, Error> {
+    if experiment.volume().is_some() {
+        let text = "a well-mixed volume has no step and no cells, so there is no bias to follow, and its errors fall with the \
+             root of run.realisations; mc run compares it with its master equation";
+        return Err(Error::Usage(text.into()));
+    }
     if !experiment.measure.times.is_empty() {
         let text = "a study of convergence is one of averages over a run, and this file has observation times; give \
              it a \"duration\" instead: --set measure.times=null --set run.duration=10";
