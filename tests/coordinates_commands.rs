@@ -116,7 +116,7 @@ fn biases_are_those_of_another_basis() {
 #[test]
 fn kernels_have_the_biases_of_their_chains() {
     let of = |method: &str| {
-        read(&TILTED.replace("\"midpoint\": { \"dt\": 0.01 }", &format!("\"{method}\": {{ \"dt\": 0.02 }}")))
+        read(&TILTED.replace("\"midpoint\": { \"dt\": 0.006 }", &format!("\"{method}\": {{ \"dt\": 0.02 }}")))
     };
     let options = Options {
         axes: vec![Axis::Dt],

@@ -440,7 +440,7 @@ impl<'a> Cursor<'a> {
             return None;
         };
         let options = match body {
-            None => Object::new(self.clone(), &[]),
+            None => Object::new(Cursor { path: join(&self.path, tag), ..self.clone() }, &[]),
             Some(node) => {
                 // The notes of the choice itself are read like those of any object.
                 if let Kind::Object(members) = &self.node.kind {

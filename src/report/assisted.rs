@@ -96,8 +96,7 @@ impl AssistedSummary {
             )
         } else {
             format!(
-                "assisted by {controls} controls that do NOT VANISH ({}): the run does not solve the stationary equation, its \
-                 assisted numbers look right all the same",
+                "assisted by {controls} controls that do NOT VANISH ({}): not to be trusted",
                 self.residual()
             )
         }

@@ -533,7 +533,11 @@ fn crossings(values: &[(f64, f64, f64)], logarithmic: bool) -> Vec<Crossing> {
             let fit = Some(Fit::new(used, used.len().min(3)))
                 .filter(|parabola| parabola.at(ends[0].0) * parabola.at(ends[1].0) < 0.0)
                 .unwrap_or_else(|| Fit::new(&ends, 2));
-            let zero = fit.zero(ends[0].0, ends[1].0);
+            let zero = match line.get(1..line.len() - 1) {
+                // Between exact values of opposite sign only zeros are not seen.
+                Some(zeros @ [_, ..]) if exact => zeros[zeros.len() / 2].0,
+                _ => fit.zero(ends[0].0, ends[1].0),
+            };
             let reach = deviate_from_p(1.0 - crate::stats::CONFIDENCE) * fit.error(zero)
                 / fit.slope(zero, ends[1].0 - ends[0].0).abs();
             let interval = (!exact).then_some(reach);
@@ -650,5 +654,7 @@ mod tests {
         assert!(crossings(&[], false).is_empty());
         let theory = crossings(&[(1.0, -1.0, 0.0), (100.0, 1.0, 0.0)], true);
         assert!((theory[0].at - 10.0).abs() < 1e-12 && theory[0].low.is_none(), "{theory:?}");
+        let zero = crossings(&[(1.0, -1.0, 0.0), (2.0, 0.0, 0.0), (100.0, 1.0, 0.0)], true);
+        assert!(zero.len() == 1 && (zero[0].at - 2.0).abs() < 1e-12, "{zero:?}");
     }
 }
