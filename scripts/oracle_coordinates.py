@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent solution of the stationary Fokker-Planck equation in (x, q), for tests/coordinates_theory.rs.
+"""Independent solution of the stationary Fokker-Planck equation in (x, q), for tests/theory/coordinates_theory.rs.
 
 mu(x) d_q(P d_q U + T d_q P) + d_x[(D/T) P d_x U + d_x(D P)] = 0 on 0 < x < 1 without flux at the walls, U = q^2/2 + b x q, D a
 quadratic polynomial in q. P(x, q) = sum_n a_n(x) He_n(q/s) exp(-q^2/2s^2) with one s for all x: every operator in q is a

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Distribution functions and quantiles, for tests/distributions.rs.
+"""Distribution functions and quantiles, for tests/theory/distributions.rs.
 
 Computed with mpmath at 40 digits from the regularised incomplete beta function and erfc, and checked
 here against SciPy wherever SciPy is good (relative difference below 1e-8, p above 1e-300).

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent solutions with potentials and states that propel themselves, for tests/theory_forces.rs.
+"""Independent solutions with potentials and states that propel themselves, for tests/theory/theory_forces.rs.
 
 J_i = (1/g_i) [-(U + U_i)' P_i - (T P_i)'] + v_i P_i and -J_i' + sum_edges (+-) (k_f P_from - k_b P_to) = 0 on
 [0, 1], one particle, between reflecting walls or on a ring. Collocation of both first-order equations in the

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent solution of the stationary Kramers equation, for tests/kramers.rs.
+"""Independent solution of the stationary Kramers equation, for tests/theory/kramers.rs.
 
 v d_x P = g d_v(v P + T(x) d_v P) on 0 < x < 1 with mass 1, friction g = 1, 5, 10, T = 1 + 0.8 x, walls
 P(0, v) = P(0, -v), P(1, v) = P(1, -v). Not in modes of the velocity: P(x, v) itself on a product of two meshes of

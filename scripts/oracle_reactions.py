@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent solutions of reaction-diffusion equations, for tests/reactions_theory.rs.
+"""Independent solutions of reaction-diffusion equations, for tests/theory/reactions_theory.rs.
 
 Stationary: scipy.integrate.solve_bvp (collocation of order 4 with control of the residual) for c_k and J_k as a system of
 first order, with the conserved totals as further unknowns that grow from wall to wall. In time: conservative finite

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent solution of the n-state equation in time, for tests/theory_relaxation.rs.
+"""Independent solution of the n-state equation in time, for tests/theory/theory_relaxation.rs.
 
 d_t P_i = -J_i' + sum_edges (+-) (k_f P_from - k_b P_to), J_i = -(1/g_i) (w_i P_i)' on [0, 1], no flux at both
 walls: a state with a diffusivity (Ito) and a state with a friction, T(x) a wave. Chebyshev collocation of

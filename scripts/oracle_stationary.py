@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent solutions of the stationary n-state equation, for tests/theory.rs.
+"""Independent solutions of the stationary n-state equation, for tests/theory/stationary.rs.
 
 -J_i' + sum_edges (+-) (k_f P_from - k_b P_to) = 0 with J_i = -(1/g_i) (w_i P_i)' on [0, 1], J_i = 0 at
 both walls, one particle; w = D, g = 1 for a diffusivity (Ito) and w = k_B T, g = gamma for a friction.

@@ -1,4 +1,4 @@
-//! Properties of single parts; values, random bounds and random texts are tested in `tests/expression.rs`.
+//! Properties of single parts; values, random bounds and random texts are tested in `tests/theory/expression.rs`.
 
 use super::{Expression, Interval};
 

@@ -1,0 +1,28 @@
+//! Kernels, tallies, estimators and verification, run from the library.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod assisted;
+mod conformance;
+mod coordinates;
+mod coordinates_run;
+mod coordinates_systems;
+mod coverage;
+mod determinism;
+mod euler_maruyama;
+mod forces;
+mod identities;
+mod lanes;
+mod negative_controls;
+mod phase_space;
+mod reactions;
+mod reactions_mean_field;
+mod reactions_run;
+mod resolvent;
+mod underdamped;
+mod underdamped_chain;
+mod until;
+mod verify;
+mod verify_underdamped;
+mod well_mixed_run;
