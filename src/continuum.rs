@@ -174,6 +174,8 @@ impl Continuum {
         let numeric = |error: theory::TheoryError| Error::Numeric(error.to_string());
         let model = &experiment.model;
         let times = sampling::times(experiment);
+        // Observation begins after the burn-in, theory with the start.
+        let opening = sampling::opening(experiment);
         if let Some(masses) = masses(experiment) {
             let law = kramers::solve(model, &masses, &kramers::Options::default()).map_err(numeric)?;
             let closed = Overdamped::new(model, masses[0]).ok().map(Box::new);
@@ -184,7 +186,8 @@ impl Continuum {
             return Ok(Continuum::Mixed(Box::new(Mixed { model: model.clone(), numbers })));
         }
         if let Some(mixture) = &model.mixture {
-            let law = Reacting::solve(model, mixture, experiment.mean_concentrations(), &times)?;
+            let since: Vec<f64> = times.iter().map(|t| opening + t).collect();
+            let law = Reacting::solve(model, mixture, experiment.mean_concentrations(), &since)?;
             return Ok(Continuum::Reacting(Box::new(law)));
         }
         if let Some(coordinates) = &model.coordinates {
@@ -198,8 +201,8 @@ impl Continuum {
             return Ok(Continuum::Stationary(Box::new(law), FastLimit::new(model).ok().map(Box::new)));
         }
         let start = initial(experiment)?;
-        let law =
-            relaxation::solve(model, &start, &times, &relaxation::Options::default()).map_err(numeric)?;
+        let options = relaxation::Options::default();
+        let law = relaxation::solve_from(model, &start, opening, &times, &options).map_err(numeric)?;
         Ok(Continuum::Relaxing(Box::new(law)))
     }
 

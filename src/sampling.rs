@@ -221,6 +221,11 @@ pub(crate) fn times(experiment: &Experiment) -> Vec<f64> {
     times
 }
 
+/// When observation at given times begins, after the start.
+pub(crate) fn opening(experiment: &Experiment) -> f64 {
+    experiment.run.burn_in.map_or(0.0, |burn_in| burn_in.amount())
+}
+
 /// When an observable is seen; `None` for an average over the run.
 pub(crate) fn time(experiment: &Experiment, observable: Observable) -> Option<f64> {
     match observable {

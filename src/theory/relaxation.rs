@@ -122,12 +122,21 @@ impl Default for Options {
     }
 }
 
+/// When somebody begins to look, later than the start: the first of the times.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    time: f64,
+    /// Where the first time asked for is, 1 if it is a later one.
+    seen: usize,
+}
+
 /// The densities at every time asked for, as piecewise polynomials.
 #[derive(Clone, Debug)]
 pub struct Relaxation {
     model: Model,
     start: Start,
     times: Vec<f64>,
+    opening: Option<Opening>,
     mesh: Vec<f64>,
     /// Per positive time.
     profiles: Vec<Profile>,
@@ -156,6 +165,7 @@ pub fn solve(
         model: model.clone(),
         start,
         times: times.to_vec(),
+        opening: None,
         mesh: mesh.clone(),
         profiles: Vec::new(),
         estimate: f64::INFINITY,
@@ -210,6 +220,26 @@ pub fn solve(
         }
         _ => Err(TheoryError::NotConverged { estimate, limit, elements: mesh.len() - 1 }),
     }
+}
+
+/// The same for somebody who begins to look at `opening`: times and displacements count from there.
+///
+/// # Errors
+/// As [`solve`].
+pub fn solve_from(
+    model: &Model,
+    initial: &Initial,
+    opening: f64,
+    times: &[f64],
+    options: &Options,
+) -> Result<Relaxation, TheoryError> {
+    if opening == 0.0 {
+        return solve(model, initial, times, options);
+    }
+    let first = (times.first() != Some(&0.0)).then_some(0.0);
+    let all: Vec<f64> = first.into_iter().chain(times.iter().copied()).map(|t| opening + t).collect();
+    let seen = all.len() - times.len();
+    Ok(Relaxation { opening: Some(Opening { time: opening, seen }), ..solve(model, initial, &all, options)? })
 }
 
 /// Steps that are made while the time doubles, at first and at most.
@@ -394,7 +424,7 @@ impl Relaxation {
         let Observable::At(time, what) = observable else {
             return None;
         };
-        let snapshot = self.snapshots().nth(time)?;
+        let snapshot = self.snapshots().nth(time + self.opening.map_or(0, |o| o.seen))?;
         let some = |values: Vec<f64>| values.into_iter().map(Some).collect::<Vec<_>>();
         let ring = self.model.domain.walls == Boundary::Periodic;
         let values = match what {
@@ -409,6 +439,7 @@ impl Relaxation {
             }
             Instant::Displacement | Instant::SquareDisplacement | Instant::Kurtosis => {
                 let weights = match &self.start.initial.states {
+                    _ if self.opening.is_some() => self.snapshots().next()?.populations(),
                     Occupancy::LocalEquilibrium => self.model.local_equilibrium(0.0),
                     Occupancy::Weights(weights) => {
                         let sum: f64 = weights.iter().sum();
@@ -416,7 +447,8 @@ impl Relaxation {
                     }
                     Occupancy::Varying(_) => return None,
                 };
-                let [m1, m2, m3, m4] = displacement::moments(&self.model, &weights, snapshot.time())?;
+                let elapsed = snapshot.time() - self.opening.map_or(0.0, |o| o.time);
+                let [m1, m2, m3, m4] = displacement::moments(&self.model, &weights, elapsed)?;
                 let variance = m2 - m1 * m1;
                 let fourth = m4 - 4.0 * m1 * m3 + 6.0 * m1 * m1 * m2 - 3.0 * m1.powi(4);
                 vec![match what {

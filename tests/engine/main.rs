@@ -15,6 +15,7 @@ mod forces;
 mod identities;
 mod lanes;
 mod negative_controls;
+mod opening;
 mod phase_space;
 mod reactions;
 mod reactions_mean_field;

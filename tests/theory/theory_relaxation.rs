@@ -4,7 +4,7 @@ use crate::common;
 use crate::common::{field, model};
 use soret::grid::Grid;
 use soret::model::{Boundary, Edge, Field, Function, Model, Motility, Network, RateLaw, State, Uniform};
-use soret::observable::Observable;
+use soret::observable::{Instant, Observable};
 use soret::theory::TheoryError;
 use soret::theory::relaxation::{self, Initial, Occupancy, Options, Positions, Relaxation, Snapshot};
 use soret::theory::stationary;
@@ -481,4 +481,55 @@ fn what_is_out_of_range_is_refused() {
     let options = Options { tolerance: 1e-20, ..Options::default() };
     let error = relaxation::solve(&system, &point(0.5), &[1.0], &options).expect_err("out of range");
     assert!(matches!(error, TheoryError::Option { option: "tolerance", .. }));
+}
+
+#[test]
+fn somebody_who_looks_later_sees_the_same() {
+    let model = model("1 + 0.8*x", &[(1.0, 0.05), (0.0, 0.005)], &[(0, 1, 1.0, 1.0)]);
+    let start = profile("exp(-10*x)", &[1.0, 0.0]);
+    let grid = Grid::new(1.0, 20);
+    for (opening, times) in [(0.4, vec![0.0, 0.3, 1.0]), (0.4, vec![0.3, 1.0])] {
+        let options = Options::default();
+        let late = relaxation::solve_from(&model, &start, opening, &times, &options).expect("a solution");
+        let shifted: Vec<f64> = times.iter().map(|t| opening + t).collect();
+        let whole = solve(&model, &start, &shifted);
+        for k in 0..times.len() {
+            for what in [Instant::StateDensity(0), Instant::Population(1), Instant::MeanPosition] {
+                let of = |law: &Relaxation| -> Vec<f64> {
+                    let values = law.reference(Observable::At(k, what), &grid).expect("known");
+                    values.into_iter().map(|v| v.expect("a value")).collect()
+                };
+                assert_near(&of(&late), &of(&whole), 1e-7);
+            }
+        }
+        assert!(late.reference(Observable::At(times.len(), Instant::MeanPosition), &grid).is_none());
+    }
+}
+
+/// `<d^2> = 2 int sum_i D_i p_i(s) ds` from the moment at which somebody begins to look.
+#[test]
+fn displacements_count_from_the_first_look() {
+    let mut ring = model("1", &[(1.0, 0.05), (0.0, 0.005)], &[(0, 1, 1.0, 1.0)]);
+    ring.domain.walls = Boundary::Periodic;
+    let start = Initial { positions: Positions::Uniform, states: Occupancy::Weights(vec![1.0, 0.0]) };
+    let (opening, time) = (0.7, 0.9);
+    let square = |opening: f64| {
+        let late = relaxation::solve_from(&ring, &start, opening, &[time], &Options::default());
+        let at = Observable::At(0, Instant::SquareDisplacement);
+        let square = late.expect("a solution").reference(at, &Grid::new(1.0, 4)).expect("a ring");
+        square[0].expect("a value")
+    };
+    let k = mode_matrix(&ring, 0.0);
+    let mean = |s: f64| {
+        let p = exponential(&k, s, &[1.0, 0.0]);
+        0.05 * p[0] + 0.005 * p[1]
+    };
+    // Simpson's rule: an error below 1e-9 of it here.
+    let (n, h) = (64, time / 64.0);
+    let weight = |j: usize| if j == 0 || j == n { 1.0 } else { 2.0 + 2.0 * (j % 2) as f64 };
+    let expected: f64 =
+        2.0 * h / 3.0 * (0..=n).map(|j| weight(j) * mean(opening + h * j as f64)).sum::<f64>();
+    assert!((square(opening) / expected - 1.0).abs() < 1e-7, "{} {expected}", square(opening));
+    // From the start on it is another number.
+    assert!((square(0.0) / expected - 1.0).abs() > 0.1);
 }
