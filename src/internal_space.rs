@@ -153,6 +153,17 @@ impl InternalSpace {
         }
     }
 
+    /// Bytes of the tallies.
+    pub fn bytes(&self) -> u64 {
+        let plane =
+            size_of_val(&self.seen[..]) + size_of_val(&self.shifted[..]) + size_of_val(&self.changed[..]);
+        let edges = size_of_val(&self.seam[..]) + size_of_val(&self.laps[..]);
+        let bins = size_of_val(&self.energies[..]) + size_of_val(&self.mobile[..]);
+        let cells =
+            size_of_val(&self.exchanged[..]) + size_of_val(&self.gain[..]) + size_of_val(&self.generated[..]);
+        (plane + edges + bins + cells) as u64
+    }
+
     /// Begins with these walkers: they and their energy were there before.
     pub fn open(&mut self, model: &Model, walkers: &Walkers) {
         self.store(model, walkers, -1);

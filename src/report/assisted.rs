@@ -110,7 +110,8 @@ impl AssistedSummary {
 }
 
 /// What readers of assisted numbers of a method with a step should know besides.
-const STEPPED: &str = "the mean of the controls tends to the bias of the step, of order dt^2, and not to zero: a run long enough to see                        it fails the residual, and its assisted numbers are off by a like share";
+const STEPPED: &str = "the mean of the controls tends to the bias of the step, of order dt^2, and not to zero: a run long enough \
+                       to see it fails the residual, and what is assisted has a bias of the step too";
 
 /// The block of `summary.json`: estimates, or why there are none.
 #[derive(Serialize)]

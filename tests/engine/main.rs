@@ -4,6 +4,7 @@
 mod common;
 
 mod assisted;
+mod assisted_more;
 mod conformance;
 mod coordinates;
 mod coordinates_run;
