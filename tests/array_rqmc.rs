@@ -89,12 +89,12 @@ fn nets_are_even_with_any_shift() {
 
 #[test]
 fn the_first_points_are_those_of_sobol() {
-    // By hand from the recurrences: in eighths for the first two coordinates, m = 1, 3, 7 and 1, 3, 1 beyond.
+    // By hand from the recurrences, in eighths: m = 1, 1, 1, then 1, 3, 5, then 1, 3, 3, then 1, 3, 1.
     let net = Net::new(3, 4);
     let expected = [
         [0, 4, 2, 6, 1, 5, 3, 7],
         [0, 4, 6, 2, 5, 1, 3, 7],
-        [0, 4, 6, 2, 7, 3, 1, 5],
+        [0, 4, 6, 2, 3, 7, 5, 1],
         [0, 4, 6, 2, 1, 5, 7, 3],
     ];
     for (coordinate, expected) in expected.iter().enumerate() {
@@ -140,18 +140,15 @@ fn sampled(experiment: &Experiment) -> sampling::Sampled {
     sampling::sample(experiment, &()).expect("bounds that hold")
 }
 
-fn compared(experiment: &Experiment, alpha: f64) -> soret::comparison::Comparison {
-    let law = soret::continuum::Continuum::solve(experiment).expect("a solution");
-    let sampled = sampled(experiment);
-    let grid = sampled.context.grid;
-    soret::comparison::compare(sampled.measure(), &grid, alpha, &|o| law.reference(o, &grid))
-}
-
 #[test]
 fn many_walkers_a_group_agree_with_theory_and_their_integers_add_up() {
     for (name, system) in SYSTEMS {
-        let experiment = file(system, r#""particles": 32768, "groups": 32, "legs": 100, "seed": 3"#);
-        let comparison = compared(&experiment, ALPHA);
+        let experiment = file(system, r#""particles": 16384, "groups": 32, "legs": 100, "seed": 3"#);
+        let law = soret::continuum::Continuum::solve(&experiment).expect("a solution");
+        let sampled = sampled(&experiment);
+        let grid = sampled.context.grid;
+        let comparison =
+            soret::comparison::compare(sampled.measure(), &grid, ALPHA, &|o| law.reference(o, &grid));
         let error = |c: &soret::comparison::Compared| {
             let sample = c.measured.samples[0].as_ref()?;
             Some(sample.std_error() / sample.value.abs())
@@ -163,7 +160,6 @@ fn many_walkers_a_group_agree_with_theory_and_their_integers_add_up() {
             worst(&comparison)
         ));
         assert!(comparison.agrees, "{name}: {}", worst(&comparison));
-        let sampled = sampled(&experiment);
         let broken = soret::estimator::invariants(&sampled.context, &sampled.groups);
         assert!(broken.iter().all(|check| check.holds), "{name}: {broken:?}");
     }
@@ -197,7 +193,7 @@ impl Kernel for Stuck {
     }
 }
 
-/// Few walkers show what a walker by itself does: 64 groups of `walkers`, 4000 legs each.
+/// Few walkers show what a walker by itself does: 64 groups of `walkers`, 8000 legs in each.
 fn few(runner: &dyn GroupRunner, model: &Model, walkers: u64) -> soret::comparison::Comparison {
     let grid = Grid::new(1.0, 10);
     let size = Size { particles: 64 * walkers, groups: 64, legs: 8000 / walkers, seed: 5 };
@@ -216,11 +212,9 @@ fn few_walkers_a_group_obey_the_same_law() {
             assert!(comparison.agrees, "{walkers} walkers: {}", worst(&comparison));
         }
         // Negative control: a shift that is used again.
-        for walkers in [1, 4] {
-            let runner = pair(Stuck(ArrayRqmc::new(&model, &grid).expect("bounds")), &model, &grid);
-            let comparison = few(runner.as_ref(), &model, walkers);
-            assert!(!comparison.agrees, "{walkers} walkers: {}", worst(&comparison));
-        }
+        let runner = pair(Stuck(ArrayRqmc::new(&model, &grid).expect("bounds")), &model, &grid);
+        let comparison = few(runner.as_ref(), &model, 1);
+        assert!(!comparison.agrees, "{}", worst(&comparison));
     }
 }
 
@@ -263,13 +257,13 @@ fn variances_are_less_than_a_third_of_those_of_independent_words() {
 
 #[test]
 fn intervals_cover_and_the_residual_is_calibrated() {
-    // 200 runs of 32 groups of 64: coverage of 0.95 within 6 of its standard deviations, 0.0154, sees intervals too
-    // short by a third (0.80). P-values of the stationary equation: Kolmogorov-Smirnov at ALPHA sees a distance of 0.23.
-    const RUNS: u64 = 200;
+    // 120 runs of 32 groups of 32: coverage of 0.95 within 6 of its standard deviations, 0.02; half as long intervals
+    // (0.67) are seen. P-values of the stationary equation: Kolmogorov-Smirnov at ALPHA sees a distance of 0.3.
+    const RUNS: u64 = 120;
     let law =
         soret::continuum::Continuum::solve(&file(TWO, r#""particles": 32, "legs": 1"#)).expect("a solution");
     let one = |seed: u64| -> ([bool; 2], f64) {
-        let run = format!(r#""particles": 2048, "groups": 32, "legs": 40, "seed": {}"#, 100 + seed);
+        let run = format!(r#""particles": 1024, "groups": 32, "legs": 40, "seed": {}"#, 100 + seed);
         let sampled = sampled(&file(TWO, &run));
         let theory =
             law.reference(Observable::Soret, &sampled.context.grid).expect("known")[0].expect("defined");
@@ -281,7 +275,7 @@ fn intervals_cover_and_the_residual_is_calibrated() {
         let questions = verification::questions(&sampled.context, &sampled.groups);
         let judged = verification::judge(&questions, 1e-4);
         let check = judged.checks.iter().find(|c| c.name == verification::STATIONARY).expect("asked");
-        ([inside(1.0), inside(0.67)], check.p_value.expect("tested"))
+        ([inside(1.0), inside(0.5)], check.p_value.expect("tested"))
     };
     let all: Vec<_> = (0..RUNS).into_par_iter().map(one).collect();
     let coverage = |k: usize| all.iter().filter(|(inside, _)| inside[k]).count() as f64 / RUNS as f64;
@@ -291,8 +285,8 @@ fn intervals_cover_and_the_residual_is_calibrated() {
         coverage(0),
         coverage(1)
     ));
-    assert!((coverage(0) - 0.95).abs() < 6.0 * 0.0154, "{}", coverage(0));
-    assert!((coverage(1) - 0.95).abs() > 6.0 * 0.0154, "{}", coverage(1));
+    assert!((coverage(0) - 0.95).abs() < 6.0 * 0.02, "{}", coverage(0));
+    assert!((coverage(1) - 0.95).abs() > 6.0 * 0.02, "{}", coverage(1));
     assert!(uniform.p_value > ALPHA, "{uniform:?}");
 }
 
