@@ -218,51 +218,49 @@ fn few_walkers_a_group_obey_the_same_law() {
     }
 }
 
-/// Variance over groups of what is one number.
-fn variance(runner: &dyn GroupRunner, model: &Model, grid: &Grid, observable: Observable) -> f64 {
+/// What is looked at when variances are compared.
+const SINGLE: [Observable; 4] =
+    [Observable::MeanTemperature, Observable::Soret, Observable::Population(0), Observable::MeanCurrent(0)];
+
+/// Variances of the means over groups.
+fn variances(runner: &dyn GroupRunner, model: &Model, grid: &Grid) -> [f64; 4] {
     let size = Size { particles: 128 * 1024, groups: 128, legs: 60, seed: 7 };
     let plan = plan(runner, model, grid, false, size);
-    let finished = run(runner, model, grid, &plan).expect("bounds that hold");
-    let all = finished.measure();
-    let measured = all.iter().find(|m| m.observable == observable).expect("measured");
-    measured.samples[0].as_ref().expect("a sample").std_error().powi(2)
+    let all = run(runner, model, grid, &plan).expect("bounds that hold").measure();
+    SINGLE.map(|observable| {
+        let measured = all.iter().find(|m| m.observable == observable).expect("measured");
+        measured.samples[0].as_ref().expect("a sample").std_error().powi(2)
+    })
 }
 
 #[test]
 fn variances_are_less_than_a_third_of_those_of_independent_words() {
     // From 128 groups a ratio of variances is known to a factor that exceeds 3 with a probability below 1e-9:
-    // where the true gain is above 9, a false alarm is as rare. Gains here are above 15.
+    // where the true gain is above 9, a false alarm is as rare. Gains here are above 12.
     let grid = Grid::new(1.0, 10);
     let model = file(TWO, r#""particles": 32, "legs": 1"#).model;
     let even = pair(ArrayRqmc::new(&model, &grid).expect("bounds"), &model, &grid);
-    let plain = exact(&model, &grid);
-    for observable in [
-        Observable::MeanTemperature,
-        Observable::Soret,
-        Observable::Population(0),
-        Observable::MeanCurrent(0),
-    ] {
-        let of = |runner: &dyn GroupRunner| variance(runner, &model, &grid, observable);
-        let gain = of(plain.as_ref()) / of(even.as_ref());
+    let lanes = pair(Lanes::new(&model, &grid).expect("bounds").expect("suits"), &model, &grid);
+    let of = |runner: &dyn GroupRunner| variances(runner, &model, &grid);
+    let (plain, even, lanes) = (of(exact(&model, &grid).as_ref()), of(even.as_ref()), of(lanes.as_ref()));
+    for (k, observable) in SINGLE.iter().enumerate() {
+        let gain = plain[k] / even[k];
         note(format!("{observable:?}: {gain:.0} times less variance with 1024 walkers a group"));
         assert!(gain > 3.0, "{observable:?}: {gain}");
+        // Negative control: independent words of another kernel gain nothing.
+        let ratio = plain[k] / lanes[k];
+        assert!(ratio < 3.0 && ratio > 1.0 / 3.0, "{observable:?}: {ratio}");
     }
-    // Negative control: independent words in other lanes gain nothing.
-    let lanes = pair(Lanes::new(&model, &grid).expect("bounds").expect("suits"), &model, &grid);
-    let observable = Observable::MeanTemperature;
-    let ratio = variance(plain.as_ref(), &model, &grid, observable)
-        / variance(lanes.as_ref(), &model, &grid, observable);
-    assert!(ratio < 3.0 && ratio > 1.0 / 3.0, "{ratio}");
 }
 
 #[test]
 fn intervals_cover_and_the_residual_is_calibrated() {
-    // 120 runs of 32 groups of 32: coverage of 0.95 within 6 of its standard deviations, 0.02; half as long intervals
-    // (0.67) are seen. P-values of the stationary equation: Kolmogorov-Smirnov at ALPHA sees a distance of 0.3.
+    // 120 runs of 32 groups of 32: coverage of 0.95 within 6 of its standard deviations, 0.02; intervals half as long (0.67)
+    // are seen. P-values of the stationary equation in 20 of them: Kolmogorov-Smirnov at ALPHA sees a distance of 0.7.
     const RUNS: u64 = 120;
     let law =
         soret::continuum::Continuum::solve(&file(TWO, r#""particles": 32, "legs": 1"#)).expect("a solution");
-    let one = |seed: u64| -> ([bool; 2], f64) {
+    let one = |seed: u64| -> ([bool; 2], Option<f64>) {
         let run = format!(r#""particles": 1024, "groups": 32, "legs": 40, "seed": {}"#, 100 + seed);
         let sampled = sampled(&file(TWO, &run));
         let theory =
@@ -272,14 +270,17 @@ fn intervals_cover_and_the_residual_is_calibrated() {
         let Outcome::Estimate(estimate) = soret.outcome(0) else { panic!("no estimate") };
         let inside =
             |factor: f64| (estimate.value - theory).abs() <= factor * (estimate.high - estimate.value);
-        let questions = verification::questions(&sampled.context, &sampled.groups);
-        let judged = verification::judge(&questions, 1e-4);
-        let check = judged.checks.iter().find(|c| c.name == verification::STATIONARY).expect("asked");
-        ([inside(1.0), inside(0.5)], check.p_value.expect("tested"))
+        let residual = |_| {
+            let questions = verification::questions(&sampled.context, &sampled.groups);
+            let judged = verification::judge(&questions, 1e-4);
+            let check = judged.checks.iter().find(|c| c.name == verification::STATIONARY).expect("asked");
+            check.p_value.expect("tested")
+        };
+        ([inside(1.0), inside(0.5)], (seed < 20).then_some(()).map(residual))
     };
     let all: Vec<_> = (0..RUNS).into_par_iter().map(one).collect();
     let coverage = |k: usize| all.iter().filter(|(inside, _)| inside[k]).count() as f64 / RUNS as f64;
-    let uniform = kolmogorov_smirnov_uniform(&all.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    let uniform = kolmogorov_smirnov_uniform(&all.iter().filter_map(|(_, p)| *p).collect::<Vec<_>>());
     note(format!(
         "coverage {:.3}, of shortened intervals {:.3}; residual {uniform:?}",
         coverage(0),
