@@ -13,7 +13,7 @@ use soret::event::{Profile, Tally, Walkers};
 use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Exact, Instructions, Kernel, Lanes, Span};
+use soret::kernel::{ArrayRqmc, Exact, Instructions, Kernel, Lanes, Span};
 use soret::model::{Boundary, Domain, Edge, Model, Network, State};
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
@@ -51,6 +51,13 @@ fn main() -> io::Result<()> {
     for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
         for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
             cases.push((format!("{states}, lanes, tallies, {most:?}"), Box::new(InLanes::new(model, most))));
+        }
+    }
+
+    for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
+        for bits in [8, 12, 16] {
+            let name = format!("{states}, array_rqmc, tallies, 2^{bits}");
+            cases.push((name, Box::new(OnANet::new(model, 1 << bits))));
         }
     }
 
@@ -186,6 +193,38 @@ impl Case for InLanes {
         kernel.advance(walkers, Span::Legs(legs), stream, profile).expect("rates within their bounds");
         black_box(&self.profile);
         legs * WALKERS as u64
+    }
+}
+
+/// Untimed exact legs of walkers that are put in order and share a net, with tallies.
+struct OnANet {
+    kernel: ArrayRqmc,
+    walkers: Walkers,
+    stream: Stream,
+    profile: Profile,
+}
+
+impl OnANet {
+    fn new(model: &Model, walkers: usize) -> Self {
+        let grid = Grid::new(1.0, BINS);
+        let kernel = ArrayRqmc::new(model, &grid).expect("bounded rates");
+        let mut random = stream(1, Purpose::Start, 0);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, true, walkers, &mut random);
+        let states = model.network.states().len();
+        let profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
+        OnANet { kernel, walkers, stream: stream(1, Purpose::Advance, 0), profile }
+    }
+}
+
+impl Case for OnANet {
+    fn go(&mut self, legs: u64) -> u64 {
+        let OnANet { kernel, walkers, stream, profile } = self;
+        // As many legs in all as in the other cases, or a leg of each.
+        let each = (legs * WALKERS as u64 / walkers.len() as u64).max(1);
+        kernel.advance(walkers, Span::Legs(each), stream, profile).expect("rates within their bounds");
+        profile.flush();
+        black_box(&self.profile);
+        each * self.walkers.len() as u64
     }
 }
 

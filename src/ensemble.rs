@@ -196,7 +196,7 @@ impl<K: Kernel + Send> Runner<K> {
         ring || self.model.has_forces() || self.model.is_underdamped()
     }
 
-    /// Untimed legs, one block of walkers after the other. So does a kernel with all of them: the words of
+    /// Untimed legs, one block of walkers after the other unless they go together. So does a kernel with all of them: the words of
     /// the stream meet the same legs, and pieces of any length give the same bits.
     fn burn_in_legs(
         &self,
@@ -206,6 +206,19 @@ impl<K: Kernel + Send> Runner<K> {
     ) -> Result<(), KernelError> {
         let Group { walkers, stream, .. } = group;
         let all = walkers.len() as f64;
+        if self.kernel.together() {
+            let longest = (LEGS_BETWEEN_LOOKS * BLOCK as u64 / walkers.len().max(1) as u64).max(1);
+            let mut left = legs;
+            while left > 0 {
+                let piece = left.min(longest);
+                self.kernel.advance(walkers, Span::Legs(piece), stream, &mut ())?;
+                left -= piece;
+                if after(piece as f64 / legs as f64) == Control::Stop {
+                    break;
+                }
+            }
+            return Ok(());
+        }
         let mut velocities = walkers.velocity.chunks_mut(BLOCK);
         let axes = walkers.coordinate.len() / walkers.position.len().max(1);
         let mut coordinates = walkers.coordinate.chunks_mut((axes * BLOCK).max(1));

@@ -3,7 +3,7 @@
 use crate::ensemble::{Control, Ensemble, Group, Plan, Segments};
 use crate::error::Error;
 use crate::estimator::{self, Context, Measured};
-use crate::experiment::{Experiment, registry};
+use crate::experiment::{Experiment, Sampling, registry};
 use crate::kernel::{Caution, Span};
 use crate::observable::Observable;
 use crate::stats::Outcome;
@@ -14,6 +14,17 @@ use std::sync::Arc;
 /// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
 /// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
 pub(crate) const BURN_IN: f64 = 8.0;
+
+/// The same of array_rqmc: its errors are smaller by a factor of ten and more, and so must be what is left of the start.
+pub(crate) const LONG_BURN_IN: f64 = 16.0;
+
+/// Relaxation times of burn-in when the file gives none.
+pub(crate) fn burn_in(sampling: Sampling) -> f64 {
+    match sampling {
+        Sampling::MonteCarlo => BURN_IN,
+        Sampling::ArrayRqmc => LONG_BURN_IN,
+    }
+}
 
 /// A burn-in of less than this many relaxation times is warned about.
 pub(crate) const SHORT_BURN_IN: f64 = 3.0;
@@ -245,7 +256,9 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         // Never longer than the run itself: fast transitions make the relaxation time immense in legs, and
         // their start is near the stationary law. A warning says so.
         None => match run.span {
-            Span::Legs(legs) => (BURN_IN * relaxation(experiment, context)).ceil().min(legs as f64),
+            Span::Legs(legs) => {
+                (burn_in(run.sampling) * relaxation(experiment, context)).ceil().min(legs as f64)
+            }
             Span::Duration(duration) => (BURN_IN * relaxation(experiment, context)).min(duration),
         },
     };

@@ -452,6 +452,7 @@ fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) 
     RunSummary {
         complete: rounds_done == plan.rounds,
         method: experiment.method.name().into(),
+        sampling: experiment.run.sampling,
         clock: clock.into(),
         seed: plan.seed,
         particles: plan.particles,

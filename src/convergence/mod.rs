@@ -31,7 +31,7 @@ pub mod underdamped;
 
 use crate::continuum::Continuum;
 use crate::error::Error;
-use crate::experiment::{Experiment, FORMAT_VERSION};
+use crate::experiment::{Experiment, FORMAT_VERSION, Sampling};
 use crate::kernel::Span;
 use crate::sampling::Observer;
 use budget::Budget;
@@ -226,8 +226,12 @@ impl Series {
 pub struct Settings {
     /// The method's name in the file.
     pub method: String,
+    /// What random words are to each other.
+    pub sampling: Sampling,
     /// Number of particles.
     pub particles: u64,
+    /// Number of groups.
+    pub groups: usize,
     /// `legs` or `duration`.
     pub clock: String,
     /// How long every particle runs, in legs or in time.
@@ -375,7 +379,9 @@ fn settings(experiment: &Experiment, lab: &Laboratory<'_>) -> Settings {
     let run = &experiment.run;
     Settings {
         method: experiment.method.name().into(),
+        sampling: run.sampling,
         particles: run.particles,
+        groups: run.groups,
         clock: if matches!(run.span, Span::Legs(_)) { "legs" } else { "duration" }.into(),
         span: run.span.amount(),
         dt: experiment.method.dt(),

@@ -4,9 +4,9 @@
 //! against each other: every key that the reader asks for occurs here and no other does, every good file
 //! fits, every bad one whose fault is its structure does not.
 
-use super::FORMAT_VERSION;
 use super::schema::limits;
 use super::until::LARGEST_RELATIVE;
+use super::{FORMAT_VERSION, Sampling};
 use crate::kernel::MOST_AXES;
 use crate::model::EnergyUnit;
 use serde_json::{Map, Value, json};
@@ -375,6 +375,10 @@ fn definitions() -> Value {
             "rounds": whole(1, limits::MOST_ROUNDS, "Parts between which a run can be stopped."),
             "start": start(),
             "seed": whole(0, u64::MAX, "Seed of all random numbers."),
+            "sampling": {
+                "enum": [Sampling::MonteCarlo.name(), Sampling::ArrayRqmc.name()],
+                "description": "Independent random words, or those of a net for the legs of a group, for exact with legs."
+            },
             "system_size": described(
                 json!({ "$ref": "#/$defs/positive" }),
                 "Particles per unit of concentration and length, where they react; every group is one population."

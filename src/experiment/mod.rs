@@ -17,6 +17,7 @@ mod proof;
 mod reactions;
 mod reader;
 pub mod registry;
+mod sampling;
 mod scan;
 mod schema;
 mod setting;
@@ -43,7 +44,7 @@ use crate::kernel::start::Start;
 use crate::model::{Field, Model, RateLaw, Reach, Units};
 use crate::observable::{Instant, Observable, Support};
 use crate::phase_space::{self, SPEEDS};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -232,6 +233,27 @@ impl Method {
     }
 }
 
+/// What random words are to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// Independent.
+    #[default]
+    MonteCarlo,
+    /// Those of a leg of all walkers of a group are a net with a random shift.
+    ArrayRqmc,
+}
+
+impl Sampling {
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sampling::MonteCarlo => "monte_carlo",
+            Sampling::ArrayRqmc => "array_rqmc",
+        }
+    }
+}
+
 /// How many particles are followed for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
@@ -255,6 +277,8 @@ pub struct RunPlan {
     pub start: Start,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// What random words are to each other; all but independent ones only for untimed legs.
+    pub sampling: Sampling,
 }
 
 /// What is measured.
@@ -291,6 +315,7 @@ impl RunPlan {
             burn_in: None,
             start: Start::LocalEquilibrium,
             seed: schema::DEFAULT_SEED,
+            sampling: Sampling::MonteCarlo,
         }
     }
 }
@@ -511,6 +536,10 @@ impl Experiment {
             map.insert("start".into(), start::canonical(&run.start, |s| states[s].name.as_str()));
         }
         map.insert("seed".into(), run.seed.into());
+        // What stood in no file before it could be chosen: old ones keep their form.
+        if run.sampling != Sampling::MonteCarlo {
+            map.insert("sampling".into(), run.sampling.name().into());
+        }
         Value::Object(map)
     }
 

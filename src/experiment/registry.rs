@@ -1,11 +1,11 @@
 //! Names in the file -> types of the engine: the one match.
 
-use super::{Experiment, Method};
+use super::{Experiment, Method, Sampling};
 use crate::ensemble::{GroupRunner, Populations, Runner, Segments, Volumes};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
-use crate::kernel::{Baoab, Continuous, EulerMaruyama, Exact, KernelError, Lanes, Scheme, Span};
+use crate::kernel::{ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, Lanes, Scheme, Span};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
 ///
@@ -31,12 +31,21 @@ pub fn runner(
         }
         _ => {}
     }
+    let untimed =
+        matches!(experiment.method, Method::Exact {}) && matches!(experiment.run.span, Span::Legs(_));
+    if experiment.run.sampling == Sampling::ArrayRqmc && (!untimed || trajectories.is_some()) {
+        return refuse("array_rqmc needs the untimed legs of the method exact");
+    }
     let with_coordinates = model.coordinates.is_some();
     let continuous = |dt: f64, scheme: Scheme| -> Result<Box<dyn GroupRunner>, Error> {
         let kernel = Continuous::new(&experiment.model, grid, dt, scheme).map_err(numeric)?;
         Ok(Box::new(Runner { kernel, model: experiment.model.clone(), grid: *grid, trajectories: None }))
     };
     match experiment.method {
+        Method::Exact {} if experiment.run.sampling == Sampling::ArrayRqmc => {
+            let kernel = ArrayRqmc::new(&model, grid).map_err(numeric)?;
+            Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
+        }
         Method::Exact {} => {
             // Lanes keep counts; trajectories need events, and a duration needs legs with one.
             let counts = matches!(experiment.run.span, Span::Legs(_)) && trajectories.is_none();

@@ -12,7 +12,7 @@ use super::source::quote;
 use super::start::{self, StartPart};
 use super::temperature;
 use super::until::{self, UntilPart};
-use super::{FORMAT_VERSION, Method, Motion, RunPlan};
+use super::{FORMAT_VERSION, Method, Motion, RunPlan, Sampling, sampling};
 use crate::expression::Expression;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
@@ -939,7 +939,17 @@ fn run<'a>(
         }
         Some(c) => c.integer(0..=MOST_LEGS).map(|v| Some(Span::Legs(v))),
     };
-    let default_groups = particles.map_or(DEFAULT_GROUPS, |n| n.min(DEFAULT_GROUPS));
+    let sampling_at = object.optional("sampling");
+    let sampling = match &sampling_at {
+        None => Some(Sampling::MonteCarlo),
+        Some(c) => c.word(&[Sampling::MonteCarlo, Sampling::ArrayRqmc].map(|s| (s.name(), s))),
+    };
+    let even = sampling == Some(Sampling::ArrayRqmc);
+    let default_groups = match particles {
+        Some(n) if even && !reacting => sampling::groups(n).unwrap_or(DEFAULT_GROUPS),
+        Some(n) => n.min(DEFAULT_GROUPS),
+        None => DEFAULT_GROUPS,
+    };
     let groups_at = object.optional("groups");
     let groups = match &groups_at {
         None => Some(default_groups),
@@ -974,6 +984,10 @@ fn run<'a>(
                 .found(groups.to_string())
                 .hint("a group needs at least one particle; the error bars come from the groups"),
         );
+    }
+    if let (true, Some(at)) = (even, &sampling_at) {
+        let particles = particles_at.as_ref().and_then(|c| Some((c, particles?)));
+        sampling::suits(at, particles, groups, span.filter(|_| !reacting));
     }
     if let (Some(Some(realisations)), Some(groups), Some(c)) =
         (realisations, groups, realisations_at.as_ref().or(groups_at.as_ref()))
@@ -1023,6 +1037,7 @@ fn run<'a>(
         burn_in: burn_in?,
         start: Start::default(),
         seed: seed?,
+        sampling: sampling?,
     };
     let times_at = times.map(|(at, _)| at.clone());
     let length = times_at.or(legs_at).or(duration_at).unwrap_or_else(|| at.clone());

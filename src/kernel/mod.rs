@@ -1,5 +1,6 @@
 //! How a group of walkers advances, one method a file.
 
+mod array_rqmc;
 mod baoab;
 mod boltzmann;
 mod bounds;
@@ -16,6 +17,7 @@ pub mod start;
 mod taken;
 mod tilt;
 
+pub use array_rqmc::ArrayRqmc;
 pub use baoab::Baoab;
 pub use bounds::CandidateRates;
 pub use coordinate::{Continuous, MOST_AXES, Scheme, automatic_step};
@@ -244,6 +246,11 @@ pub trait Kernel: Sync {
     /// The law of a leg in `state`, if legs are exact; point densities can then be had without a bin.
     fn leg_law(&self, _state: usize) -> Option<LegLaw> {
         None
+    }
+
+    /// Whether the walkers of a group must be advanced together, leg by leg, because they know of each other.
+    fn together(&self) -> bool {
+        false
     }
 
     /// The box of each internal coordinate; empty where the kernel advances none.

@@ -77,6 +77,7 @@ fn check_run(run: &RunSummary) -> Result<(), ReportError> {
     let RunSummary {
         complete: _,
         method: _,
+        sampling: _,
         clock: _,
         seed: _,
         particles: _,

@@ -7,7 +7,7 @@ use crate::stats::Outcome;
 use crate::verification::{Question, Verification};
 use serde::{Deserialize, Serialize};
 
-pub use crate::experiment::{FORMAT_VERSION, Warning};
+pub use crate::experiment::{FORMAT_VERSION, Sampling, Warning};
 
 /// The whole result of a run: a function of the experiment file and the seed alone (times, machine and
 /// paths stand in the manifest).
@@ -122,6 +122,9 @@ pub struct RunSummary {
     pub complete: bool,
     /// The method's name in the file, e.g. `exact`.
     pub method: String,
+    /// What random words are to each other.
+    #[serde(default)]
+    pub sampling: Sampling,
     /// `legs` (untimed) or `duration` (timed legs).
     pub clock: String,
     /// Seed of all streams.

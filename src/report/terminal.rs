@@ -5,7 +5,7 @@ mod sweep;
 pub use sweep::sweep_page;
 
 use super::format::{beside, brief, deviate, outcome, plain};
-use super::summary::{self, Quantity, Row, RunSummary, Summary, Warning, WellsSummary};
+use super::summary::{self, Quantity, Row, RunSummary, Sampling, Summary, Warning, WellsSummary};
 use crate::observable::{Instant, Observable, Support};
 use crate::stats::Outcome;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
@@ -635,8 +635,12 @@ fn value(row: &Row) -> Option<f64> {
 }
 
 fn describe_run(run: &RunSummary) -> String {
+    let sampling = match run.sampling {
+        Sampling::MonteCarlo => "",
+        Sampling::ArrayRqmc => " by array_rqmc",
+    };
     let mut parts = vec![format!(
-        "method {}, {} particles in {} groups, seed {}",
+        "method {}{sampling}, {} particles in {} groups, seed {}",
         run.method,
         plain(run.particles as f64),
         run.groups,

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod array_rqmc;
 mod assisted;
 mod conformance;
 mod coordinates;

@@ -155,6 +155,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
         run: RunSummary {
             complete: true,
             method: "exact".into(),
+            sampling: soret::experiment::Sampling::MonteCarlo,
             clock: "legs".into(),
             seed: 1,
             particles: 100_000,
