@@ -13,7 +13,7 @@ use soret::event::{Profile, Tally, Walkers};
 use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Exact, Instructions, Kernel, Lanes, Span};
+use soret::kernel::{EulerMaruyama, Exact, Instructions, Kernel, LaneSteps, Lanes, Span};
 use soret::model::{Boundary, Domain, Edge, Model, Network, State};
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
@@ -23,6 +23,9 @@ use std::time::Instant;
 
 /// Walkers of a group, as in `experiments/two_state.json`.
 const WALKERS: usize = 128;
+
+/// Length of a step.
+const DT: f64 = 0.05;
 
 /// Bins of the histograms.
 const BINS: usize = 50;
@@ -35,8 +38,9 @@ fn main() -> io::Result<()> {
     let two = model(&[(1.0, 1e-2), (0.0, 1e-3)], &[(0, 1)]);
     let all: Vec<(usize, usize)> = (0..5).flat_map(|a| (a + 1..5).map(move |b| (a, b))).collect();
     let five = model(&[(1.0, 1e-2), (0.7, 3e-3), (0.4, 6e-3), (0.2, 2e-3), (0.0, 1e-3)], &all);
+    let grid = Grid::new(1.0, BINS);
     let cases: [(&str, Box<dyn Case>); 9] = [
-        ("Euler-Maruyama step, histogram (reference)", Box::new(EulerMaruyama::new(WALKERS))),
+        ("Euler-Maruyama step, histogram (reference)", Box::new(Plain::new(WALKERS))),
         ("two states, untimed, tallies", Box::new(Legs::new(&two, false, true))),
         ("two states, untimed, no tally", Box::new(Legs::new(&two, false, false))),
         ("two states, timed, tallies", Box::new(Legs::new(&two, true, true))),
@@ -50,7 +54,16 @@ fn main() -> io::Result<()> {
     let mut cases: Vec<_> = cases.into_iter().map(|(name, case)| (name.to_owned(), case)).collect();
     for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
         for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
-            cases.push((format!("{states}, lanes, tallies, {most:?}"), Box::new(InLanes::new(model, most))));
+            let kernel = Lanes::new(model, &grid).expect("bounded rates").expect("constant diffusivities");
+            let case = InLanes::new(kernel.at_most(most), model, true);
+            cases.push((format!("{states}, lanes, tallies, {most:?}"), Box::new(case)));
+        }
+        let scalar = EulerMaruyama::new(model, &grid, DT).expect("bounded rates");
+        cases.push((format!("{states}, steps, tallies"), Box::new(InLanes::new(scalar, model, false))));
+        for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+            let kernel = LaneSteps::new(model, &grid, DT).expect("bounded rates").expect("few candidates");
+            let case = InLanes::new(kernel.at_most(most), model, false);
+            cases.push((format!("{states}, steps in lanes, tallies, {most:?}"), Box::new(case)));
         }
     }
 
@@ -159,31 +172,32 @@ impl Case for Legs {
     }
 }
 
-/// Untimed exact legs in lanes, with tallies.
-struct InLanes {
-    kernel: Lanes,
+/// A kernel with tallies, so many untimed legs or steps at once.
+struct InLanes<K> {
+    kernel: K,
     walkers: Walkers,
     stream: Stream,
     profile: Profile,
 }
 
-impl InLanes {
-    fn new(model: &Model, most: Instructions) -> Self {
+impl<K: Kernel> InLanes<K> {
+    fn new(kernel: K, model: &Model, untimed: bool) -> Self {
         let grid = Grid::new(1.0, BINS);
-        let kernel = Lanes::new(model, &grid).expect("bounded rates").expect("constant diffusivities");
         let mut random = stream(1, Purpose::Start, 0);
-        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, true, WALKERS, &mut random);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, untimed, WALKERS, &mut random);
         let states = model.network.states().len();
         let profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
         let random = stream(1, Purpose::Advance, 0);
-        InLanes { kernel: kernel.at_most(most), walkers, stream: random, profile }
+        InLanes { kernel, walkers, stream: random, profile }
     }
 }
 
-impl Case for InLanes {
+impl<K: Kernel> Case for InLanes<K> {
+    #[inline(never)]
     fn go(&mut self, legs: u64) -> u64 {
         let InLanes { kernel, walkers, stream, profile } = self;
         kernel.advance(walkers, Span::Legs(legs), stream, profile).expect("rates within their bounds");
+        profile.flush();
         black_box(&self.profile);
         legs * WALKERS as u64
     }
@@ -192,16 +206,16 @@ impl Case for InLanes {
 /// The reference: positions as floats, one normal deviate, one exponential function and one uniform
 /// deviate a step, a histogram of 50 bins per state. Whether particles or steps run in the inner loop
 /// made no difference that could be measured.
-struct EulerMaruyama {
+struct Plain {
     position: Vec<f64>,
     state: Vec<usize>,
     histogram: [[u64; BINS]; 2],
     random: Xoshiro256PlusPlus,
 }
 
-impl EulerMaruyama {
+impl Plain {
     fn new(particles: usize) -> Self {
-        EulerMaruyama {
+        Plain {
             position: (0..particles).map(|k| (k as f64 + 0.5) / particles as f64).collect(),
             state: (0..particles).map(|k| k % 2).collect(),
             histogram: [[0; BINS]; 2],
@@ -210,9 +224,8 @@ impl EulerMaruyama {
     }
 }
 
-impl Case for EulerMaruyama {
+impl Case for Plain {
     fn go(&mut self, steps: u64) -> u64 {
-        const DT: f64 = 0.05;
         const ENERGY: [f64; 2] = [1.0, 0.0];
         let sigma = [1e-2f64, 1e-3].map(|d| (2.0 * d * DT).sqrt());
         for _ in 0..steps {

@@ -269,6 +269,25 @@ impl Exact {
         })
     }
 
+    /// The channel along which a candidate in this state and place passes, if any; decided like that of a leg.
+    pub(super) fn candidate(
+        &self,
+        state: usize,
+        cell: usize,
+        position: Position,
+        word: u64,
+    ) -> Result<Option<Channel>, KernelError> {
+        let (mut channel, mut accepted) = ([0], [false]);
+        let state = [state as u16];
+        self.decide(&[word], &state, &[position], &[cell as u32], &mut channel, &mut accepted)?;
+        Ok(self.channels.get(usize::from(channel[0])).copied().filter(|_| accepted[0]))
+    }
+
+    /// Number of cells of its tables.
+    pub(super) fn cells(&self) -> usize {
+        self.grid.cells()
+    }
+
     /// Bounds on the probability of a transition along a channel in a cell, in units of `2^-32`.
     pub(super) fn acceptance(&self, channel: usize, cell: usize) -> (u64, u64) {
         let row = self.tables.accept[channel * self.grid.cells() + cell];

@@ -6,6 +6,7 @@
 //! hardly anything there.
 
 use super::super::{BLOCK, KernelError};
+use super::normal::normals;
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
@@ -45,8 +46,13 @@ pub(super) struct Tables {
     /// `2^-26`, in them the width of what is undecided, in units of `2^gap`.
     pub accept: Vec<u32>,
     pub gap: u32,
+    /// A choice from here on, in units of `2^-26`, asks for more than a transition.
+    pub top: u32,
     /// Whether heat and work of passages depend on x.
     pub exchange: bool,
+    /// Whether these are steps: transitions come first, then a normal displacement. Else legs: a displacement, then a
+    /// transition.
+    pub steps: bool,
 }
 
 /// A slot: scale of the state that a transition leads to, row of thresholds, that state.
@@ -96,13 +102,17 @@ impl Block {
         }
     }
 
-    /// One for every walker whose transition the threshold just looked up leaves open.
-    pub fn open(&self, leg: usize, gap: u32) -> [u32; BLOCK] {
-        let mut open = [0; BLOCK];
+    /// For every walker whether the threshold just looked up leaves its transition open, and whether its choice lies
+    /// at the top.
+    pub fn open(&self, leg: usize, tables: &Tables) -> [[u32; BLOCK]; 2] {
+        let mut open = [[0; BLOCK]; 2];
+        let [within, beyond] = &mut open;
         let words = self.choices[leg].as_chunks::<4>().0;
-        for ((open, word), threshold) in open.iter_mut().zip(words).zip(&self.threshold) {
-            let above = (u32::from_le_bytes(*word) & ((1 << CHOICE_BITS) - 1)).wrapping_sub(threshold >> 6);
-            *open = u32::from(above < (threshold & 63) << (gap & 31));
+        for (i, word) in words.iter().enumerate() {
+            let u = u32::from_le_bytes(*word) & ((1 << CHOICE_BITS) - 1);
+            let threshold = self.threshold[i];
+            within[i] = u32::from(u.wrapping_sub(threshold >> 6) < (threshold & 63) << (tables.gap & 31));
+            beyond[i] = u32::from(u >= tables.top);
         }
         open
     }
@@ -116,7 +126,7 @@ impl Block {
 
 /// What happens too seldom for the lanes.
 pub(super) trait Rare {
-    /// Settles the transitions of a leg that the thresholds leave undecided: states, scales and keys after it.
+    /// Settles what the thresholds of a leg leave undecided: states, scales and keys after it.
     ///
     /// # Errors
     /// [`KernelError::BoundViolated`].
@@ -185,6 +195,7 @@ struct Law {
     change: u32,
     cells: u32,
     gap: u32,
+    top: u32,
 }
 
 #[inline(always)]
@@ -230,6 +241,45 @@ fn advance<const TWO: bool>(
     }
 }
 
+/// The entry of everybody's threshold.
+#[inline(always)]
+fn locate<const TWO: bool>(
+    law: Law,
+    state: &[u32; BLOCK],
+    chosen: &[u32; BLOCK],
+    position: &[u32; BLOCK],
+    entry: &mut [u32; BLOCK],
+) {
+    for i in 0..BLOCK {
+        let row = if TWO { law.cells & state[i].wrapping_neg() } else { (chosen[i] >> 6 & 63) * law.cells };
+        entry[i] = row + cell(folded(position[i]), law.cells);
+    }
+}
+
+/// Scales of the states that walkers are in now.
+#[inline(always)]
+fn rescale(state: &[u32; BLOCK], scales: &[u32], scale: &mut [u32; BLOCK]) {
+    for i in 0..BLOCK {
+        scale[i] = scales[state[i] as usize];
+    }
+}
+
+/// Moves everybody.
+#[inline(always)]
+fn shift<const TWO: bool>(
+    law: Law,
+    state: &[u32; BLOCK],
+    scale: &[u32; BLOCK],
+    signed: &[f32; BLOCK],
+    position: &mut [u32; BLOCK],
+) {
+    for i in 0..BLOCK {
+        let second = state[i].wrapping_neg();
+        let scale = f32::from_bits(if TWO { law.first ^ law.change & second } else { scale[i] });
+        position[i] = position[i].wrapping_add(units(signed[i] * scale));
+    }
+}
+
 /// Looks thresholds up and counts what happened one leg before.
 #[inline(always)]
 fn look(
@@ -265,7 +315,7 @@ fn decide<const TWO: bool>(
         let high = low + ((threshold[i] & 63) << law.gap);
         // Signs of differences: numbers are below 2^28.
         let taken = u.wrapping_sub(low) >> 31;
-        open |= taken ^ u.wrapping_sub(high) >> 31;
+        open |= taken ^ u.wrapping_sub(high) >> 31 | law.top.wrapping_sub(1 + u) >> 31;
         if TWO {
             state_after[i] = state[i] ^ taken;
         } else {
@@ -279,7 +329,7 @@ fn decide<const TWO: bool>(
 }
 
 #[inline(always)]
-fn legs<const TWO: bool>(
+fn legs<const TWO: bool, const STEPS: bool>(
     tables: &Tables,
     block: &mut Block,
     mut left: u64,
@@ -293,6 +343,7 @@ fn legs<const TWO: bool>(
         change: scale(0) ^ scale(1),
         cells: tables.cells & 0x7fff,
         gap: tables.gap & 31,
+        top: tables.top,
     };
     // The last counter is for those who are not there.
     let nobody = counts.len() as u32 - 1;
@@ -304,7 +355,8 @@ fn legs<const TWO: bool>(
             words.fill(&mut block.choices[leg]);
         }
         for leg in 0..chunk {
-            exponentials(&block.moves[leg], &mut block.signed[leg]);
+            let (moves, signed) = (&block.moves[leg], &mut block.signed[leg]);
+            if STEPS { normals(moves, signed) } else { exponentials(moves, signed) }
         }
         for leg in 0..chunk {
             let choices = &block.choices[leg];
@@ -316,7 +368,11 @@ fn legs<const TWO: bool>(
                 deal(&block.index, &tables.slots, &mut block.chosen);
             }
             let (position, entry) = (&mut block.position, &mut block.entry);
-            advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
+            if STEPS {
+                locate::<TWO>(law, state, &block.chosen, position, entry);
+            } else {
+                advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
+            }
             look(entry, &tables.accept, &mut block.threshold, key, counts);
             let found = (&*entry, &block.threshold, &block.chosen);
             let pairs = ([state, state_after], [scale, scale_after]);
@@ -327,6 +383,13 @@ fn legs<const TWO: bool>(
             }
             if tables.exchange {
                 rare.exchange(block, leg);
+            }
+            if STEPS {
+                let (state, scale) = (&block.state[leg + 1], &mut block.scale[leg + 1]);
+                if !TWO {
+                    rescale(state, &tables.scale, scale);
+                }
+                shift::<TWO>(law, state, scale, &block.signed[leg], &mut block.position);
             }
         }
         block.state[0] = block.state[chunk];
@@ -340,7 +403,7 @@ fn legs<const TWO: bool>(
     Ok(())
 }
 
-/// Advances a block by so many legs and counts keys; the last counter is scrap.
+/// Advances a block by so many legs or steps and counts keys; the last counter is scrap.
 pub(super) fn go(
     most: Instructions,
     tables: &Tables,
@@ -350,18 +413,15 @@ pub(super) fn go(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    match (most, tables.slots.is_empty()) {
-        (Instructions::Common, true) => legs::<true>(tables, block, left, words, counts, rare),
-        (Instructions::Common, false) => legs::<false>(tables, block, left, words, counts, rare),
-        (Instructions::Avx2, true) => avx2::<true>(tables, block, left, words, counts, rare),
-        (Instructions::Avx2, false) => avx2::<false>(tables, block, left, words, counts, rare),
-        (Instructions::Avx512, true) => avx512::<true>(tables, block, left, words, counts, rare),
-        (Instructions::Avx512, false) => avx512::<false>(tables, block, left, words, counts, rare),
+    match most {
+        Instructions::Common => any(tables, block, left, words, counts, rare),
+        Instructions::Avx2 => avx2(tables, block, left, words, counts, rare),
+        Instructions::Avx512 => avx512(tables, block, left, words, counts, rare),
     }
 }
 
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn avx2<const TWO: bool>(
+#[inline(always)]
+fn any(
     tables: &Tables,
     block: &mut Block,
     left: u64,
@@ -369,14 +429,31 @@ fn avx2<const TWO: bool>(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    legs::<TWO>(tables, block, left, words, counts, rare)
+    match (tables.slots.is_empty(), tables.steps) {
+        (true, false) => legs::<true, false>(tables, block, left, words, counts, rare),
+        (false, false) => legs::<false, false>(tables, block, left, words, counts, rare),
+        (true, true) => legs::<true, true>(tables, block, left, words, counts, rare),
+        (false, true) => legs::<false, true>(tables, block, left, words, counts, rare),
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn avx2(
+    tables: &Tables,
+    block: &mut Block,
+    left: u64,
+    words: &mut WordLanes,
+    counts: &mut [u32],
+    rare: &mut dyn Rare,
+) -> Result<(), KernelError> {
+    any(tables, block, left, words, counts, rare)
 }
 
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
     "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt",
 ))]
-fn avx512<const TWO: bool>(
+fn avx512(
     tables: &Tables,
     block: &mut Block,
     left: u64,
@@ -384,7 +461,7 @@ fn avx512<const TWO: bool>(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    legs::<TWO>(tables, block, left, words, counts, rare)
+    any(tables, block, left, words, counts, rare)
 }
 
 #[cfg(test)]
