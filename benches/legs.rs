@@ -14,7 +14,7 @@ use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
 use soret::kernel::{EulerMaruyama, Exact, Instructions, Kernel, LaneSteps, Lanes, Span};
-use soret::model::{Boundary, Domain, Edge, Model, Network, State};
+use soret::model::{Boundary, Domain, Edge, Interpolation, Model, Motility, Network, RateLaw, State, Table};
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
 use std::io::{self, Write as _};
@@ -65,6 +65,16 @@ fn main() -> io::Result<()> {
             let case = InLanes::new(kernel.at_most(most), model, false);
             cases.push((format!("{states}, steps in lanes, tallies, {most:?}"), Box::new(case)));
         }
+    }
+
+    let eight = eight();
+    let scalar = Exact::new(&eight, &grid).expect("bounded rates");
+    let name = "eight states, D(x)";
+    cases.push((format!("{name}, untimed, tallies"), Box::new(InLanes::new(scalar, &eight, true))));
+    for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+        let kernel = Lanes::new(&eight, &grid).expect("bounded rates").expect("no force");
+        let case = InLanes::new(kernel.at_most(most), &eight, true);
+        cases.push((format!("{name}, lanes, tallies, {most:?}"), Box::new(case)));
     }
 
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
@@ -119,6 +129,32 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
         network: Network::new(states, edges).expect("a sound network"),
         coordinates: None,
         mixture: None,
+    }
+}
+
+/// Eight states in a circle, some edges driven, a table of temperatures, diffusivities that vary (Ito).
+fn eight() -> Model {
+    let d = |text: &str| Expression::parse(text, &["x"], &[]).expect("an expression");
+    let texts = ["0.01*(1 + x)", "0.003*exp(-x)", "0.006*(2 - x)", "0.002*(1 + 0.5*x^2)"];
+    let state = |k: usize| State {
+        motility: Motility::Diffusivity(Arc::new(d(texts[k % 4]))),
+        ..State::new(k.to_string(), 0.15 * k as f64, 1.0)
+    };
+    let edge = |k: usize| Edge {
+        between: [k, (k + 1) % 8],
+        law: RateLaw::Activated {
+            attempt_rate: 1.0,
+            barrier: 1.5,
+            affinity: if k % 3 == 0 { 0.6 } else { 0.0 },
+        },
+    };
+    let points: Vec<_> = (0..=20).map(|k| f64::from(k) / 20.0).map(|x| (x, 1.0 + 0.8 * x * x)).collect();
+    let temperature = Table::new(&points, Interpolation::Linear).expect("a table");
+    let network = Network::new((0..8).map(state).collect(), (0..8).map(edge).collect());
+    Model {
+        temperature: Arc::new(temperature),
+        network: network.expect("a sound network"),
+        ..model(&[(0.0, 1.0)], &[])
     }
 }
 

@@ -453,6 +453,7 @@ fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) 
         complete: rounds_done == plan.rounds,
         method: experiment.method.name().into(),
         clock: clock.into(),
+        arithmetic: sampled.map(|s| s.arithmetic.into()),
         seed: plan.seed,
         particles: plan.particles,
         groups: plan.groups,

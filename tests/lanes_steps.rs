@@ -315,7 +315,7 @@ fn the_lanes_sample_the_chain_of_their_steps() {
         let single = (0..states).map(Observable::MeanCurrent).chain([Observable::Soret]);
         for observable in single {
             let found = measured.iter().find(|m| m.observable == observable).expect("measured");
-            let estimate = found.outcome(0).estimate().expect("defined");
+            let estimate = *found.outcome(0).estimate().expect("defined");
             seen.push([estimate.value, estimate.std_error]);
         }
         let worst = |dt: f64| -> f64 {

@@ -156,6 +156,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
             complete: true,
             method: "exact".into(),
             clock: "legs".into(),
+            arithmetic: Some("double precision".into()),
             seed: 1,
             particles: 100_000,
             groups: 64,

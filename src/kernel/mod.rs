@@ -256,6 +256,11 @@ pub trait Kernel: Sync {
         0.0
     }
 
+    /// In what numbers it works, and what bias they may bring.
+    fn arithmetic(&self) -> &'static str {
+        "double precision"
+    }
+
     /// What a user should know about the bias of this method at these settings.
     fn cautions(&self) -> Vec<Caution> {
         Vec::new()

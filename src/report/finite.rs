@@ -78,6 +78,7 @@ fn check_run(run: &RunSummary) -> Result<(), ReportError> {
         complete: _,
         method: _,
         clock: _,
+        arithmetic: _,
         seed: _,
         particles: _,
         groups: _,

@@ -42,6 +42,8 @@ pub(super) struct Tables {
     /// Of 64 slots of each state what the candidate is for, see [`slot`]; empty if two states have one row each,
     /// numbered like them, that leads to the other.
     pub slots: Vec<u32>,
+    /// Of steps, beside each slot the scale of the state that it leads to, which a slot has no room for.
+    pub targets: Vec<u32>,
     /// Per (row, cell): above the lowest six bits the lower bound of the acceptance probability in units of
     /// `2^-26`, in them the width of what is undecided, in units of `2^gap`.
     pub accept: Vec<u32>,
@@ -59,6 +61,11 @@ pub(super) struct Tables {
 pub(super) fn slot(scale: u32, row: usize, to: usize) -> u32 {
     debug_assert!(row < MOST_ROWS && to < MOST_STATES && scale & SCALE == scale);
     scale << 1 | (row as u32) << 6 | to as u32
+}
+
+/// The state that a slot leads to.
+pub(super) fn leads_to(slot: u32) -> usize {
+    slot as usize % MOST_STATES
 }
 
 /// The bits that a scale may have: no sign and 13 digits.
@@ -80,6 +87,7 @@ pub(super) struct Block {
     signed: [[f32; BLOCK]; CHUNK],
     index: [u32; BLOCK],
     chosen: [u32; BLOCK],
+    target: [u32; BLOCK],
     entry: [u32; BLOCK],
     threshold: [u32; BLOCK],
 }
@@ -97,6 +105,7 @@ impl Block {
             signed: [[0.0; BLOCK]; CHUNK],
             index: [0; BLOCK],
             chosen: [0; BLOCK],
+            target: [0; BLOCK],
             entry: [0; BLOCK],
             threshold: [0; BLOCK],
         }
@@ -220,6 +229,21 @@ fn deal(index: &[u32; BLOCK], slots: &[u32], chosen: &mut [u32; BLOCK]) {
     }
 }
 
+/// The same, and the scales of the states that candidates lead to, which need more digits than a slot has.
+#[inline(always)]
+fn deal_both(
+    index: &[u32; BLOCK],
+    slots: &[u32],
+    scales: &[u32],
+    chosen: &mut [u32; BLOCK],
+    target: &mut [u32; BLOCK],
+) {
+    for i in 0..BLOCK {
+        chosen[i] = slots[index[i] as usize];
+        target[i] = scales[index[i] as usize];
+    }
+}
+
 /// Moves everybody and finds the entry of its threshold.
 #[inline(always)]
 fn advance<const TWO: bool>(
@@ -253,14 +277,6 @@ fn locate<const TWO: bool>(
     for i in 0..BLOCK {
         let row = if TWO { law.cells & state[i].wrapping_neg() } else { (chosen[i] >> 6 & 63) * law.cells };
         entry[i] = row + cell(folded(position[i]), law.cells);
-    }
-}
-
-/// Scales of the states that walkers are in now.
-#[inline(always)]
-fn rescale(state: &[u32; BLOCK], scales: &[u32], scale: &mut [u32; BLOCK]) {
-    for i in 0..BLOCK {
-        scale[i] = scales[state[i] as usize];
     }
 }
 
@@ -298,12 +314,15 @@ fn look(
 /// One column before and after a leg.
 type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
 
+/// Entries, their thresholds, slots, and scales that go with slots.
+type Found<'a> = (&'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK]);
+
 /// Makes those transitions that the thresholds decide; whether any is left open.
 #[inline(always)]
-fn decide<const TWO: bool>(
+fn decide<const TWO: bool, const STEPS: bool>(
     law: Law,
     choices: &[u8; ROW],
-    (entry, threshold, chosen): (&[u32; BLOCK], &[u32; BLOCK], &[u32; BLOCK]),
+    (entry, threshold, chosen, target): Found<'_>,
     [state, state_after]: Pair<'_>,
     [scale, scale_after]: Pair<'_>,
     key: &mut [u32; BLOCK],
@@ -321,7 +340,8 @@ fn decide<const TWO: bool>(
         } else {
             let all = taken.wrapping_neg();
             state_after[i] = state[i] ^ (state[i] ^ chosen[i] & 63) & all;
-            scale_after[i] = scale[i] ^ (scale[i] ^ chosen[i] >> 1 & SCALE) & all;
+            let target = if STEPS { target[i] } else { chosen[i] >> 1 & SCALE };
+            scale_after[i] = scale[i] ^ (scale[i] ^ target) & all;
         }
         key[i] = entry[i] << 1 | taken;
     }
@@ -365,7 +385,12 @@ fn legs<const TWO: bool, const STEPS: bool>(
             let [key, key_after, ..] = &mut block.key[leg..] else { unreachable!() };
             if !TWO {
                 pick(state, choices, &mut block.index);
-                deal(&block.index, &tables.slots, &mut block.chosen);
+                let (index, chosen) = (&block.index, &mut block.chosen);
+                if STEPS {
+                    deal_both(index, &tables.slots, &tables.targets, chosen, &mut block.target);
+                } else {
+                    deal(index, &tables.slots, chosen);
+                }
             }
             let (position, entry) = (&mut block.position, &mut block.entry);
             if STEPS {
@@ -374,9 +399,9 @@ fn legs<const TWO: bool, const STEPS: bool>(
                 advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
             }
             look(entry, &tables.accept, &mut block.threshold, key, counts);
-            let found = (&*entry, &block.threshold, &block.chosen);
+            let found = (&*entry, &block.threshold, &block.chosen, &block.target);
             let pairs = ([state, state_after], [scale, scale_after]);
-            let open = decide::<TWO>(law, choices, found, pairs.0, pairs.1, key_after);
+            let open = decide::<TWO, STEPS>(law, choices, found, pairs.0, pairs.1, key_after);
             key_after[block.walkers..].fill(nobody);
             if open {
                 rare.decide(block, leg)?;
@@ -385,10 +410,7 @@ fn legs<const TWO: bool, const STEPS: bool>(
                 rare.exchange(block, leg);
             }
             if STEPS {
-                let (state, scale) = (&block.state[leg + 1], &mut block.scale[leg + 1]);
-                if !TWO {
-                    rescale(state, &tables.scale, scale);
-                }
+                let (state, scale) = (&block.state[leg + 1], &block.scale[leg + 1]);
                 shift::<TWO>(law, state, scale, &block.signed[leg], &mut block.position);
             }
         }

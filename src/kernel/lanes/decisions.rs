@@ -14,6 +14,9 @@ type Row = (usize, Option<Channel>);
 /// Most entries of thresholds: counters and thresholds must fit into a cache.
 const MOST_ENTRIES: usize = 1 << 17;
 
+/// Where more visits than this may be left out, too many ask for the clock itself.
+const MOST_UNSCORED: f64 = 0.125;
+
 /// Candidates of a leg, or of a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Candidates {
@@ -62,22 +65,26 @@ pub(super) struct Decisions {
 
 impl Decisions {
     /// Tables for displacements with these scales over the length of the domain, as bits; `None` if there would be too
-    /// many.
+    /// many, or if they left too much open.
     pub fn new(exact: Exact, scale: Vec<u32>, candidates: Candidates) -> Option<Self> {
         let cells = exact.cells();
         let steps = matches!(candidates, Candidates::Poisson(_));
         let packed: Vec<u32> = scale.iter().map(|s| if steps { 0 } else { *s }).collect();
         let (rows, slots) = deal(exact.model(), &packed, exact.rates())?;
-        if rows.len() * cells > MOST_ENTRIES {
+        if rows.len() * cells > MOST_ENTRIES || exact.unscored() > MOST_UNSCORED {
             return None;
         }
         let (accept, gap) = thresholds(&exact, &rows, candidates.one());
         // Two states that have nothing to choose need no slots.
         let one_way = |s: usize| rows[s].1.is_some_and(|c| c.from == s && c.to == 1 - s);
         let two = scale.len() == 2 && rows.len() == 2 && one_way(0) && one_way(1);
-        let top = libm::ceil(candidates.more() * CHOICES) as u32;
+        // Of the choices at the top, legs ask whether their visit is scored, steps how many candidates there are.
+        let top = if steps { candidates.more() } else { exact.unscored() };
+        let top = libm::ceil(top * CHOICES) as u32;
+        let target = |slot: &u32| scale[block::leads_to(*slot)];
         let tables = Tables {
             cells: cells as u32,
+            targets: if steps && !two { slots.iter().map(target).collect() } else { Vec::new() },
             scale,
             slots: if two { Vec::new() } else { slots },
             accept,
@@ -322,10 +329,17 @@ impl Rare for Undecided<'_> {
                 block.state[leg + 1][i] = channel.to as u32;
                 block.scale[leg + 1][i] = tables.scale[channel.to];
             }
-            if let Candidates::Poisson(mean) = *candidates
-                && uniform >= 1.0 - candidates.more()
-            {
-                block.state[leg + 1][i] = self.several(mean, state, cell, position)? as u32;
+            match *candidates {
+                // Whether a visit is scored may depend on the word that makes its transition, which comes later.
+                Candidates::One => {
+                    let scored =
+                        beyond[i] == 0 || exact.scores(state, cell, self.x(position), uniform * ONE)?;
+                    self.surplus[state * exact.cells() + cell] += u64::from(!scored);
+                }
+                Candidates::Poisson(mean) if uniform >= 1.0 - candidates.more() => {
+                    block.state[leg + 1][i] = self.several(mean, state, cell, position)? as u32;
+                }
+                Candidates::Poisson(_) => {}
             }
         }
         Ok(())

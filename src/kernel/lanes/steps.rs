@@ -1,6 +1,7 @@
 //! Euler-Maruyama steps in vector lanes: the law of [`EulerMaruyama`] for constant diffusivities between walls.
 //!
-//! Positions, cells and counts are kept as for legs. A displacement is a normal deviate times `sqrt(2 D dt)/L`, a float.
+//! Positions, cells and counts are kept as for legs. A displacement is a normal deviate times `sqrt(2 D dt)/L`, a float, so
+//! that a diffusivity may be off by 1.2e-7 of itself.
 //! Transitions at a fixed place for a time `dt` are made by uniformisation (Jensen, Skand. Aktuarietidskr. 36, 87 (1953)):
 //! candidates come at one rate `K` for all states, their number in a step is Poisson distributed with mean `K dt`, and
 //! each becomes a transition along channel `c` with probability `k_c(x)/K`. That is the law of `exp(K(x) dt)`, edges taken
@@ -95,6 +96,11 @@ impl Kernel for LaneSteps {
 
     fn cautions(&self) -> Vec<Caution> {
         self.scalar.cautions()
+    }
+
+    fn arithmetic(&self) -> &'static str {
+        "32-bit vector lanes; what a step forgets of a mode is off by 1.5e-7 of itself at most, estimates by less than 1e-6 \
+         of themselves"
     }
 
     fn advance<T: Tally>(
