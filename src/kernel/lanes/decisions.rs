@@ -337,7 +337,9 @@ impl Rare for Undecided<'_> {
                     self.surplus[state * exact.cells() + cell] += u64::from(!scored);
                 }
                 Candidates::Poisson(mean) if uniform >= 1.0 - candidates.more() => {
-                    block.state[leg + 1][i] = self.several(mean, state, cell, position)? as u32;
+                    let state = self.several(mean, state, cell, position)?;
+                    block.state[leg + 1][i] = state as u32;
+                    block.scale[leg + 1][i] = tables.scale[state];
                 }
                 Candidates::Poisson(_) => {}
             }
