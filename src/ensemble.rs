@@ -144,6 +144,10 @@ pub trait GroupRunner: Send + Sync {
     fn flux_excess(&self) -> f64;
     /// What a user should know about the method, as [`Kernel::cautions`].
     fn cautions(&self) -> Vec<Caution>;
+    /// In what numbers it works, as [`Kernel::arithmetic`].
+    fn arithmetic(&self) -> &'static str {
+        "double precision"
+    }
 }
 
 /// The [`GroupRunner`] of a kernel that moves particles with internal states.
@@ -376,6 +380,10 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
 
     fn cautions(&self) -> Vec<Caution> {
         self.kernel.cautions()
+    }
+
+    fn arithmetic(&self) -> &'static str {
+        self.kernel.arithmetic()
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Sampled {
     pub watched: bool,
     /// What a user should know about the method at these settings.
     pub cautions: Vec<Caution>,
+    /// In what numbers the kernel worked.
+    pub arithmetic: &'static str,
 }
 
 /// Runs an experiment on the current rayon thread pool.
@@ -149,7 +151,8 @@ pub fn sample_weighed(
     let ending = ending.map_err(numeric)?;
     let (plan, rounds_done) = (ensemble.plan().clone(), ensemble.rounds_done());
     let groups = ensemble.into_groups();
-    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done, ending, watched })
+    let (cautions, arithmetic) = (runner.cautions(), runner.arithmetic());
+    Ok(Sampled { cautions, arithmetic, context, plan, groups, rounds_done, ending, watched })
 }
 
 impl Sampled {

@@ -454,6 +454,7 @@ fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) 
         method: experiment.method.name().into(),
         sampling: experiment.run.sampling,
         clock: clock.into(),
+        arithmetic: sampled.map(|s| s.arithmetic.into()),
         seed: plan.seed,
         particles: plan.particles,
         groups: plan.groups,

@@ -5,7 +5,9 @@ use crate::ensemble::{GroupRunner, Populations, Runner, Segments, Volumes};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
-use crate::kernel::{ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, Lanes, Scheme, Span};
+use crate::kernel::{
+    ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, LaneSteps, Lanes, Scheme, Span,
+};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
 ///
@@ -57,6 +59,11 @@ pub fn runner(
         }
         Method::EulerMaruyama { dt } if with_coordinates => continuous(dt, Scheme::EulerMaruyama),
         Method::EulerMaruyama { dt } => {
+            if trajectories.is_none()
+                && let Some(kernel) = LaneSteps::new(&model, grid, dt).map_err(numeric)?
+            {
+                return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
+            }
             let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }

@@ -271,6 +271,25 @@ impl Exact {
         })
     }
 
+    /// The channel along which a candidate in this state and place passes, if any; decided like that of a leg.
+    pub(super) fn candidate(
+        &self,
+        state: usize,
+        cell: usize,
+        position: Position,
+        word: u64,
+    ) -> Result<Option<Channel>, KernelError> {
+        let (mut channel, mut accepted) = ([0], [false]);
+        let state = [state as u16];
+        self.decide(&[word], &state, &[position], &[cell as u32], &mut channel, &mut accepted)?;
+        Ok(self.channels.get(usize::from(channel[0])).copied().filter(|_| accepted[0]))
+    }
+
+    /// Number of cells of its tables.
+    pub(super) fn cells(&self) -> usize {
+        self.grid.cells()
+    }
+
     /// Bounds on the probability of a transition along a channel in a cell, in units of `2^-32`.
     pub(super) fn acceptance(&self, channel: usize, cell: usize) -> (u64, u64) {
         let row = self.tables.accept[channel * self.grid.cells() + cell];
@@ -292,27 +311,42 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         for (i, &word) in words.iter().enumerate() {
-            let s = usize::from(state[i]);
-            let entry = s * cells + cell[i] as usize;
-            let row = self.tables.score[entry];
+            let (s, cell) = (usize::from(state[i]), cell[i] as usize);
+            let row = self.tables.score[s * cells + cell];
             let u = (word >> 32) as u32;
             scored[i] = u < row.low;
             if u.wrapping_sub(row.low) < row.gap {
                 let x = position[i].fraction() * self.model.domain.length;
-                let clock = self.clocks.rate(s, x);
-                let lowest = self.tables.clock[entry];
-                scored[i] = below(word as f64 / ONE, lowest / clock, row).map_err(|(low, _)| {
-                    KernelError::BoundViolated {
-                        what: format!("the diffusivity of {}", self.model.network.states()[s].name),
-                        x,
-                        value: clock,
-                        low: lowest,
-                        high: lowest / low,
-                    }
-                })?;
+                scored[i] = self.scores(s, cell, x, word as f64 / ONE)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a visit at `x` in `cell` is scored, by the clock itself; `uniform` in units of `2^-32`.
+    pub(super) fn scores(
+        &self,
+        state: usize,
+        cell: usize,
+        x: f64,
+        uniform: f64,
+    ) -> Result<bool, KernelError> {
+        let entry = state * self.grid.cells() + cell;
+        let (clock, lowest) = (self.clocks.rate(state, x), self.tables.clock[entry]);
+        below(uniform, lowest / clock, self.tables.score[entry]).map_err(|(low, _)| {
+            KernelError::BoundViolated {
+                what: format!("the diffusivity of {}", self.model.network.states()[state].name),
+                x,
+                value: clock,
+                low: lowest,
+                high: lowest / low,
+            }
+        })
+    }
+
+    /// An upper bound, over all states and cells, on the probability that a visit is not scored.
+    pub(super) fn unscored(&self) -> f64 {
+        self.tables.score.iter().map(|row| 1.0 - f64::from(row.low) / ONE).fold(0.0, f64::max)
     }
 
     /// Carries out the decisions: changes states and scores the block.

@@ -23,7 +23,7 @@ pub use bounds::CandidateRates;
 pub use coordinate::{Continuous, MOST_AXES, Scheme, automatic_step};
 pub use euler_maruyama::EulerMaruyama;
 pub use exact::Exact;
-pub use lanes::{Instructions, Lanes};
+pub use lanes::{Instructions, LaneSteps, Lanes};
 
 use crate::event::{Tally, Walkers};
 use crate::model::CoordinateError;
@@ -261,6 +261,11 @@ pub trait Kernel: Sync {
     /// By which share of itself the step makes currents along x too large in the bulk; zero unless a kernel says so.
     fn flux_excess(&self) -> f64 {
         0.0
+    }
+
+    /// In what numbers it works, and what bias they may bring.
+    fn arithmetic(&self) -> &'static str {
+        "double precision"
     }
 
     /// What a user should know about the bias of this method at these settings.

@@ -79,6 +79,7 @@ fn check_run(run: &RunSummary) -> Result<(), ReportError> {
         method: _,
         sampling: _,
         clock: _,
+        arithmetic: _,
         seed: _,
         particles: _,
         groups: _,

@@ -127,6 +127,9 @@ pub struct RunSummary {
     pub sampling: Sampling,
     /// `legs` (untimed) or `duration` (timed legs).
     pub clock: String,
+    /// In what numbers the kernel worked, with the bias that they may bring; for the manifest.
+    #[serde(skip)]
+    pub arithmetic: Option<String>,
     /// Seed of all streams.
     pub seed: u64,
     /// Number of particles.

@@ -15,6 +15,8 @@ mod euler_maruyama;
 mod forces;
 mod identities;
 mod lanes;
+mod lanes_clocks;
+mod lanes_steps;
 mod negative_controls;
 mod opening;
 mod phase_space;

@@ -157,6 +157,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
             method: "exact".into(),
             sampling: soret::experiment::Sampling::MonteCarlo,
             clock: "legs".into(),
+            arithmetic: Some("double precision".into()),
             seed: 1,
             particles: 100_000,
             groups: 64,
