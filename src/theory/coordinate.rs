@@ -673,6 +673,8 @@ impl Assembly<'_> {
         let (middle, half) = (0.5 * (ends[0] + ends[1]), 0.5 * (ends[1] - ends[0]));
         let mut matrix = Matrix::zeros(width * (degree + 1), width * (degree + 1));
         let along = self.along;
+        let places: Vec<Vec<usize>> =
+            (0..=degree).map(|a| (0..width).map(|column| self.place(a, column)).collect()).collect();
         for (point, (x, weight)) in along.rule.on(ends[0], ends[1]).enumerate() {
             let entries = self.slice.entries(x)?;
             let (basis, slope) = (&along.basis[point], &along.slope[point]);
@@ -685,7 +687,7 @@ impl Assembly<'_> {
                     ];
                     for (i, j, parts) in &entries {
                         let sum = factors[0] * parts[0] + factors[1] * parts[1] + factors[2] * parts[2];
-                        matrix.row_mut(self.place(a, *i))[self.place(b, *j)] += sum;
+                        matrix.row_mut(places[a][*i])[places[b][*j]] += sum;
                     }
                 }
             }
@@ -695,13 +697,12 @@ impl Assembly<'_> {
             let x = middle + half * s;
             at_nodes.push(self.slice.at_nodes(&self.slice.weights(x)?));
         }
+        let mut scale = vec![1.0; width * (degree + 1)];
+        for (places, weights) in places.iter().zip(&at_nodes) {
+            places.iter().zip(weights).for_each(|(place, weight)| scale[*place] = *weight);
+        }
         for row in 0..width * (degree + 1) {
-            let row = matrix.row_mut(row);
-            for (a, weights) in at_nodes.iter().enumerate() {
-                for (column, weight) in weights.iter().enumerate() {
-                    row[self.place(a, column)] /= weight;
-                }
-            }
+            matrix.row_mut(row).iter_mut().zip(&scale).for_each(|(entry, weight)| *entry /= weight);
         }
         Ok((matrix, at_nodes))
     }
