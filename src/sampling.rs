@@ -235,9 +235,20 @@ pub(crate) fn times(experiment: &Experiment) -> Vec<f64> {
     times
 }
 
-/// When observation at given times begins, after the start.
+/// The time between the start and the moment from which observation times are counted: a burn-in is made in pieces of
+/// whole steps, as many as there are rounds in its length.
 pub(crate) fn opening(experiment: &Experiment) -> f64 {
-    experiment.run.burn_in.map_or(0.0, |burn_in| burn_in.amount())
+    let times = times(experiment);
+    let (Some(Span::Duration(burn_in)), Some(last)) = (experiment.run.burn_in, times.last()) else {
+        return 0.0;
+    };
+    match experiment.method.dt().filter(|_| burn_in > 0.0) {
+        None => burn_in,
+        Some(dt) => {
+            let pieces = (burn_in / last * times.len() as f64).ceil().max(1.0);
+            pieces * libm::round(burn_in / pieces / dt).max(1.0) * dt
+        }
+    }
 }
 
 /// When an observable is seen; `None` for an average over the run.

@@ -139,6 +139,9 @@ fn summarise(
             },
             remedy: match continuum {
                 Continuum::Mixed(_) => "take fewer particles for an exact reference".into(),
+                Continuum::Internal(_) => {
+                    "leave \"times\" out for averages over the run, or let nothing depend on x".into()
+                }
                 _ => "observe the run at \"times\", or give every reaction a way back".into(),
             },
         });

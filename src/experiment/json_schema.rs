@@ -163,7 +163,7 @@ fn with_coordinates() -> Value {
     properties["motion"] = one_of(&["overdamped"]);
     properties["method"] = one_of(&["auto", "midpoint", "mala", "heun", "euler_maruyama"]);
     properties["run"] = of_walkers(&["legs"]);
-    properties["measure"] = json!({ "properties": closed(&["times", "trajectories"]) });
+    properties["measure"] = json!({ "properties": closed(&["trajectories"]) });
     json!({
         "required": ["domain", "coordinates", "potential"],
         "properties": properties,

@@ -123,6 +123,7 @@ pub(super) fn choose_internal(
     part: &MethodPart<'_>,
     model: Option<&Model>,
     run: &RunPart<'_>,
+    times: &[f64],
 ) -> Option<(Method, Option<Warning>)> {
     match part.given {
         Some(
@@ -131,7 +132,7 @@ pub(super) fn choose_internal(
             | Method::Heun { dt }
             | Method::EulerMaruyama { dt }),
         ) => {
-            steps_fit(method.name(), dt, run, &[]);
+            steps_fit(method.name(), dt, run, times);
             Some((method, None))
         }
         Some(method) => {
@@ -153,11 +154,14 @@ pub(super) fn choose_internal(
                 );
                 return None;
             }
-            let longest = run.plan.span.amount() / run.plan.rounds as f64;
+            let longest = match times {
+                [] => run.plan.span.amount() / run.plan.rounds as f64,
+                _ => limit_of_times(times),
+            };
             let small = Some(kernel::automatic_step(model?)).filter(|dt| *dt > 0.0);
             let dt = two_digits(small.map_or(longest, |dt| dt.min(longest)));
             let method = Method::Midpoint { dt };
-            steps_fit(method.name(), dt, run, &[]);
+            steps_fit(method.name(), dt, run, times);
             let warning = Warning {
                 seen: "no step was given for particles with internal coordinates".into(),
                 meaning: format!(
