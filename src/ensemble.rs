@@ -6,10 +6,12 @@
 //! length depends on the file only; between rounds the caller sees the groups, may show an estimate and
 //! may end the run. The burn-in before them is done in pieces, between which it may be given up.
 
+mod crowd;
 mod populations;
 mod volumes;
 
-pub use populations::{Crowd, Populations};
+pub use crowd::{Broken, Crowd, Pairing};
+pub use populations::Populations;
 pub use volumes::{Census, Realisations, Volumes};
 
 use crate::event::{Occupancy, Profile, Walkers};
