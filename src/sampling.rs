@@ -240,7 +240,10 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         // Never longer than the run itself: fast transitions make the relaxation time immense in legs, and
         // their start is near the stationary law. A warning says so.
         None => match run.span {
-            Span::Legs(legs) => (BURN_IN * relaxation(experiment, context)).ceil().min(legs as f64),
+            Span::Legs(legs) => {
+                let relaxed = (BURN_IN * relaxation(experiment, context)).ceil().min(legs as f64);
+                relaxed.max(experiment.least_burn_in())
+            }
             Span::Duration(duration) => (BURN_IN * relaxation(experiment, context)).min(duration),
         },
     };

@@ -2,7 +2,7 @@
 
 use super::crowd::{Crowd, Pairing};
 use super::{Control, Group, GroupRunner, Plan};
-use crate::event::{Occupancy, Profile, Walkers};
+use crate::event::Walkers;
 use crate::grid::Grid;
 use crate::kernel::reactions::{PairTally, Pairs, Population, ReactionError, Resolution};
 use crate::kernel::{Caution, KernelError, LegLaw, Span};
@@ -79,17 +79,7 @@ impl GroupRunner for Populations {
     fn begin(&self, plan: &Plan, group: usize) -> Group {
         let mut random = stream(plan.seed, Purpose::Start, group as u64);
         let population = Population::uniform(&self.counts, &mut random);
-        let walkers = Walkers::new(Vec::new(), Vec::new());
         Group {
-            opening: Occupancy::of(&walkers, self.species(), &self.grid),
-            origin: None,
-            walkers,
-            stream: stream(plan.seed, Purpose::Advance, group as u64),
-            profile: Profile::new(self.species(), 0, &self.grid),
-            snapshots: Vec::new(),
-            paths: None,
-            phase: None,
-            internal: None,
             population: Some(Crowd::Pairs(Pairing {
                 totals: population.totals(&self.mixture),
                 population,
@@ -97,8 +87,7 @@ impl GroupRunner for Populations {
                 omega: self.omega,
                 dt: self.pairs.dt(),
             })),
-            realisations: None,
-            clock: 0.0,
+            ..Group::without_walkers(plan, group, self.species(), &self.grid)
         }
     }
 

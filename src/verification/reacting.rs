@@ -96,6 +96,7 @@ impl<'i, 'a> Reacting<'i, 'a> {
             .iter()
             .map(|crowd| match crowd {
                 Crowd::Pairs(pairs) => self.out_of_balance(pairs),
+                Crowd::Units(units) => units.tally.broken().len() as u64,
             })
             .sum();
         Question {
