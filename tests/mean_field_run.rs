@@ -75,12 +75,12 @@ fn against(name: &str, sampled: &Sampled, other: &Experiment) -> Comparison {
     c
 }
 
-/// The system of `fig4.json` with fewer bins, by units and by pairs. Units against theory (alpha 1e-8): the number of dimers is known
-/// to 0.1 %, their current to 1.5 %. Units less pairs: 22 deviates of 32 + 32 groups below 6.5 (alpha 2e-9); the error of pairs
-/// is 1 % of the number of dimers, so that a tenth of it would be seen. Control: units that bind at `k_+ c_1`.
+/// The system of `fig4.json` with fewer bins, by units and by pairs. Units against theory (alpha 1e-8): the number of dimers is
+/// known to 0.02 %, their current to 1 %. Units less pairs: 22 deviates of 32 + 32 groups below 6.5 (alpha 2e-9); joint errors are 0.25 % of
+/// the number of dimers and 6 % of the heat current, of which seven would be seen. Control: units that bind at `k_+ c_1`.
 #[test]
 fn dimers_are_those_of_the_equations_and_of_pairs() {
-    let units = r#""particles": 6400, "legs": 4800, "groups": 32, "seed": 71"#;
+    let units = r#""particles": 3200, "legs": 4800, "groups": 32, "seed": 71"#;
     let own = read(&dimers(WARM, RATES, FIELD, units, ""));
     let sampled = sample(&own);
     let comparison = against("dimers", &sampled, &own);
@@ -123,7 +123,11 @@ fn dimers_are_those_of_the_equations_and_of_pairs() {
             worst = worst.max(z.abs());
             count += 1;
             if entry == 0 {
-                note(format!("{:?}: {} and {} +- {error:.1e}", a.observable, one.value, other.value));
+                let (own, a) = (one.std_error, a.observable);
+                note(format!(
+                    "{a:?}: {:.4e} +- {own:.1e}, {:.4e}, error of both {error:.1e}",
+                    one.value, other.value
+                ));
             }
         }
     }
@@ -131,16 +135,17 @@ fn dimers_are_those_of_the_equations_and_of_pairs() {
     assert!(count == 22 && worst < 6.5, "{worst}");
 }
 
-/// Monomers that pair at three times against theory, 3 x (2 + 8 + 16) entries at an alpha of 1e-8. The number of dimers is known to 0.2 %.
+/// Monomers that pair at three times against theory, 3 x (2 + 8 + 16) entries at an alpha of 1e-8. The number of dimers is known to 0.3 %.
+/// Control: units that bind at `k_+ c_1`.
 #[test]
 fn what_changes_in_time_is_that_of_the_equations() {
     let run = r#""particles": 128000, "groups": 32, "seed": 73"#;
-    let times = r#", "times": [0.01, 0.05, 0.3]"#;
+    let times = r#", "times": [0.03, 0.1, 0.3]"#;
     let own = read(&dimers(WARM, RATES, r#""mean_field""#, run, times));
     let Method::MeanField { cells: 24, window: Span::Duration(window) } = own.method else {
         panic!("{:?}", own.method)
     };
-    assert!((5e-4..=1e-3).contains(&window), "{window}");
+    assert!((2e-3..=3e-3).contains(&window), "{window}");
     let sampled = sample(&own);
     let comparison = against("relaxation", &sampled, &own);
     assert!(comparison.agrees && comparison.entries >= 78, "{}", comparison.entries);
@@ -151,7 +156,7 @@ fn what_changes_in_time_is_that_of_the_equations() {
 /// Two kinds of units, in the steady state and in time, at an alpha of 1e-8 each; a second step at twice its rate is seen.
 #[test]
 fn a_species_of_two_kinds_is_that_of_the_equations() {
-    let steady = r#""particles": 6400, "legs": 4800, "groups": 32, "seed": 74"#;
+    let steady = r#""particles": 1280, "legs": 4800, "groups": 32, "seed": 74"#;
     let timed = r#""particles": 64000, "groups": 32, "seed": 75"#;
     for (run, measure) in [(steady, ""), (timed, r#", "times": [0.02, 0.1]"#)] {
         let own = read(&catalysis(8.0, run, measure));
