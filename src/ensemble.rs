@@ -6,10 +6,14 @@
 //! length depends on the file only; between rounds the caller sees the groups, may show an estimate and
 //! may end the run. The burn-in before them is done in pieces, between which it may be given up.
 
+mod crowd;
+mod fields;
 mod populations;
 mod volumes;
 
-pub use populations::{Crowd, Populations};
+pub use crowd::{Broken, Crowd, Fielded, Pairing};
+pub use fields::Fields;
+pub use populations::Populations;
 pub use volumes::{Census, Realisations, Volumes};
 
 use crate::event::{Occupancy, Profile, Walkers};
@@ -110,6 +114,27 @@ pub struct Group {
     /// Physical time scored so far, summed over walkers; zero while legs are untimed, whose time is
     /// known only in expectation.
     pub clock: f64,
+}
+
+impl Group {
+    /// A group whose particles are not walkers one by one: what it holds is for the caller to put in.
+    fn without_walkers(plan: &Plan, group: usize, states: usize, grid: &Grid) -> Self {
+        let walkers = Walkers::new(Vec::new(), Vec::new());
+        Group {
+            opening: Occupancy::of(&walkers, states, grid),
+            origin: None,
+            walkers,
+            stream: stream(plan.seed, Purpose::Advance, group as u64),
+            profile: Profile::new(states, 0, grid),
+            snapshots: Vec::new(),
+            paths: None,
+            phase: None,
+            internal: None,
+            population: None,
+            realisations: None,
+            clock: 0.0,
+        }
+    }
 }
 
 /// A finished pair of kernel and tallies, with its type erased: one dynamic call per group and round.

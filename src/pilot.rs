@@ -4,8 +4,9 @@
 use crate::ensemble::Control;
 use crate::error::Error;
 use crate::event::{Position, Profile};
-use crate::experiment::{Experiment, Motion, Sampling, Warning, registry};
+use crate::experiment::{Experiment, Method, Motion, Sampling, Warning, registry};
 use crate::kernel::Span;
+use crate::kernel::reactions::FINE;
 use crate::phase_space::PhaseSpace;
 use crate::sampling::{self, Observer, Progress};
 use crate::simulation;
@@ -90,7 +91,11 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let span = in_legs(run.span);
     let burn_in = match run.burn_in {
         Some(burn_in) => in_legs(burn_in),
-        None => (sampling::burn_in(run.sampling) * experiment.relaxation_time() * per_time).min(span),
+        None => {
+            let relaxed =
+                (sampling::burn_in(run.sampling) * experiment.relaxation_time() * per_time).min(span);
+            relaxed.max(experiment.least_burn_in())
+        }
     };
     let legs = run.particles as f64 * (span + burn_in);
 
@@ -99,7 +104,7 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     // What walkers of a group know of each other depends on how many they are.
     let together = run.sampling == Sampling::ArrayRqmc;
     let particles = match experiment.model.mixture {
-        // Populations are as large as they are; fewer of them will do.
+        // Populations and fields are as large as they are; fewer of them will do.
         Some(_) => run.particles / run.groups as u64 * run.groups.min(GROUPS) as u64,
         None if together => run.particles / run.groups as u64 * run.groups.min(GROUPS) as u64,
         None => run.particles.min(PARTICLES.max(affordable as u64)),
@@ -217,8 +222,15 @@ fn memory_bytes(experiment: &Experiment) -> u64 {
         group += PhaseSpace::new(&experiment.model, &grid).bytes();
     }
     if let (Some(mixture), Some(method)) = (&experiment.model.mixture, experiment.method.cells()) {
-        // Sightings and gains of every species, passages of every way, per cell in which they react.
-        group += method as u64 * (16 * states + 16 * mixture.reactions().len() as u64);
+        // Sightings and gains of every species, passages of every way, per cell in which they are scored.
+        let scored = match experiment.method {
+            Method::MeanField { .. } => {
+                walker *= mixture.laws().len() as u64;
+                FINE * method
+            }
+            _ => method,
+        };
+        group += scored as u64 * (16 * states + 16 * mixture.reactions().len() as u64);
     }
     if let Some(reach) = &experiment.reach {
         walker += (reach.ends.len() * size_of::<f64>()) as u64;

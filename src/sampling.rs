@@ -1,6 +1,6 @@
 //! From an experiment to groups with their tallies: the run itself, without any theory.
 
-use crate::ensemble::{Control, Ensemble, Group, Plan, Segments};
+use crate::ensemble::{Control, Crowd, Ensemble, Group, Plan, Segments};
 use crate::error::Error;
 use crate::estimator::{self, Context, Measured};
 use crate::experiment::{Experiment, Sampling, registry};
@@ -175,7 +175,7 @@ impl Sampled {
         }
         if let Some(mixture) = &self.context.model.mixture {
             let crowds = self.groups.iter().filter_map(|g| g.population.as_ref());
-            return crowds.flat_map(|c| mixture.ways().map(|w| c.tally.events(w))).sum();
+            return crowds.map(|crowd| crowd.events(mixture)).sum();
         }
         let channels = 0..2 * self.context.model.network.edges().len();
         let of = |g: &Group| channels.clone().map(|c| g.profile.passages(c).iter().sum::<u64>()).sum::<u64>();
@@ -199,7 +199,7 @@ fn legs(context: &Context, groups: &[Group]) -> u64 {
         return events(groups);
     }
     if context.model.mixture.is_some() {
-        return groups.iter().filter_map(|g| g.population.as_ref()).map(|c| c.tally.sightings() / 2).sum();
+        return groups.iter().filter_map(|g| g.population.as_ref()).map(Crowd::moves).sum();
     }
     let states = 0..context.model.network.states().len();
     let of = |g: &Group| states.clone().map(|s| g.profile.visits(s).iter().sum::<u64>()).sum::<u64>();
@@ -271,7 +271,8 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         // their start is near the stationary law. A warning says so.
         None => match run.span {
             Span::Legs(legs) => {
-                (burn_in(run.sampling) * relaxation(experiment, context)).ceil().min(legs as f64)
+                let relaxed = burn_in(run.sampling) * relaxation(experiment, context);
+                relaxed.ceil().min(legs as f64).max(experiment.least_burn_in())
             }
             Span::Duration(duration) => (BURN_IN * relaxation(experiment, context)).min(duration),
         },

@@ -31,7 +31,7 @@ pub mod underdamped;
 
 use crate::continuum::Continuum;
 use crate::error::Error;
-use crate::experiment::{Experiment, FORMAT_VERSION, Sampling};
+use crate::experiment::{Experiment, FORMAT_VERSION, Method, Sampling};
 use crate::kernel::Span;
 use crate::sampling::Observer;
 use budget::Budget;
@@ -284,6 +284,11 @@ pub fn study(
     if experiment.volume().is_some() {
         let text = "a well-mixed volume has no step and no cells, so there is no bias to follow, and its errors fall with the \
              root of run.realisations; mc run compares it with its master equation";
+        return Err(Error::Usage(text.into()));
+    }
+    if matches!(experiment.method, Method::MeanField { .. }) {
+        let text = "the bias of a mean field in windows of legs falls with the length of the run, faster than its errors, so that \
+             there is no order to follow; run it with twice the cells and compare, or study \"method\": \"pairs\"";
         return Err(Error::Usage(text.into()));
     }
     if !experiment.measure.times.is_empty() {

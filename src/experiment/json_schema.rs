@@ -86,7 +86,7 @@ pub fn json_schema() -> Value {
             },
             "method": {
                 "oneOf": [
-                    { "enum": ["auto", "exact", "pairs", "well_mixed"] },
+                    { "enum": ["auto", "exact", "pairs", "mean_field", "well_mixed"] },
                     choice(json!({
                         "auto": options(json!({}), &[]),
                         "exact": options(json!({}), &[]),
@@ -100,6 +100,16 @@ pub fn json_schema() -> Value {
                             json!({
                                 "cells": whole(1, limits::MOST_CELLS, "A multiple of the number of bins."),
                                 "dt": { "type": "number", "exclusiveMinimum": 0 }
+                            }),
+                            &[]
+                        ),
+                        "mean_field": options(
+                            json!({
+                                "cells": whole(1, limits::MOST_FIELD_CELLS, "A multiple of the number of bins."),
+                                "window": {
+                                    "type": "number", "exclusiveMinimum": 0,
+                                    "description": "For how many legs concentrations hold; with times for how long."
+                                }
                             }),
                             &[]
                         ),
@@ -120,7 +130,7 @@ pub fn json_schema() -> Value {
     );
     // Drifts and masses belong to states; a run has a length or times of observation.
     root["allOf"] = json!([
-        { "anyOf": [without_coordinates(), with_coordinates(), with_species(), in_a_volume()] },
+        { "anyOf": [without_coordinates(), with_coordinates(), with_species(), in_a_field(), in_a_volume()] },
         { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift", "mass"]) }] },
         { "anyOf": [overdamped(), underdamped()] },
         {
@@ -204,6 +214,16 @@ fn with_species() -> Value {
     properties["species"] =
         json!({ "items": { "anyOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
     json!({ "required": ["domain", "species"], "properties": properties })
+}
+
+/// Units react in the field of all others: they are counted, and what is there has no size.
+fn in_a_field() -> Value {
+    let mut properties = of_species(&["mean_field"], &[]);
+    properties["species"] =
+        json!({ "items": { "anyOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
+    let without = closed(&["system_size", "realisations", "duration", "until", "start"]);
+    properties["run"] = json!({ "required": ["particles"], "properties": without });
+    json!({ "required": ["domain", "species", "method"], "properties": properties })
 }
 
 /// Particles react in one volume without space: nothing moves, and numbers are seen at times.
@@ -296,8 +316,17 @@ fn overdamped() -> Value {
     let states = json!({ "items": { "properties": properties } });
     properties["states"] = states;
     properties["motion"] = one_of(&["overdamped"]);
-    properties["method"] =
-        one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun", "pairs", "well_mixed"]);
+    properties["method"] = one_of(&[
+        "auto",
+        "exact",
+        "euler_maruyama",
+        "midpoint",
+        "mala",
+        "heun",
+        "pairs",
+        "mean_field",
+        "well_mixed",
+    ]);
     json!({ "properties": properties })
 }
 

@@ -44,7 +44,7 @@ use crate::kernel::start::Start;
 use crate::model::{Field, Model, RateLaw, Reach, Units};
 use crate::observable::{Instant, Observable, Support};
 use crate::phase_space::{self, SPEEDS};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -159,11 +159,24 @@ pub enum Method {
         /// The time step, positive.
         dt: f64,
     },
+    /// Units that react with the concentrations of all others, which hold for a window of time.
+    MeanField {
+        /// Number of cells in which concentrations are known, a multiple of that of bins.
+        cells: usize,
+        /// Length of a window: legs, or with times of observation a duration.
+        #[serde(serialize_with = "bare")]
+        window: Span,
+    },
     /// Numbers of particles that react in one volume without space, with the rates at a place.
     WellMixed {
         /// The place.
         x: f64,
     },
+}
+
+/// A span as its number alone, where what it counts follows from the run.
+fn bare<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+    entry(*span).1.serialize(serializer)
 }
 
 impl Method {
@@ -178,6 +191,7 @@ impl Method {
             Method::Baoab { .. } => "baoab",
             Method::BaoabFlux { .. } => "baoab_flux",
             Method::Pairs { .. } => "pairs",
+            Method::MeanField { .. } => "mean_field",
             Method::WellMixed { .. } => "well_mixed",
         }
     }
@@ -191,6 +205,7 @@ impl Method {
             | Method::Mala { .. }
             | Method::Heun { .. }
             | Method::Pairs { .. }
+            | Method::MeanField { .. }
             | Method::WellMixed { .. } => Motion::Overdamped,
             Method::Baoab { .. } | Method::BaoabFlux { .. } => Motion::Underdamped,
         }
@@ -199,7 +214,7 @@ impl Method {
     /// Its time step, if it has one.
     pub fn dt(&self) -> Option<f64> {
         match self {
-            Method::Exact {} | Method::WellMixed { .. } => None,
+            Method::Exact {} | Method::MeanField { .. } | Method::WellMixed { .. } => None,
             Method::EulerMaruyama { dt }
             | Method::Midpoint { dt }
             | Method::Mala { dt }
@@ -213,7 +228,7 @@ impl Method {
     /// Its cells, if particles react in some.
     pub fn cells(&self) -> Option<usize> {
         match self {
-            Method::Pairs { cells, .. } => Some(*cells),
+            Method::Pairs { cells, .. } | Method::MeanField { cells, .. } => Some(*cells),
             _ => None,
         }
     }
@@ -221,7 +236,7 @@ impl Method {
     /// The same method with another time step, if it has one.
     pub fn with_dt(self, dt: f64) -> Self {
         match self {
-            Method::Exact {} | Method::WellMixed { .. } => self,
+            Method::Exact {} | Method::MeanField { .. } | Method::WellMixed { .. } => self,
             Method::EulerMaruyama { .. } => Method::EulerMaruyama { dt },
             Method::Midpoint { .. } => Method::Midpoint { dt },
             Method::Mala { .. } => Method::Mala { dt },
@@ -257,9 +272,11 @@ impl Sampling {
 /// How many particles are followed for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
-    /// Number of particles, at least `groups`; where they react, those at the start over all groups.
+    /// Number of particles, at least `groups`; where they react, those at the start over all groups; in a mean field units of each
+    /// kind.
     pub particles: u64,
-    /// Where they react, how many make up one unit of concentration times length; every group is one population.
+    /// Where they react, how many make up one unit of concentration times length; every group is one population. None in a mean
+    /// field, which is that of infinitely many.
     pub system_size: Option<f64>,
     /// In a well-mixed volume, how many realisations of it there are over all groups.
     pub realisations: Option<u64>,
@@ -532,7 +549,7 @@ impl Experiment {
         map.insert("groups".into(), run.groups.into());
         map.insert("rounds".into(), run.rounds.into());
         let states = self.model.network.states();
-        if run.system_size.is_none() {
+        if self.model.mixture.is_none() {
             map.insert("start".into(), start::canonical(&run.start, |s| states[s].name.as_str()));
         }
         map.insert("seed".into(), run.seed.into());

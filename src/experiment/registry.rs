@@ -1,7 +1,7 @@
 //! Names in the file -> types of the engine: the one match.
 
 use super::{Experiment, Method, Sampling};
-use crate::ensemble::{GroupRunner, Populations, Runner, Segments, Volumes};
+use crate::ensemble::{Fields, GroupRunner, Populations, Runner, Segments, Volumes};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
@@ -23,10 +23,12 @@ pub fn runner(
     let cells = experiment.method.cells();
     match (&model.mixture, cells) {
         (Some(_), None) if matches!(experiment.method, Method::WellMixed { .. }) => {}
-        (Some(_), None) => return refuse("particles that react need the method pairs or well_mixed"),
-        (None, Some(_)) => return refuse("pairs needs species that react"),
+        (Some(_), None) => {
+            return refuse("particles that react need the method pairs, mean_field or well_mixed");
+        }
+        (None, Some(_)) => return refuse("cells need species that react"),
         (Some(_), Some(cells)) if !cells.is_multiple_of(grid.bins) => {
-            return refuse("pairs needs a number of cells that is a multiple of the number of bins");
+            return refuse("the number of cells must be a multiple of the number of bins");
         }
         (Some(mixture), _) if mixture.species().len() != experiment.concentrations.len() => {
             return refuse("every species needs a concentration");
@@ -79,6 +81,18 @@ pub fn runner(
                 Some(made) => Ok(Box::new(made.map_err(|e| numeric(e.into()))?)),
                 None => refuse("pairs needs species that react"),
             }
+        }
+        Method::MeanField { cells, window } => {
+            let Some(mixture) = &model.mixture else { return refuse("mean_field needs species that react") };
+            let run = &experiment.run;
+            if matches!(run.span, Span::Legs(_)) != matches!(window, Span::Legs(_)) {
+                return refuse(
+                    "a window of a mean field must be of the kind of the run: legs, or a duration",
+                );
+            }
+            let units = run.particles / run.groups.max(1) as u64;
+            let made = Fields::new(mixture, &experiment.concentrations, cells, window, units, grid);
+            Ok(Box::new(made.map_err(|e| numeric(e.into()))?))
         }
         Method::WellMixed { .. } => {
             let (Some(mixture), Some(volume)) = (&model.mixture, experiment.volume()) else {

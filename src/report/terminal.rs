@@ -662,7 +662,7 @@ fn describe_run(run: &RunSummary) -> String {
         method => format!(
             "{} {} and {transitions} transitions scored",
             brief(run.legs as f64),
-            if method == "exact" { "legs" } else { "steps" },
+            if matches!(method, "exact" | "mean_field") { "legs" } else { "steps" },
         ),
     });
     parts.join("; ")

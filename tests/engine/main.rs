@@ -19,6 +19,7 @@ mod identities;
 mod lanes;
 mod lanes_clocks;
 mod lanes_steps;
+mod mean_field_run;
 mod negative_controls;
 mod opening;
 mod phase_space;
