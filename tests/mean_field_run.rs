@@ -165,6 +165,9 @@ fn a_species_of_two_kinds_is_that_of_the_equations() {
         assert!(!against("at twice the rate", &sampled, &read(&catalysis(16.0, run, measure))).agrees);
         // Enzymes are conserved at every moment, of their own kind exactly.
         if !measure.is_empty() {
+            // As many units of either kind, for a time of 0.1.
+            let time = sampled.particle_time() / (2.0 * 64_000.0 * 0.1);
+            assert!((time - 1.0).abs() < 0.05, "{time}");
             let all = sampled.measure();
             let mean = |s: usize| {
                 let at = Observable::At(0, Instant::MeanConcentration(s));
@@ -217,8 +220,11 @@ fn choices_are_stated() {
     assert!(summary.run.burn_in >= 4800.0, "{}", summary.run.burn_in);
     assert_eq!((summary.run.legs, summary.run.method.as_str()), (640 * 960, "mean_field"));
     assert!(summary.conventions.iter().any(|c| c.contains("M, 2 in D") && c.contains("96 legs")));
-    let short = dimers(WARM, RATES, FIELD, r#""particles": 640, "legs": 960, "burn_in": 480"#, "");
+    let short =
+        dimers(WARM, RATES, FIELD, r#""particles": 640, "legs": 1005, "rounds": 3, "burn_in": 480"#, "");
     let hasty = simulation::run(&read(&short), &()).expect("a run");
+    // Whole windows of about 96 legs, and not a leg lost.
+    assert_eq!(hasty.run.legs, 640 * 1005);
     assert!(hasty.warnings.iter().any(|w| w.seen.contains("fewer than 50 windows")));
 
     // Few units in a cell are told in time, and do not matter in legs.
