@@ -152,7 +152,7 @@ fn eight() -> Model {
         law: RateLaw::Activated {
             attempt_rate: 1.0,
             barrier: 1.5,
-            affinity: if k % 3 == 0 { 0.6 } else { 0.0 },
+            affinity: if k.is_multiple_of(3) { 0.6 } else { 0.0 },
         },
     };
     let points: Vec<_> = (0..=20).map(|k| f64::from(k) / 20.0).map(|x| (x, 1.0 + 0.8 * x * x)).collect();

@@ -40,7 +40,7 @@ fn eight() -> Model {
         law: RateLaw::Activated {
             attempt_rate: 1.0,
             barrier: 1.5,
-            affinity: if k % 3 == 0 { 0.6 } else { 0.0 },
+            affinity: if k.is_multiple_of(3) { 0.6 } else { 0.0 },
         },
     };
     let mut model = varying(&states, (0..8).map(edge).collect());
