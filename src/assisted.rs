@@ -14,17 +14,36 @@
 //! found. Currents and heat are taken from rates times time spent here, not from counts: the noise of counts around their
 //! intensities is nothing that controls could explain.
 //!
+//! **Particles with inertia.** `phi = c(x) v^k` in state i, `k <= 3`; between walls `c` is a cosine for even k and a sine for odd
+//! k, because `(x, v)` and `(-x, -v)` are one place beyond a wall. With mass `m_i`, friction `gamma_i` and force `F_i`
+//!
+//! `L phi_i = v d_x phi_i + (F_i/m_i - gamma_i v/m_i) d_v phi_i + (gamma_i kT/m_i^2) d_v^2 phi_i + sum_j k_{j<-i} [phi_j(v sqrt(m_i/m_j)) - phi_i]`,
+//!
+//! whose mean follows from moments of v in fine cells.
+//!
+//! **Internal coordinates.** `phi = c(x) h(q)` with the first coordinate, the same in all states, so that transitions do not matter; `h` a
+//! power on the whole line, a polynomial without a slope between walls, a wave on a circle:
+//!
+//! `L phi = D c'' h + c mu (kT h'' - h' d_q E)`, `mu` a mobility or a diffusivity over `kT(x)`,
+//!
+//! summed walker by walker. Where a force acts along x there are none.
+//!
+//! **Steps.** What is seen once a step has the law of the chain, which differs from that of the equation by its own order: the mean
+//! of the controls tends to `O(dt^2)`, or to what the method says of itself, and not to zero. A run that is long enough sees it in T^2.
+//!
 //! **The trap.** A sampler that solves another equation has controls that do not vanish, and the regression draws its
 //! estimates to the solution of *this* one. Assisted numbers therefore stand beside the raw ones, never replace them and are
 //! never compared with theory; the joint test of the controls against zero, Hotelling's T^2, tells whether the run earns
 //! them.
 
+mod seen;
+
 use crate::ensemble::Group;
-use crate::estimator::{Context, exponential_family, free_between_walls, resolvent, wall_to_wall};
+use crate::estimator::{Context, exponential_family, free_between_walls, measure, resolvent, wall_to_wall};
 use crate::model::{Boundary, Channel};
 use crate::observable::Observable;
 use crate::stats::{Controls, Outcome, Residual, Sample, jackknife};
-use crate::verification::{Evidence, Question, Weak};
+use crate::verification::{Evidence, Question, STATIONARY, Weak};
 
 /// What a run says with the help of controls.
 #[derive(Clone, Debug)]
@@ -37,15 +56,20 @@ pub struct Assisted {
     pub quantities: Vec<(Observable, Vec<Outcome>)>,
 }
 
-/// Assisted estimates from the groups of a run and its check of the stationary equation
-/// ([`crate::verification::STATIONARY`]).
+/// Assisted estimates from the groups of a run and what it was asked: overdamped particles their check of the stationary equation
+/// ([`crate::verification::STATIONARY`]), particles that are seen once a step nothing.
 ///
 /// # Errors
 /// The reason why there are none.
-pub fn assist(context: &Context, groups: &[Group], check: &Question) -> Result<Assisted, String> {
+pub fn assist(context: &Context, groups: &[Group], questions: &[Question]) -> Result<Assisted, String> {
     if let Some(reason) = refusal(context) {
         return Err(reason.into());
     }
+    if context.model.is_underdamped() || context.model.coordinates.is_some() {
+        return assist_seen(context, groups);
+    }
+    let check =
+        questions.iter().find(|q| q.name == STATIONARY).ok_or("the stationary equation was not asked")?;
     let contrasts = match &check.evidence {
         Evidence::Contrasts { sums, .. } => sums,
         Evidence::Missing { reason } => return Err(reason.clone()),
@@ -80,10 +104,7 @@ pub fn assist(context: &Context, groups: &[Group], check: &Question) -> Result<A
         means
     };
     let mut samples = jackknife(&rows, &function).into_iter();
-    let controls: Option<Vec<Sample>> = samples.by_ref().take(q).collect();
-    let controls = controls.ok_or("no time was scored")?;
-    let regression =
-        Controls::new(&controls).ok_or("too few groups, or groups that do not differ, for any control")?;
+    let regression = regression(samples.by_ref().take(q).collect())?;
     let uniform = "the temperature is uniform: test that the density is flat instead";
     let assisted = |sample: Option<Sample>| match sample {
         Some(sample) => regression.assist(&sample),
@@ -100,14 +121,44 @@ pub fn assist(context: &Context, groups: &[Group], check: &Question) -> Result<A
     Ok(Assisted { controls: regression.count(), residual: regression.against_zero(), quantities })
 }
 
+/// The same of particles that are seen once a step, quantities as their estimators have them.
+fn assist_seen(context: &Context, groups: &[Group]) -> Result<Assisted, String> {
+    let rows = seen::controls(context, groups)?;
+    let mean = |row: &[f64]| -> Vec<Option<f64>> {
+        row[1..].iter().map(|sum| (row[0] > 0.0).then(|| sum / row[0])).collect()
+    };
+    let regression = regression(jackknife(&rows, &mean).into_iter().collect())?;
+    let mut quantities = Vec::new();
+    for (estimator, assisted) in seen::estimators(context) {
+        for measured in measure(estimator.as_ref(), context, groups) {
+            if assisted(measured.observable) {
+                let outcome = |sample: &Option<Sample>| match sample {
+                    Some(sample) => regression.assist(sample),
+                    None => Outcome::null(measured.reason.clone()),
+                };
+                quantities.push((measured.observable, measured.samples.iter().map(outcome).collect()));
+            }
+        }
+    }
+    Ok(Assisted { controls: regression.count(), residual: regression.against_zero(), quantities })
+}
+
+fn regression(controls: Option<Vec<Sample>>) -> Result<Controls, String> {
+    let controls = controls.ok_or("no time was scored")?;
+    Controls::new(&controls)
+        .ok_or_else(|| "too few groups, or groups that do not differ, for any control".into())
+}
+
 /// Why no assisted estimates are to be had of this kind of particle.
 pub fn refusal(context: &Context) -> Option<&'static str> {
-    if context.model.is_underdamped() {
+    let model = &context.model;
+    let coordinates = model.coordinates.as_ref();
+    if model.mixture.is_some() {
+        Some("particles that react have no assisted estimates: their equation is not linear")
+    } else if coordinates.is_some_and(|c| c.has_force() || model.has_forces()) {
         Some(
-            "particles with inertia have no assisted estimates: their controls would be functions of x and v",
+            "internal coordinates with a force along x have no assisted estimates: their controls are not summed",
         )
-    } else if context.model.coordinates.is_some() {
-        Some("internal coordinates have no assisted estimates: their controls would be functions of x and q")
     } else if !context.times.is_empty() {
         Some("the run has observation times: it is not stationary")
     } else {

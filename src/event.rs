@@ -271,6 +271,8 @@ pub struct Sightings<'a> {
     pub coordinate: &'a [f64],
     /// Energy of the state with these coordinates at this place; empty without coordinates.
     pub energy: &'a [f64],
+    /// Its slopes along the coordinates, entry by entry; empty without.
+    pub slope: &'a [f64],
     /// Diffusivity along x of the same; empty without coordinates.
     pub diffusivity: &'a [f64],
 }

@@ -4,6 +4,7 @@ use crate::event::{Moves, Shifts, Sightings, Tally, Transitions, Walkers};
 use crate::grid::Grid;
 use crate::model::{Boundary, Model, Range};
 use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
 
 /// Cells of the coordinate, unless the grid says otherwise.
 pub const CELLS: usize = 64;
@@ -16,7 +17,8 @@ pub const CELLS: usize = 64;
 /// both currents follow as integers: [`InternalSpace::shift_passages`], [`InternalSpace::move_passages`]. States change
 /// neither x nor the coordinate, so that their sum closes.
 ///
-/// Per bin: sums of the energy and its square, of the diffusivity and of its product with the energy. Per fine cell: heat and work of all events, and the gain of stored energy.
+/// Per bin: sums of the energy and its square, of the diffusivity and of its product with the energy. Per fine cell: heat and work of all events,
+/// the gain of stored energy, and what the generator makes of shapes of the coordinate ([`InternalSpace::generated`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InternalSpace {
     grid: Grid,
@@ -44,6 +46,81 @@ pub struct InternalSpace {
     /// Heat and work per fine cell.
     exchanged: Vec<[f64; 2]>,
     gain: Vec<f64>,
+    basis: Basis,
+    generated: Vec<Generated>,
+}
+
+/// Functions of the coordinate whose images under the generator are summed, the constant apart.
+pub const SHAPES: usize = 4;
+
+/// Sums over the walkers seen in a fine cell, summed over states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generated {
+    /// `D(x, q)`.
+    pub mobile: f64,
+    /// Per shape `h(q)`: `D h`, `h' d_q E`, `h''`.
+    pub shapes: [[f64; 3]; SHAPES],
+}
+
+/// Shapes `h_k(q)`, `k = 1 .. 4`, with `u = (q - middle)/half` of the box.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Basis {
+    /// `u^k`, on the whole line.
+    Powers,
+    /// `u^k/k - u^(k+2)/(k+2)`, without a slope at walls.
+    Walled,
+    /// `cos(pi u)`, `sin(pi u)`, `cos(2 pi u)`, `sin(2 pi u)`, on a circle.
+    Waves,
+}
+
+impl Basis {
+    fn of(range: Range) -> Self {
+        match range {
+            Range::Unbounded => Basis::Powers,
+            Range::Walls(_) => Basis::Walled,
+            Range::Periodic(_) => Basis::Waves,
+        }
+    }
+
+    /// Values and derivatives along `u` at a place.
+    #[inline]
+    fn shapes(self, u: f64) -> [[f64; 3]; SHAPES] {
+        let square = u * u;
+        match self {
+            Basis::Powers => [
+                [u, 1.0, 0.0],
+                [square, 2.0 * u, 2.0],
+                [square * u, 3.0 * square, 6.0 * u],
+                [square * square, 4.0 * square * u, 12.0 * square],
+            ],
+            Basis::Walled => {
+                let still = 1.0 - square;
+                [
+                    [u * (1.0 - square / 3.0), still, -2.0 * u],
+                    [square * (0.5 - square / 4.0), still * u, 1.0 - 3.0 * square],
+                    [square * u * (1.0 / 3.0 - square / 5.0), still * square, u * (2.0 - 4.0 * square)],
+                    [
+                        square * square * (0.25 - square / 6.0),
+                        still * square * u,
+                        square * (3.0 - 5.0 * square),
+                    ],
+                ]
+            }
+            Basis::Waves => {
+                let (sine, cosine) = libm::sincos(PI * u);
+                let (twice, double) = (2.0 * sine * cosine, cosine * cosine - sine * sine);
+                let wave = |even: f64, odd: f64, k: f64| [even, -k * odd, -k * k * even];
+                let turned = |even: f64, odd: f64, k: f64| [odd, k * even, -k * k * odd];
+                [
+                    wave(cosine, sine, PI),
+                    turned(cosine, sine, PI),
+                    wave(double, twice, 2.0 * PI),
+                    turned(double, twice, 2.0 * PI),
+                ]
+            }
+        }
+    }
 }
 
 impl InternalSpace {
@@ -71,7 +148,20 @@ impl InternalSpace {
             mobile: vec![[0.0; 2]; grid.bins],
             exchanged: vec![[0.0; 2]; grid.cells()],
             gain: vec![0.0; grid.cells()],
+            basis: axes.get(axis).map_or(Basis::Powers, |a| Basis::of(a.range)),
+            generated: vec![Generated::default(); grid.cells()],
         }
+    }
+
+    /// Bytes of the tallies.
+    pub fn bytes(&self) -> u64 {
+        let plane =
+            size_of_val(&self.seen[..]) + size_of_val(&self.shifted[..]) + size_of_val(&self.changed[..]);
+        let edges = size_of_val(&self.seam[..]) + size_of_val(&self.laps[..]);
+        let bins = size_of_val(&self.energies[..]) + size_of_val(&self.mobile[..]);
+        let cells =
+            size_of_val(&self.exchanged[..]) + size_of_val(&self.gain[..]) + size_of_val(&self.generated[..]);
+        (plane + edges + bins + cells) as u64
     }
 
     /// Begins with these walkers: they and their energy were there before.
@@ -121,6 +211,16 @@ impl InternalSpace {
     /// Width of a cell of the coordinate.
     pub fn cell_width(&self) -> f64 {
         1.0 / self.density
+    }
+
+    /// Per fine cell what the generator makes of `h(q)`, a shape of the coordinate of the plane: with `c(x)` a function of the place,
+    ///
+    /// `L(c h) = c'' D h + c mu (kT h'' - h' d_q E)`,
+    ///
+    /// where no force acts along x; the drift in q is that of each walker. Derivatives are along q. Powers of q on the whole line,
+    /// polynomials without a slope at walls, waves on a circle.
+    pub fn generated(&self) -> &[Generated] {
+        &self.generated
     }
 
     /// How often walkers were seen, per cell of the coordinate in each bin, bin by bin.
@@ -226,8 +326,11 @@ impl Tally for InternalSpace {
 
     #[inline]
     fn sightings(&mut self, seen: &Sightings<'_>) {
+        let (middle, per_half) = (0.5 * (self.ends[0] + self.ends[1]), 2.0 / (self.ends[1] - self.ends[0]));
         let places = seen.position.iter().zip(seen.coordinate.chunks_exact(self.axes));
-        for ((position, q), (&energy, &diffusivity)) in places.zip(seen.energy.iter().zip(seen.diffusivity)) {
+        let places = places.zip(seen.slope.chunks_exact(self.axes));
+        let surfaces = seen.energy.iter().zip(seen.diffusivity);
+        for (((position, q), slope), (&energy, &diffusivity)) in places.zip(surfaces) {
             let (bin, cell) = (position.cell(self.grid.bins), self.cell(q[self.axis]));
             self.seen[bin * self.cells + cell] += 1;
             let [first, second] = &mut self.energies[bin];
@@ -236,6 +339,15 @@ impl Tally for InternalSpace {
             let [alone, carrying] = &mut self.mobile[bin];
             *alone += diffusivity;
             *carrying += diffusivity * energy;
+            let sums = &mut self.generated[position.cell(self.grid.cells())];
+            let first = slope[self.axis] * per_half;
+            sums.mobile += diffusivity;
+            let shapes = self.basis.shapes((q[self.axis] - middle) * per_half);
+            for ([plain, pushed, bent], [h, dh, ddh]) in sums.shapes.iter_mut().zip(shapes) {
+                *plain += diffusivity * h;
+                *pushed += first * dh;
+                *bent += per_half * per_half * ddh;
+            }
         }
     }
 }

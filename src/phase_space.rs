@@ -23,10 +23,14 @@ fn scale(model: &Model, grid: &Grid, state: usize, bin: usize) -> f64 {
     0.5 * SPEEDS as f64 / (REACH * libm::sqrt(model.thermal_energy(middle) / mass))
 }
 
+/// Powers of the velocity that are summed in fine cells, `v .. v^4`.
+pub const POWERS: usize = 4;
+
 /// A group of underdamped walkers.
 ///
-/// Per state and bin: sums of `v^0 .. v^3` at the end of every step, and a histogram of `v`. Per fine cell: heat and
-/// work of all events, and the gain of stored energy between [`PhaseSpace::open`] and [`PhaseSpace::close`].
+/// Per state and bin: sums of `v^0 .. v^3` at the end of every step, and a histogram of `v`. Per state and fine cell: sums of
+/// `v .. v^4`. Per fine cell: heat and work of all events, and the gain of stored energy between [`PhaseSpace::open`] and
+/// [`PhaseSpace::close`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSpace {
     grid: Grid,
@@ -34,24 +38,18 @@ pub struct PhaseSpace {
     /// Mass and enthalpy of each state.
     properties: Vec<(f64, f64)>,
     moments: Vec<[f64; 4]>,
+    /// Cells of velocity per velocity, per state and bin.
+    scale: Vec<f64>,
+    /// Sums of `v .. v^4` per state and fine cell.
+    powers: Vec<[f64; POWERS]>,
     // As in `Profile`: what is scored in every step lies close together and is added to the rest now and then,
-    // counters of 32 bits before they can overflow. How many were seen is in the histogram.
-    hot: Vec<Hot>,
+    // counters of 16 bits before they can overflow.
     hot_speeds: Vec<u16>,
     room: u16,
     speeds: Vec<u64>,
     heat: Vec<f64>,
     work: Vec<f64>,
     gain: Vec<f64>,
-}
-
-/// A state and bin.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Hot {
-    /// Cells of velocity per velocity.
-    scale: f64,
-    /// Sums of `v`, `v^2`, `v^3`.
-    sums: [f64; 3],
 }
 
 impl PhaseSpace {
@@ -64,9 +62,8 @@ impl PhaseSpace {
         PhaseSpace {
             grid: *grid,
             states: states.len(),
-            hot: entries
-                .map(|(state, bin)| Hot { scale: scale(model, grid, state, bin), sums: [0.0; 3] })
-                .collect(),
+            scale: entries.map(|(state, bin)| scale(model, grid, state, bin)).collect(),
+            powers: vec![[0.0; POWERS]; states.len() * grid.cells()],
             properties,
             moments: vec![[0.0; 4]; rows],
             hot_speeds: vec![0; rows * SPEEDS],
@@ -80,8 +77,9 @@ impl PhaseSpace {
 
     /// Bytes of the tallies.
     pub fn bytes(&self) -> u64 {
-        let hot = size_of_val(&self.hot[..]) + size_of_val(&self.hot_speeds[..]);
-        let of_rows = size_of_val(&self.moments[..]) + size_of_val(&self.speeds[..]);
+        let hot = size_of_val(&self.powers[..]) + size_of_val(&self.hot_speeds[..]);
+        let of_rows =
+            size_of_val(&self.moments[..]) + size_of_val(&self.speeds[..]) + size_of_val(&self.scale[..]);
         (hot + of_rows + 3 * size_of_val(&self.heat[..])) as u64
     }
 
@@ -99,16 +97,15 @@ impl PhaseSpace {
     /// Adds what was scored of late to the histogram and the moments.
     pub fn flush(&mut self) {
         let counts = self.speeds.chunks_mut(SPEEDS).zip(self.hot_speeds.chunks_mut(SPEEDS));
-        for ((totals, hot), (speeds, hot_speeds)) in self.moments.iter_mut().zip(&mut self.hot).zip(counts) {
-            let mut seen = 0;
+        let rows = self.moments.iter_mut().zip(self.powers.chunks(self.grid.cells_per_bin));
+        for ((moments, cells), (speeds, hot_speeds)) in rows.zip(counts) {
             for (total, hot) in speeds.iter_mut().zip(hot_speeds) {
                 let count = u64::from(std::mem::take(hot));
                 *total += count;
-                seen += count;
+                moments[0] += count as f64;
             }
-            let [first, second, third] = std::mem::take(&mut hot.sums);
-            for (total, sum) in totals.iter_mut().zip([seen as f64, first, second, third]) {
-                *total += sum;
+            for (power, moment) in moments[1..].iter_mut().enumerate() {
+                *moment = cells.iter().map(|sums| sums[power]).sum();
             }
         }
         self.room = u16::MAX;
@@ -148,6 +145,12 @@ impl PhaseSpace {
         &self.moments[state * self.grid.bins..(state + 1) * self.grid.bins]
     }
 
+    /// Sums of `v .. v^4` over the walkers of a state seen in each fine cell.
+    pub fn powers(&self, state: usize) -> &[[f64; POWERS]] {
+        let cells = self.grid.cells();
+        &self.powers[state * cells..(state + 1) * cells]
+    }
+
     /// Histogram of the velocity in a state and bin of x, up to the last [`PhaseSpace::flush`] or [`PhaseSpace::close`].
     pub fn speeds(&self, state: usize, bin: usize) -> &[u64] {
         let row = (state * self.grid.bins + bin) * SPEEDS;
@@ -156,7 +159,7 @@ impl PhaseSpace {
 
     /// Width of the bins of that histogram, a velocity.
     pub fn speed_width(&self, state: usize, bin: usize) -> f64 {
-        1.0 / self.hot[state * self.grid.bins + bin].scale
+        1.0 / self.scale[state * self.grid.bins + bin]
     }
 
     /// Heat absorbed from the bath in each cell, in kicks and transitions.
@@ -204,18 +207,19 @@ impl Tally for PhaseSpace {
         }
         self.room -= n;
         // Slices of their own: what is stored in them cannot change where they are.
-        let bins = self.grid.bins;
-        let (hot, (speeds, _)) = (&mut self.hot[..], self.hot_speeds.as_chunks_mut::<SPEEDS>());
-        let speeds = &mut speeds[..hot.len()];
+        let (bins, cells) = (self.grid.bins, self.grid.cells());
+        let (scale, (speeds, _)) = (&self.scale[..], self.hot_speeds.as_chunks_mut::<SPEEDS>());
+        let (powers, speeds) = (&mut self.powers[..], &mut speeds[..scale.len()]);
         let entries = seen.position.iter().zip(seen.velocity).zip(seen.state);
         for ((position, &v), &state) in entries {
-            let row = usize::from(state) * bins + position.cell(bins);
-            let (hot, speeds) = (&mut hot[row], &mut speeds[row]);
+            let state = usize::from(state);
+            let row = state * bins + position.cell(bins);
             let square = v * v;
-            hot.sums[0] += v;
-            hot.sums[1] += square;
-            hot.sums[2] += square * v;
-            speeds[speed(v * hot.scale)] += 1;
+            let sums = &mut powers[state * cells + position.cell(cells)];
+            for (sum, power) in sums.iter_mut().zip([v, square, square * v, square * square]) {
+                *sum += power;
+            }
+            speeds[row][speed(v * scale[row])] += 1;
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::ensemble::Control;
 use crate::error::Error;
 use crate::event::{Position, Profile};
 use crate::experiment::{Experiment, Method, Motion, Sampling, Warning, registry};
+use crate::internal_space::InternalSpace;
 use crate::kernel::Span;
 use crate::kernel::reactions::FINE;
 use crate::phase_space::PhaseSpace;
@@ -220,6 +221,11 @@ fn memory_bytes(experiment: &Experiment) -> u64 {
     if experiment.motion == Motion::Underdamped {
         walker = 2 * (walker + size_of::<f64>() as u64);
         group += PhaseSpace::new(&experiment.model, &grid).bytes();
+    }
+    if let Some(coordinates) = &experiment.model.coordinates {
+        walker += (coordinates.axes.len() * size_of::<f64>()) as u64;
+        // Wherever its box ends.
+        group += InternalSpace::new(&experiment.model, &grid, 0, [0.0, 1.0]).bytes();
     }
     if let (Some(mixture), Some(method)) = (&experiment.model.mixture, experiment.method.cells()) {
         // Sightings and gains of every species, passages of every way, per cell in which they are scored.

@@ -167,13 +167,18 @@ fn summarise(
         .collect();
     let questions = verification::questions(context, groups);
     let checks = (!questions.is_empty()).then(|| verification::judge(&questions, verification::ALPHA));
-    let assisted = assisted(sampled, &questions, checks.as_ref(), &quantities);
+    let stepped = experiment.method.dt().is_some();
+    let (assisted, unassisted) = match assisted(sampled, &questions, checks.as_ref(), stepped, &quantities) {
+        Ok(assisted) => (Some(assisted), None),
+        Err(reason) => (None, Some(reason)),
+    };
     Summary {
         quantities,
         theory: Some(theory_summary(experiment, continuum)),
         comparison: Some(verdict),
         checks,
         assisted,
+        unassisted,
         questions,
         invariants,
         warnings,
@@ -248,13 +253,13 @@ fn assisted(
     sampled: &Sampled,
     questions: &[Question],
     checks: Option<&Verification>,
+    stepped: bool,
     quantities: &[Quantity],
-) -> Option<AssistedSummary> {
-    let Sampled { context, groups, .. } = sampled;
-    let question = questions.iter().find(|q| q.name == STATIONARY)?;
-    let holds = checks?.checks.iter().find(|c| c.name == STATIONARY)?.verdict != Verdict::Fails;
-    let made = assist(context, groups, question).ok()?;
-    Some(AssistedSummary::new(made, holds, quantities))
+) -> Result<AssistedSummary, String> {
+    let made = assist(&sampled.context, &sampled.groups, questions)?;
+    let check = checks.and_then(|v| v.checks.iter().find(|c| c.name == STATIONARY));
+    let holds = check.map_or(made.residual.p_value >= verification::ALPHA, |c| c.verdict != Verdict::Fails);
+    Ok(AssistedSummary::new(made, holds, stepped, quantities))
 }
 
 /// A summary without results.
@@ -281,6 +286,7 @@ fn blank(experiment: &Experiment, run: RunSummary) -> Summary {
         checks: None,
         questions: Vec::new(),
         assisted: None,
+        unassisted: None,
         invariants: Vec::new(),
         warnings: experiment.warnings().to_vec(),
     }

@@ -397,6 +397,7 @@ impl Baoab {
                     velocity: &after[..n],
                     coordinate: &[],
                     energy: &[],
+                    slope: &[],
                     diffusivity: &[],
                 });
             }

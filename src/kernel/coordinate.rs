@@ -417,8 +417,8 @@ impl Continuous {
             }
             if self.scheme == Scheme::Midpoint {
                 let place = (state, position, kt);
-                heat[i] =
-                    self.midpoint::<N>(place, q, inner[i], &normals[i * axes..(i + 1) * axes], words[i]);
+                let before = (inner[i], &mut *slope);
+                heat[i] = self.midpoint::<N>(place, q, before, &normals[entry], words[i]);
                 inner[i] += heat[i];
                 continue;
             }
@@ -476,13 +476,13 @@ impl Continuous {
         Ok(())
     }
 
-    /// A shift by [`Scheme::Midpoint`]: the heat.
+    /// A shift by [`Scheme::Midpoint`], which leaves the slopes of where it ends: the heat.
     #[inline(always)]
     fn midpoint<const N: usize>(
         &self,
         (state, position, kt): (u16, Position, f64),
         q: &mut [f64],
-        energy: f64,
+        (energy, slope): (f64, &mut [f64]),
         normals: &[f64],
         word: u64,
     ) -> f64 {
@@ -501,13 +501,15 @@ impl Continuous {
             gain -= 2.0 * way * push / (self.mobility(a, kt) * self.dt);
             (to[a], _) = folded(self.ranges[a], q[a] + way);
         }
-        let after = self.inner(state, position, &to[..axes], &mut [0.0; N][..axes]);
+        let mut there = [0.0; N];
+        let after = self.inner(state, position, &to[..axes], &mut there[..axes]);
         // Not so where the energy is not a number.
         let accepted = exponential(word) * kt > after - energy - gain;
         if !accepted {
             return 0.0;
         }
         q.copy_from_slice(&to[..axes]);
+        slope.copy_from_slice(&there[..axes]);
         after - energy
     }
 
@@ -671,6 +673,7 @@ impl Continuous {
             velocity: &[],
             coordinate: block.coordinate,
             energy: &columns.energy[..n],
+            slope: &columns.slope[..n * axes],
             diffusivity: &columns.diffusivity[..n],
         });
         Ok(())

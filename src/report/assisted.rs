@@ -22,8 +22,11 @@ pub struct AssistedSummary {
     pub dof: [usize; 2],
     /// Its p-value.
     pub p_value: f64,
-    /// Whether the check of the stationary equation holds at its share of alpha.
+    /// Whether the controls vanish: the check of the stationary equation at its share of alpha, or this test at the whole of it
+    /// where there is no such check.
     pub holds: bool,
+    /// Whether the method has a step, whose bias long runs see.
+    pub stepped: bool,
     /// Everything assisted, without any theory beside it.
     pub quantities: Vec<Quantity>,
 }
@@ -53,7 +56,7 @@ pub const NOTE: &str = "regressed on controls whose mean the stationary equation
 
 impl AssistedSummary {
     /// Puts assisted estimates beside the quantities of the report, whose names and places they take.
-    pub fn new(assisted: Assisted, holds: bool, quantities: &[Quantity]) -> Self {
+    pub fn new(assisted: Assisted, holds: bool, stepped: bool, quantities: &[Quantity]) -> Self {
         let Assisted { controls, residual, quantities: estimates } = assisted;
         let beside = |(observable, outcomes): (Observable, Vec<Outcome>)| {
             let raw = quantities.iter().find(|q| q.observable == observable)?;
@@ -72,6 +75,7 @@ impl AssistedSummary {
             dof: residual.dof,
             p_value: residual.p_value,
             holds,
+            stepped,
             quantities: estimates.into_iter().filter_map(beside).collect(),
         }
     }
@@ -95,18 +99,33 @@ impl AssistedSummary {
                 self.residual()
             )
         } else {
-            format!(
-                "assisted by {controls} controls that do NOT VANISH ({}): not to be trusted",
-                self.residual()
-            )
+            let why = if self.stepped {
+                "the bias of its step, which so long a run sees, or another equation: not to be trusted"
+            } else {
+                "not to be trusted"
+            };
+            format!("assisted by {controls} controls that do NOT VANISH ({}): {why}", self.residual())
         }
     }
 }
 
-/// The block of `summary.json`.
+/// What readers of assisted numbers of a method with a step should know besides.
+const STEPPED: &str = "the mean of the controls tends to the bias of the step, of order dt^2, and not to zero: a run long enough \
+                       to see it fails the residual, and what is assisted has a bias of the step too";
+
+/// The block of `summary.json`: estimates, or why there are none.
 #[derive(Serialize)]
-pub(super) struct Block<'a> {
+#[serde(untagged)]
+pub(super) enum Block<'a> {
+    Made(Made<'a>),
+    Refused { reason: &'a str },
+}
+
+#[derive(Serialize)]
+pub(super) struct Made<'a> {
     note: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'static str>,
     controls: usize,
     residual: Residual,
     quantities: Vec<Number<'a>>,
@@ -136,7 +155,9 @@ struct Number<'a> {
 
 impl<'a> Block<'a> {
     pub(super) fn of(summary: &'a Summary) -> Option<Self> {
-        let assisted = summary.assisted.as_ref()?;
+        let Some(assisted) = summary.assisted.as_ref() else {
+            return summary.unassisted.as_deref().map(|reason| Block::Refused { reason });
+        };
         let whole = assisted.quantities.iter().filter(|q| q.observable.support() == Support::Whole);
         let number = |quantity: &'a Quantity| {
             let row = &quantity.rows[0];
@@ -153,8 +174,9 @@ impl<'a> Block<'a> {
                 reason,
             }
         };
-        Some(Block {
+        Some(Block::Made(Made {
             note: NOTE,
+            step: assisted.stepped.then_some(STEPPED),
             controls: assisted.controls,
             residual: Residual {
                 t_squared: assisted.t_squared,
@@ -163,7 +185,7 @@ impl<'a> Block<'a> {
                 holds: assisted.holds,
             },
             quantities: whole.map(number).collect(),
-        })
+        }))
     }
 }
 

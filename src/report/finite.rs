@@ -30,6 +30,7 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
         checks,
         questions,
         assisted,
+        unassisted: _,
         invariants: _,
         warnings: _,
     } = summary;
@@ -48,7 +49,15 @@ pub(super) fn check(summary: &Summary) -> Result<(), ReportError> {
     for question in questions {
         check_question(question)?;
     }
-    if let Some(AssistedSummary { controls: _, t_squared, dof: _, p_value, holds: _, quantities }) = assisted
+    if let Some(AssistedSummary {
+        controls: _,
+        t_squared,
+        dof: _,
+        p_value,
+        holds: _,
+        stepped: _,
+        quantities,
+    }) = assisted
     {
         number(*t_squared, || "assisted: t_squared".into())?;
         number(*p_value, || "assisted: p_value".into())?;

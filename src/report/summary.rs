@@ -48,6 +48,9 @@ pub struct Summary {
     /// Estimates with smaller errors, beside the raw ones; none where there are none to be had ([`crate::assisted::refusal`]).
     #[serde(skip)]
     pub assisted: Option<AssistedSummary>,
+    /// Why there are none, where there was a run.
+    #[serde(skip)]
+    pub unassisted: Option<String>,
     /// Integer identities of the tallying, reported apart from the statistics.
     pub invariants: Vec<Invariant>,
     /// What a reader should be warned about.

@@ -486,6 +486,10 @@ impl Page {
             let text = wrap(&assisted.headline(), self.width, "", "  ").into_iter().take(3);
             lines.extend(text.map(|line| if assisted.holds { line } else { self.ink(Ink::Bad, &line) }));
         }
+        if let Some(reason) = summary.unassisted.as_ref().filter(|_| simulated) {
+            let text = wrap(&format!("not assisted: {reason}"), self.width, "", "  ").into_iter().take(2);
+            lines.extend(text.map(|line| self.ink(Ink::Dim, &line)));
+        }
         if simulated && !summary.invariants.is_empty() {
             lines.extend(self.invariants(summary));
         }

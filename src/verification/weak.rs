@@ -42,6 +42,11 @@ impl<'a> Weak<'a> {
         cells.map(mean).collect()
     }
 
+    /// Mean of `f` over each cell.
+    pub fn plain(&self, f: impl Fn(f64) -> f64) -> Vec<f64> {
+        self.nodes.iter().map(|nodes| nodes.iter().map(|(x, share)| share * f(*x)).sum()).collect()
+    }
+
     /// Rate constant of a channel in each cell, as the particles of the state that it leaves see it.
     pub fn rate(&self, channel: Channel) -> Vec<f64> {
         self.mean(channel.from, |x| self.model.rate(channel, x))

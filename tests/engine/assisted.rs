@@ -26,7 +26,7 @@ fn check(context: &Context, groups: &[Group]) -> Question {
 }
 
 fn assisted(context: &Context, groups: &[Group]) -> Assisted {
-    assist(context, groups, &check(context, groups)).expect("controls")
+    assist(context, groups, &[check(context, groups)]).expect("controls")
 }
 
 /// The assisted estimate of a quantity that is one number.
@@ -98,7 +98,9 @@ fn the_residual_is_the_check_of_the_stationary_equation() {
     let finished = two_state_run(200, 2);
     let question = check(&finished.context, &finished.groups);
     let judged = verification::judge(std::slice::from_ref(&question), 1e-4);
-    let residual = assist(&finished.context, &finished.groups, &question).expect("controls").residual;
+    let residual = assist(&finished.context, &finished.groups, std::slice::from_ref(&question))
+        .expect("controls")
+        .residual;
     let statistic = judged.checks[0].statistic.expect("tested");
     assert!((residual.t_squared / statistic - 1.0).abs() < 1e-9, "{} {statistic}", residual.t_squared);
     assert_eq!(residual.dof, [judged.checks[0].contrasts, 64 - judged.checks[0].contrasts]);
@@ -345,6 +347,6 @@ fn what_cannot_be_assisted_says_why() {
     let experiment = Experiment::from_str("t", "t.json", text).unwrap_or_else(|e| panic!("{e}"));
     let sampled = sample_weighed(&experiment, None, &()).expect("bounds that hold");
     let question = check(&sampled.context, &sampled.groups);
-    let refused = assist(&sampled.context, &sampled.groups, &question).expect_err("not stationary");
+    let refused = assist(&sampled.context, &sampled.groups, &[question]).expect_err("not stationary");
     assert!(refused.contains("not stationary"), "{refused}");
 }

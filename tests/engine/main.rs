@@ -5,6 +5,7 @@ mod common;
 
 mod array_rqmc;
 mod assisted;
+mod assisted_more;
 mod conformance;
 mod coordinates;
 mod coordinates_precision;

@@ -558,6 +558,7 @@ impl Kernel for ByHand {
                     velocity,
                     coordinate: &[],
                     energy: &[],
+                    slope: &[],
                     diffusivity: &[],
                 });
             };

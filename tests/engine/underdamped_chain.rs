@@ -18,7 +18,7 @@ use soret::theory::kramers::{self, Options};
 use std::f64::consts::PI;
 
 /// `gamma/m`: with `T` around 1 the box is so many mean free paths long.
-const FRICTION: f64 = 8.0;
+pub(super) const FRICTION: f64 = 8.0;
 /// Velocities, and places on the circle of length 2.
 const NODES: usize = 36;
 const PLACES: usize = 40;
@@ -27,7 +27,7 @@ fn temperature(x: f64) -> f64 {
     1.0 - 0.4 * (PI * x).cos()
 }
 
-fn model(friction: f64) -> Model {
+pub(super) fn model(friction: f64) -> Model {
     let motility = Motility::Friction(field(&friction.to_string()));
     let state = State { motility, mass: Some(1.0), ..State::new("only", 0.0, 1.0) };
     let network = Network::new(vec![state], vec![]).expect("a network");
@@ -36,7 +36,7 @@ fn model(friction: f64) -> Model {
 
 /// Parts of a step that makes a chain.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Scheme {
+pub(super) enum Scheme {
     /// `c = exp(-gamma dt/m)`.
     Exact,
     /// `c` and the place of the temperature as in the kernel.
@@ -47,15 +47,15 @@ enum Scheme {
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Seen {
     /// `int P cos(pi x) dx`.
-    density: f64,
+    pub density: f64,
     /// `int P <v^2> dx`.
-    pressure: f64,
+    pub pressure: f64,
     /// `2 int J_E sin(pi x) dx` at the end of a step.
-    phase: f64,
+    pub phase: f64,
     /// The same of the energy carried by moves.
-    carried: f64,
+    pub carried: f64,
 }
 
 impl Seen {
@@ -131,7 +131,7 @@ impl Flight {
 }
 
 /// The stationary law of the chain.
-fn chain(scheme: Scheme, friction: f64, dt: f64) -> Seen {
+pub(super) fn chain(scheme: Scheme, friction: f64, dt: f64) -> Seen {
     let (nodes, weights) = rule();
     let theta = 0.5 * friction * dt;
     let (c, lead) = match scheme {
@@ -193,7 +193,7 @@ fn chain(scheme: Scheme, friction: f64, dt: f64) -> Seen {
 }
 
 /// The same of Kramers' equation.
-fn continuum(friction: f64) -> Seen {
+pub(super) fn continuum(friction: f64) -> Seen {
     let options = Options { tolerance: 1e-9, ..Options::default() };
     let law = kramers::solve(&model(friction), &[1.0], &options).expect("a law");
     assert!(law.error_estimate() < 1e-6, "{}", law.error_estimate());

@@ -246,6 +246,7 @@ impl ByHand {
             velocity: &[seen],
             coordinate: &[],
             energy: &[],
+            slope: &[],
             diffusivity: &[],
         });
     }

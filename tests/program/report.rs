@@ -205,6 +205,7 @@ fn fake(states: usize, kind: Kind) -> Summary {
         checks: None,
         questions: Vec::new(),
         assisted: None,
+        unassisted: None,
         invariants: vec![
             Invariant { name: "sum of currents".into(), holds: true, detail: "0 of 49 faces differ".into() },
             Invariant { name: "first law".into(), holds: true, detail: "0 of 50 bins differ".into() },
