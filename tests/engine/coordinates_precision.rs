@@ -83,7 +83,7 @@ fn slow_along_x() {
 #[test]
 #[ignore = "a minute of processor time"]
 fn as_fast() {
-    at_speed(1.0, 0.008, [(81_920, 26.0), (81_920, 26.0)]);
+    at_speed(1.0, 0.005, [(69_632, 36.0), (69_632, 36.0)]);
 }
 
 #[test]
