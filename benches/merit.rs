@@ -17,7 +17,7 @@ use soret::experiment::{Experiment, registry};
 use soret::observable::Observable;
 use soret::stats::{Outcome, jackknife};
 use soret::theory::stationary;
-use soret::verification::{self, STATIONARY};
+use soret::verification;
 use std::f64::consts::PI;
 use std::hint::black_box;
 use std::io::{self, Write as _};
@@ -169,8 +169,7 @@ impl Model {
         };
         let mut costs: Vec<Cost> = of(raw[0].outcome(0), seconds).into_iter().collect();
         let questions = verification::questions(&context, ensemble.groups());
-        let question = questions.iter().find(|q| q.name == STATIONARY);
-        let made = question.and_then(|q| assist(&context, ensemble.groups(), q).ok());
+        let made = assist(&context, ensemble.groups(), &questions).ok();
         let seconds = begun.elapsed().as_secs_f64();
         let soret = made.and_then(|a| a.quantities.into_iter().find(|(o, _)| *o == Observable::Soret));
         costs.extend(soret.and_then(|(_, outcomes)| of(outcomes[0].clone(), seconds)));

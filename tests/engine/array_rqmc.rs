@@ -296,7 +296,8 @@ fn assisted_numbers_stay_right() {
     let sampled = sampled(&experiment);
     let questions = verification::questions(&sampled.context, &sampled.groups);
     let check = questions.iter().find(|q| q.name == verification::STATIONARY).expect("asked");
-    let assisted = soret::assisted::assist(&sampled.context, &sampled.groups, check).expect("controls");
+    let assisted = soret::assisted::assist(&sampled.context, &sampled.groups, std::slice::from_ref(check))
+        .expect("controls");
     let dof = (assisted.residual.dof[1] - 1) as f64;
     let mut tested = Vec::new();
     for (observable, outcomes) in &assisted.quantities {
