@@ -126,9 +126,9 @@ mod tests {
         let steps = 9_000_011;
         for s in [1e-4f64, 0.003, 0.07, 0.5] {
             let scale = s as f32;
-            for q in [3.0, 6.0, 20.0, 90.0] {
-                let q = q * std::f64::consts::FRAC_PI_3;
-                let (mut off, mut ideally, mut n) = ([0.0; 2], [0.0; 2], 0.0);
+            for n in [1.0, 2.0, 7.0, 30.0] {
+                let q = n * std::f64::consts::PI;
+                let (mut off, mut ideally, mut words_seen) = ([0.0; 2], [0.0; 2], 0.0);
                 for first in words(steps) {
                     let (r, r0) = (radius(first), ideal_radius(first));
                     for second in words(steps + 2) {
@@ -142,14 +142,16 @@ mod tests {
                             off[k] += forgotten(x) - forgotten(f64::from(scale) * ideal);
                             ideally[k] += forgotten(f64::from(scale) * ideal);
                         }
-                        n += 1.0;
+                        words_seen += 1.0;
                     }
                 }
                 let expected = -libm::expm1(-0.5 * (q * f64::from(scale)).powi(2));
                 for k in [0, 1] {
-                    assert!((ideally[k] / n / expected - 1.0).abs() < 3e-2, "s = {s}, q = {q}");
-                    let relative = off[k] / n / expected;
-                    assert!(relative.abs() < 3e-8, "s = {s}, q = {q}: {relative:e}");
+                    assert!((ideally[k] / words_seen / expected - 1.0).abs() < 3e-2, "s = {s}, q = {q}");
+                    let relative = off[k] / words_seen / expected;
+                    // Where a step goes round many waves, roundings of so few words leave noise.
+                    let limit = if q * s < 6.0 { 3e-8 } else { 1e-6 };
+                    assert!(relative.abs() < limit, "s = {s}, q = {q}: {relative:e}");
                 }
             }
         }
