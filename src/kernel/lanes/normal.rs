@@ -119,6 +119,31 @@ mod tests {
     }
 
     #[test]
+    fn the_two_of_a_pair_are_independent() {
+        // On a grid of both words: means of x y and of x^3 y are 0, of x^2 y^2 is 1, those of x^2 and y^2 too.
+        let grid = || words(13_421_773);
+        let mut sums = [0.0; 5];
+        let mut pairs = 0.0;
+        for radius in grid() {
+            for angles in grid().collect::<Vec<_>>().chunks_exact(BLOCK / 2) {
+                let mut moves = [0; ROW];
+                let all = std::iter::repeat_n(&radius, BLOCK / 2).chain(angles);
+                moves.as_chunks_mut::<4>().0.iter_mut().zip(all).for_each(|(m, w)| *m = w.to_le_bytes());
+                let mut deviates = [0.0; BLOCK];
+                normals(&moves, &mut deviates);
+                let deviates = deviates.map(f64::from);
+                for (x, y) in deviates[..BLOCK / 2].iter().zip(&deviates[BLOCK / 2..]) {
+                    let found = [x * y, x.powi(3) * y, x * x * y * y - 1.0, x * x - 1.0, y * y - 1.0];
+                    sums.iter_mut().zip(found).for_each(|(sum, v)| *sum += v);
+                    pairs += 1.0;
+                }
+            }
+        }
+        // The integrand has a logarithm at one end of the grid, whose 320 points know it to a per cent.
+        assert!(sums.iter().all(|sum| (sum / pairs).abs() < 0.03), "{sums:?} / {pairs}");
+    }
+
+    #[test]
     fn steps_multiply_every_mode_as_they_should() {
         // A step turns the mean of cos(q x) into that times exp(-(q s)^2/2), whatever the walls: law, scale and rounding
         // to the lattice at once, for both deviates. Differences from ideal steps of the same words, relative to what a
@@ -126,9 +151,9 @@ mod tests {
         let steps = 9_000_011;
         for s in [1e-4f64, 0.003, 0.07, 0.5] {
             let scale = s as f32;
-            for q in [3.0, 6.0, 20.0, 90.0] {
-                let q = q * std::f64::consts::FRAC_PI_3;
-                let (mut off, mut ideally, mut n) = ([0.0; 2], [0.0; 2], 0.0);
+            for n in [1.0, 2.0, 7.0, 30.0] {
+                let q = n * std::f64::consts::PI;
+                let (mut off, mut ideally, mut words_seen) = ([0.0; 2], [0.0; 2], 0.0);
                 for first in words(steps) {
                     let (r, r0) = (radius(first), ideal_radius(first));
                     for second in words(steps + 2) {
@@ -142,14 +167,16 @@ mod tests {
                             off[k] += forgotten(x) - forgotten(f64::from(scale) * ideal);
                             ideally[k] += forgotten(f64::from(scale) * ideal);
                         }
-                        n += 1.0;
+                        words_seen += 1.0;
                     }
                 }
                 let expected = -libm::expm1(-0.5 * (q * f64::from(scale)).powi(2));
                 for k in [0, 1] {
-                    assert!((ideally[k] / n / expected - 1.0).abs() < 3e-2, "s = {s}, q = {q}");
-                    let relative = off[k] / n / expected;
-                    assert!(relative.abs() < 3e-8, "s = {s}, q = {q}: {relative:e}");
+                    assert!((ideally[k] / words_seen / expected - 1.0).abs() < 3e-2, "s = {s}, q = {q}");
+                    let relative = off[k] / words_seen / expected;
+                    // Where a step goes round many waves, roundings of so few words leave noise.
+                    let limit = if q * s < 6.0 { 3e-8 } else { 1e-6 };
+                    assert!(relative.abs() < limit, "s = {s}, q = {q}: {relative:e}");
                 }
             }
         }

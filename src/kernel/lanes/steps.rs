@@ -99,7 +99,7 @@ impl Kernel for LaneSteps {
     }
 
     fn arithmetic(&self) -> &'static str {
-        "32-bit vector lanes; what a step forgets of a mode is off by 1.5e-7 of itself at most, estimates by less than 1e-6 \
+        "32-bit vector lanes; what a step forgets of a mode is off by 1.5e-7 of itself (1e-6 where nothing is left of it), estimates by less than 1e-6 \
          of themselves"
     }
 
