@@ -271,7 +271,7 @@ fn controls_of_coordinates_vanish_for_right_samplers_only() {
     vanish("walls", &read(&walls, length), warmer);
     let faster = |m: &mut Model| {
         let axis = &mut m.coordinates.as_mut().expect("coordinates").axes[0];
-        axis.response = Response::Mobility(1.5);
+        axis.response = Response::Mobility(3.0);
     };
     vanish("mobility", &read(&walls, length), faster);
     let circle =
