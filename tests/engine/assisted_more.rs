@@ -10,7 +10,7 @@ use soret::assisted::{Assisted, assist};
 use soret::continuum::Continuum;
 use soret::estimator::Context;
 use soret::experiment::Experiment;
-use soret::model::{Model, Response};
+use soret::model::Model;
 use soret::observable::Observable;
 use soret::sampling::{Sampled, sample};
 use soret::simulation;
@@ -269,11 +269,6 @@ fn controls_of_coordinates_vanish_for_right_samplers_only() {
     };
     let walls = system(r#"{"name": "q", "mobility": 1, "walls": [-1, 1]}"#, "q", "0.2*(2 + q)");
     vanish("walls", &read(&walls, length), warmer);
-    let faster = |m: &mut Model| {
-        let axis = &mut m.coordinates.as_mut().expect("coordinates").axes[0];
-        axis.response = Response::Mobility(3.0);
-    };
-    vanish("mobility", &read(&walls, length), faster);
     let circle =
         system(r#"{"name": "q", "mobility": 0.5, "periodic": [-1, 1]}"#, "cos(pi*q)", "0.2*(2 + sin(pi*q))");
     vanish("circle", &read(&circle, length), warmer);
