@@ -22,13 +22,16 @@ pub(super) fn controls(context: &Context, groups: &[Group]) -> Result<Vec<Vec<f6
     }
 }
 
+/// An estimator, and which of its observables are smooth functions of what was seen.
+type Chosen = (Box<dyn Estimator>, fn(Observable) -> bool);
+
 /// What is assisted: smooth functions of means over what was seen. Counts of events are not.
-pub(super) fn estimators(context: &Context) -> Vec<(Box<dyn Estimator>, fn(Observable) -> bool)> {
+pub(super) fn estimators(context: &Context) -> Vec<Chosen> {
     use Observable::*;
     let densities =
         |o: Observable| matches!(o, Soret | MeanTemperature | Density | StateDensity(_) | Population(_));
     let soret: Box<dyn Estimator> = Box::new(self::Soret);
-    let mut list: Vec<(Box<dyn Estimator>, fn(Observable) -> bool)> = vec![(soret, densities)];
+    let mut list: Vec<Chosen> = vec![(soret, densities)];
     if context.model.is_underdamped() {
         list.push((Box::new(Moments), |o| !matches!(o, MaxwellDeviation(_))));
     } else {
