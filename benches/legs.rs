@@ -13,8 +13,8 @@ use soret::event::{Profile, Tally, Walkers};
 use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Exact, Instructions, Kernel, Lanes, Span};
-use soret::model::{Boundary, Domain, Edge, Model, Network, State};
+use soret::kernel::{ArrayRqmc, EulerMaruyama, Exact, Instructions, Kernel, LaneSteps, Lanes, Span};
+use soret::model::{Boundary, Domain, Edge, Interpolation, Model, Motility, Network, RateLaw, State, Table};
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
 use std::io::{self, Write as _};
@@ -23,6 +23,9 @@ use std::time::Instant;
 
 /// Walkers of a group, as in `experiments/two_state.json`.
 const WALKERS: usize = 128;
+
+/// Length of a step.
+const DT: f64 = 0.05;
 
 /// Bins of the histograms.
 const BINS: usize = 50;
@@ -35,8 +38,9 @@ fn main() -> io::Result<()> {
     let two = model(&[(1.0, 1e-2), (0.0, 1e-3)], &[(0, 1)]);
     let all: Vec<(usize, usize)> = (0..5).flat_map(|a| (a + 1..5).map(move |b| (a, b))).collect();
     let five = model(&[(1.0, 1e-2), (0.7, 3e-3), (0.4, 6e-3), (0.2, 2e-3), (0.0, 1e-3)], &all);
+    let grid = Grid::new(1.0, BINS);
     let cases: [(&str, Box<dyn Case>); 9] = [
-        ("Euler-Maruyama step, histogram (reference)", Box::new(EulerMaruyama::new(WALKERS))),
+        ("Euler-Maruyama step, histogram (reference)", Box::new(Plain::new(WALKERS))),
         ("two states, untimed, tallies", Box::new(Legs::new(&two, false, true))),
         ("two states, untimed, no tally", Box::new(Legs::new(&two, false, false))),
         ("two states, timed, tallies", Box::new(Legs::new(&two, true, true))),
@@ -50,7 +54,33 @@ fn main() -> io::Result<()> {
     let mut cases: Vec<_> = cases.into_iter().map(|(name, case)| (name.to_owned(), case)).collect();
     for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
         for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
-            cases.push((format!("{states}, lanes, tallies, {most:?}"), Box::new(InLanes::new(model, most))));
+            let kernel = Lanes::new(model, &grid).expect("bounded rates").expect("constant diffusivities");
+            let case = InLanes::new(kernel.at_most(most), model, true);
+            cases.push((format!("{states}, lanes, tallies, {most:?}"), Box::new(case)));
+        }
+        let scalar = EulerMaruyama::new(model, &grid, DT).expect("bounded rates");
+        cases.push((format!("{states}, steps, tallies"), Box::new(InLanes::new(scalar, model, false))));
+        for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+            let kernel = LaneSteps::new(model, &grid, DT).expect("bounded rates").expect("few candidates");
+            let case = InLanes::new(kernel.at_most(most), model, false);
+            cases.push((format!("{states}, steps in lanes, tallies, {most:?}"), Box::new(case)));
+        }
+    }
+
+    let eight = eight();
+    let scalar = Exact::new(&eight, &grid).expect("bounded rates");
+    let name = "eight states, D(x)";
+    cases.push((format!("{name}, untimed, tallies"), Box::new(InLanes::new(scalar, &eight, true))));
+    for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+        let kernel = Lanes::new(&eight, &grid).expect("bounded rates").expect("no force");
+        let case = InLanes::new(kernel.at_most(most), &eight, true);
+        cases.push((format!("{name}, lanes, tallies, {most:?}"), Box::new(case)));
+    }
+
+    for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
+        for bits in [8, 12, 16] {
+            let name = format!("{states}, array_rqmc, tallies, 2^{bits}");
+            cases.push((name, Box::new(OnANet::new(model, 1 << bits))));
         }
     }
 
@@ -109,6 +139,32 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
     }
 }
 
+/// Eight states in a circle, some edges driven, a table of temperatures, diffusivities that vary (Ito).
+fn eight() -> Model {
+    let d = |text: &str| Expression::parse(text, &["x"], &[]).expect("an expression");
+    let texts = ["0.01*(1 + x)", "0.003*exp(-x)", "0.006*(2 - x)", "0.002*(1 + 0.5*x^2)"];
+    let state = |k: usize| State {
+        motility: Motility::Diffusivity(Arc::new(d(texts[k % 4]))),
+        ..State::new(k.to_string(), 0.15 * k as f64, 1.0)
+    };
+    let edge = |k: usize| Edge {
+        between: [k, (k + 1) % 8],
+        law: RateLaw::Activated {
+            attempt_rate: 1.0,
+            barrier: 1.5,
+            affinity: if k.is_multiple_of(3) { 0.6 } else { 0.0 },
+        },
+    };
+    let points: Vec<_> = (0..=20).map(|k| f64::from(k) / 20.0).map(|x| (x, 1.0 + 0.8 * x * x)).collect();
+    let temperature = Table::new(&points, Interpolation::Linear).expect("a table");
+    let network = Network::new((0..8).map(state).collect(), (0..8).map(edge).collect());
+    Model {
+        temperature: Arc::new(temperature),
+        network: network.expect("a sound network"),
+        ..model(&[(0.0, 1.0)], &[])
+    }
+}
+
 #[inline(never)]
 fn advance<T: Tally>(kernel: &Exact, walkers: &mut Walkers, span: Span, stream: &mut Stream, tally: &mut T) {
     kernel.advance(walkers, span, stream, tally).expect("rates within their bounds");
@@ -159,49 +215,82 @@ impl Case for Legs {
     }
 }
 
-/// Untimed exact legs in lanes, with tallies.
-struct InLanes {
-    kernel: Lanes,
+/// A kernel with tallies, so many untimed legs or steps at once.
+struct InLanes<K> {
+    kernel: K,
     walkers: Walkers,
     stream: Stream,
     profile: Profile,
 }
 
-impl InLanes {
-    fn new(model: &Model, most: Instructions) -> Self {
+impl<K: Kernel> InLanes<K> {
+    fn new(kernel: K, model: &Model, untimed: bool) -> Self {
         let grid = Grid::new(1.0, BINS);
-        let kernel = Lanes::new(model, &grid).expect("bounded rates").expect("constant diffusivities");
         let mut random = stream(1, Purpose::Start, 0);
-        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, true, WALKERS, &mut random);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, untimed, WALKERS, &mut random);
         let states = model.network.states().len();
         let profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
         let random = stream(1, Purpose::Advance, 0);
-        InLanes { kernel: kernel.at_most(most), walkers, stream: random, profile }
+        InLanes { kernel, walkers, stream: random, profile }
     }
 }
 
-impl Case for InLanes {
+impl<K: Kernel> Case for InLanes<K> {
+    #[inline(never)]
     fn go(&mut self, legs: u64) -> u64 {
         let InLanes { kernel, walkers, stream, profile } = self;
         kernel.advance(walkers, Span::Legs(legs), stream, profile).expect("rates within their bounds");
+        profile.flush();
         black_box(&self.profile);
         legs * WALKERS as u64
+    }
+}
+
+/// Untimed exact legs of walkers that are put in order and share a net, with tallies.
+struct OnANet {
+    kernel: ArrayRqmc,
+    walkers: Walkers,
+    stream: Stream,
+    profile: Profile,
+}
+
+impl OnANet {
+    fn new(model: &Model, walkers: usize) -> Self {
+        let grid = Grid::new(1.0, BINS);
+        let kernel = ArrayRqmc::new(model, &grid).expect("bounded rates");
+        let mut random = stream(1, Purpose::Start, 0);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, true, walkers, &mut random);
+        let states = model.network.states().len();
+        let profile = Profile::new(states, 2 * model.network.edges().len(), &grid);
+        OnANet { kernel, walkers, stream: stream(1, Purpose::Advance, 0), profile }
+    }
+}
+
+impl Case for OnANet {
+    fn go(&mut self, legs: u64) -> u64 {
+        let OnANet { kernel, walkers, stream, profile } = self;
+        // As many legs in all as in the other cases, or a leg of each.
+        let each = (legs * WALKERS as u64 / walkers.len() as u64).max(1);
+        kernel.advance(walkers, Span::Legs(each), stream, profile).expect("rates within their bounds");
+        profile.flush();
+        black_box(&self.profile);
+        each * self.walkers.len() as u64
     }
 }
 
 /// The reference: positions as floats, one normal deviate, one exponential function and one uniform
 /// deviate a step, a histogram of 50 bins per state. Whether particles or steps run in the inner loop
 /// made no difference that could be measured.
-struct EulerMaruyama {
+struct Plain {
     position: Vec<f64>,
     state: Vec<usize>,
     histogram: [[u64; BINS]; 2],
     random: Xoshiro256PlusPlus,
 }
 
-impl EulerMaruyama {
+impl Plain {
     fn new(particles: usize) -> Self {
-        EulerMaruyama {
+        Plain {
             position: (0..particles).map(|k| (k as f64 + 0.5) / particles as f64).collect(),
             state: (0..particles).map(|k| k % 2).collect(),
             histogram: [[0; BINS]; 2],
@@ -210,9 +299,8 @@ impl EulerMaruyama {
     }
 }
 
-impl Case for EulerMaruyama {
+impl Case for Plain {
     fn go(&mut self, steps: u64) -> u64 {
-        const DT: f64 = 0.05;
         const ENERGY: [f64; 2] = [1.0, 0.0];
         let sigma = [1e-2f64, 1e-3].map(|d| (2.0 * d * DT).sqrt());
         for _ in 0..steps {

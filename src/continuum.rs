@@ -13,6 +13,7 @@ use crate::sampling;
 use crate::theory::CoordinateLimit;
 use crate::theory::coordinate::{self, CoordinateLaw};
 use crate::theory::coordinate_limit::WellState;
+use crate::theory::coordinate_times::{self, CoordinateTimes};
 use crate::theory::kramers::{self, Kramers};
 use crate::theory::overdamped::Overdamped;
 use crate::theory::reaction::steps::Meeting;
@@ -159,10 +160,61 @@ impl Reacting {
 #[derive(Clone, Debug)]
 pub struct Internal {
     model: Model,
-    /// The stationary law, of a single coordinate.
-    law: Option<CoordinateLaw>,
-    /// Its limit for fast coordinates, where there is one.
+    law: InternalLaw,
+    /// The limit of its stationary law for fast coordinates, where there is one.
     limit: Option<CoordinateLimit>,
+}
+
+/// The equation of internal coordinates that was solved.
+#[derive(Clone, Debug)]
+enum InternalLaw {
+    /// The stationary law, of a single coordinate.
+    Stationary(CoordinateLaw),
+    /// What is seen at observation times.
+    Times(CoordinateTimes),
+    /// Nothing is known of averages, as there are several coordinates.
+    Unsolved,
+    /// Nothing is known of observation times: what the theory would need.
+    Unknown(&'static str),
+}
+
+impl Internal {
+    fn stationary(&self) -> Option<&CoordinateLaw> {
+        match &self.law {
+            InternalLaw::Stationary(law) => Some(law),
+            _ => None,
+        }
+    }
+
+    fn reference(&self, observable: Observable, grid: &Grid) -> Option<Vec<Option<f64>>> {
+        match &self.law {
+            InternalLaw::Stationary(law) => law.reference(observable, grid),
+            InternalLaw::Times(law) => law.reference(observable, grid),
+            InternalLaw::Unsolved | InternalLaw::Unknown(_) => None,
+        }
+    }
+
+    fn equation(&self) -> &'static str {
+        match &self.law {
+            InternalLaw::Stationary(_) => {
+                "Fokker-Planck in (x, q), -d_x J_x - d_q J_q + sum_j (k_ij P_j - k_ji P_i) = 0"
+            }
+            InternalLaw::Times(_) => {
+                "moments of the displacement, d_t P_k = L_q P_k + k (k - 1) D(q) P_(k-2), nothing depends on x"
+            }
+            InternalLaw::Unsolved => "the limit of fast coordinates",
+            InternalLaw::Unknown(_) => "what coordinates do in time is not solved",
+        }
+    }
+
+    fn resolution(&self) -> String {
+        match &self.law {
+            InternalLaw::Stationary(law) => format!("{} elements", law.vertices().len().saturating_sub(1)),
+            InternalLaw::Times(law) => format!("{} elements of the coordinate", law.elements()),
+            InternalLaw::Unsolved => "the full equation is not solved for several coordinates".into(),
+            InternalLaw::Unknown(must) => format!("the theory needs {must}"),
+        }
+    }
 }
 
 impl Continuum {
@@ -191,9 +243,23 @@ impl Continuum {
             return Ok(Continuum::Reacting(Box::new(law)));
         }
         if let Some(coordinates) = &model.coordinates {
-            let solve = || coordinate::solve(model, &coordinate::Options::default()).map_err(numeric);
-            let law = if coordinates.axes.len() == 1 { Some(solve()?) } else { None };
-            let limit = CoordinateLimit::new(model).ok();
+            let law = match (times.as_slice(), coordinates.axes.len()) {
+                ([], 1) => {
+                    let options = coordinate::Options::default();
+                    InternalLaw::Stationary(coordinate::solve(model, &options).map_err(numeric)?)
+                }
+                ([], _) => InternalLaw::Unsolved,
+                _ => match coordinate_times::premise(model) {
+                    Err(theory::TheoryError::Premise { must }) => InternalLaw::Unknown(must),
+                    _ => {
+                        let (start, opening) = (initial(experiment)?, sampling::opening(experiment));
+                        let options = coordinate_times::Options::default();
+                        let law = coordinate_times::solve(model, &start, opening, &times, &options);
+                        InternalLaw::Times(law.map_err(numeric)?)
+                    }
+                },
+            };
+            let limit = CoordinateLimit::new(model).ok().filter(|_| times.is_empty());
             return Ok(Continuum::Internal(Box::new(Internal { model: model.clone(), law, limit })));
         }
         if times.is_empty() {
@@ -212,7 +278,7 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.reference(observable, grid),
             Continuum::Relaxing(law) => law.reference(observable, grid),
             Continuum::Inertial(law, _) => law.reference(observable, grid),
-            Continuum::Internal(known) => known.law.as_ref()?.reference(observable, grid),
+            Continuum::Internal(known) => known.reference(observable, grid),
             Continuum::Reacting(known) => known.reference(observable, grid),
             Continuum::Mixed(known) => {
                 let (k, what) = known.at(observable)?;
@@ -242,7 +308,11 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.error_estimate(),
             Continuum::Relaxing(law) => law.error_estimate(),
             Continuum::Inertial(law, _) => law.error_estimate(),
-            Continuum::Internal(known) => known.law.as_ref().map_or(0.0, CoordinateLaw::error_estimate),
+            Continuum::Internal(known) => match &known.law {
+                InternalLaw::Stationary(law) => law.error_estimate(),
+                InternalLaw::Times(law) => law.error_estimate(),
+                InternalLaw::Unsolved | InternalLaw::Unknown(_) => 0.0,
+            },
             Continuum::Reacting(known) => match &known.law {
                 Concentrations::Steady(law) => law.error_estimate(),
                 Concentrations::Transient(law) => law.error_estimate(),
@@ -259,7 +329,11 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.is_converged(),
             Continuum::Relaxing(law) => law.is_converged(),
             Continuum::Inertial(law, _) => law.is_converged(),
-            Continuum::Internal(known) => known.law.as_ref().is_none_or(CoordinateLaw::is_converged),
+            Continuum::Internal(known) => match &known.law {
+                InternalLaw::Stationary(law) => law.is_converged(),
+                InternalLaw::Times(law) => law.is_converged(),
+                InternalLaw::Unsolved | InternalLaw::Unknown(_) => true,
+            },
             Continuum::Reacting(known) => match &known.law {
                 Concentrations::Steady(law) => law.is_converged(),
                 _ => true,
@@ -283,6 +357,12 @@ impl Continuum {
             Continuum::Reacting(known) => match &known.law {
                 Concentrations::Unsteady(why) => {
                     Some(format!("no stationary law stands beside the run: {why}"))
+                }
+                _ => None,
+            },
+            Continuum::Internal(known) => match known.law {
+                InternalLaw::Unknown(must) => {
+                    Some(format!("no theory of what is seen at times stands beside the run: it needs {must}"))
                 }
                 _ => None,
             },
@@ -318,10 +398,7 @@ impl Continuum {
         let equation = match self {
             Continuum::Stationary(..) => "stationary law, -d_x J_i + sum_j (k_ij P_j - k_ji P_i) = 0",
             Continuum::Relaxing(_) => "relaxation, d_t P_i = -d_x J_i + sum_j (k_ij P_j - k_ji P_i)",
-            Continuum::Internal(known) if known.law.is_some() => {
-                "Fokker-Planck in (x, q), -d_x J_x - d_q J_q + sum_j (k_ij P_j - k_ji P_i) = 0"
-            }
-            Continuum::Internal(_) => "the limit of fast coordinates",
+            Continuum::Internal(known) => known.equation(),
             Continuum::Reacting(known) => match &known.law {
                 Concentrations::Steady(_) => {
                     "stationary concentrations, -d_x J_k + sum_r nu_kr (v_r+ - v_r-) = 0"
@@ -345,9 +422,7 @@ impl Continuum {
             },
             error_estimate: self.error_estimate(),
             resolution: match self {
-                Continuum::Internal(known) if known.law.is_none() => {
-                    "the full equation is not solved for several coordinates".into()
-                }
+                Continuum::Internal(known) => known.resolution(),
                 Continuum::Mixed(known) => match known.numbers.states() {
                     Some(states) => format!("{states} states"),
                     None => "no states".into(),
@@ -421,7 +496,7 @@ impl Continuum {
             Continuum::Stationary(law, _) => law.vertices(),
             Continuum::Relaxing(law) => law.vertices(),
             Continuum::Inertial(law, _) => law.vertices(),
-            Continuum::Internal(known) => known.law.as_ref().map_or(&[], CoordinateLaw::vertices),
+            Continuum::Internal(known) => known.stationary().map_or(&[], CoordinateLaw::vertices),
             Continuum::Reacting(known) => known.profiles().map_or(&[], Profiles::vertices),
             Continuum::Mixed(_) => &[],
         }

@@ -6,10 +6,14 @@
 //! length depends on the file only; between rounds the caller sees the groups, may show an estimate and
 //! may end the run. The burn-in before them is done in pieces, between which it may be given up.
 
+mod crowd;
+mod fields;
 mod populations;
 mod volumes;
 
-pub use populations::{Crowd, Populations};
+pub use crowd::{Broken, Crowd, Fielded, Pairing};
+pub use fields::Fields;
+pub use populations::Populations;
 pub use volumes::{Census, Realisations, Volumes};
 
 use crate::event::{Occupancy, Profile, Walkers};
@@ -112,6 +116,27 @@ pub struct Group {
     pub clock: f64,
 }
 
+impl Group {
+    /// A group whose particles are not walkers one by one: what it holds is for the caller to put in.
+    fn without_walkers(plan: &Plan, group: usize, states: usize, grid: &Grid) -> Self {
+        let walkers = Walkers::new(Vec::new(), Vec::new());
+        Group {
+            opening: Occupancy::of(&walkers, states, grid),
+            origin: None,
+            walkers,
+            stream: stream(plan.seed, Purpose::Advance, group as u64),
+            profile: Profile::new(states, 0, grid),
+            snapshots: Vec::new(),
+            paths: None,
+            phase: None,
+            internal: None,
+            population: None,
+            realisations: None,
+            clock: 0.0,
+        }
+    }
+}
+
 /// A finished pair of kernel and tallies, with its type erased: one dynamic call per group and round.
 pub trait GroupRunner: Send + Sync {
     /// Makes group number `group`.
@@ -144,6 +169,10 @@ pub trait GroupRunner: Send + Sync {
     fn flux_excess(&self) -> f64;
     /// What a user should know about the method, as [`Kernel::cautions`].
     fn cautions(&self) -> Vec<Caution>;
+    /// In what numbers it works, as [`Kernel::arithmetic`].
+    fn arithmetic(&self) -> &'static str {
+        "double precision"
+    }
 }
 
 /// The [`GroupRunner`] of a kernel that moves particles with internal states.
@@ -196,7 +225,7 @@ impl<K: Kernel + Send> Runner<K> {
         ring || self.model.has_forces() || self.model.is_underdamped()
     }
 
-    /// Untimed legs, one block of walkers after the other. So does a kernel with all of them: the words of
+    /// Untimed legs, one block of walkers after the other unless they go together. So does a kernel with all of them: the words of
     /// the stream meet the same legs, and pieces of any length give the same bits.
     fn burn_in_legs(
         &self,
@@ -206,6 +235,19 @@ impl<K: Kernel + Send> Runner<K> {
     ) -> Result<(), KernelError> {
         let Group { walkers, stream, .. } = group;
         let all = walkers.len() as f64;
+        if self.kernel.together() {
+            let longest = (LEGS_BETWEEN_LOOKS * BLOCK as u64 / walkers.len().max(1) as u64).max(1);
+            let mut left = legs;
+            while left > 0 {
+                let piece = left.min(longest);
+                self.kernel.advance(walkers, Span::Legs(piece), stream, &mut ())?;
+                left -= piece;
+                if after(piece as f64 / legs as f64) == Control::Stop {
+                    break;
+                }
+            }
+            return Ok(());
+        }
         let mut velocities = walkers.velocity.chunks_mut(BLOCK);
         let axes = walkers.coordinate.len() / walkers.position.len().max(1);
         let mut coordinates = walkers.coordinate.chunks_mut((axes * BLOCK).max(1));
@@ -363,6 +405,10 @@ impl<K: Kernel + Send> GroupRunner for Runner<K> {
 
     fn cautions(&self) -> Vec<Caution> {
         self.kernel.cautions()
+    }
+
+    fn arithmetic(&self) -> &'static str {
+        self.kernel.arithmetic()
     }
 }
 

@@ -4,11 +4,12 @@
 use crate::ensemble::Control;
 use crate::error::Error;
 use crate::event::{Position, Profile};
-use crate::experiment::{Experiment, Motion, Warning, registry};
+use crate::experiment::{Experiment, Method, Motion, Sampling, Warning, registry};
 use crate::internal_space::InternalSpace;
 use crate::kernel::Span;
+use crate::kernel::reactions::FINE;
 use crate::phase_space::PhaseSpace;
-use crate::sampling::{self, BURN_IN, Observer, Progress};
+use crate::sampling::{self, Observer, Progress};
 use crate::simulation;
 use serde::Serialize;
 use std::sync::Mutex;
@@ -91,15 +92,22 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let span = in_legs(run.span);
     let burn_in = match run.burn_in {
         Some(burn_in) => in_legs(burn_in),
-        None => (BURN_IN * experiment.relaxation_time() * per_time).min(span),
+        None => {
+            let relaxed =
+                (sampling::burn_in(run.sampling) * experiment.relaxation_time() * per_time).min(span);
+            relaxed.max(experiment.least_burn_in())
+        }
     };
     let legs = run.particles as f64 * (span + burn_in);
 
     // Of short runs as many particles as the effort allows, or what is done once outweighs the legs.
     let affordable = EFFORT / (span + burn_in).max(1.0);
+    // What walkers of a group know of each other depends on how many they are.
+    let together = run.sampling == Sampling::ArrayRqmc;
     let particles = match experiment.model.mixture {
-        // Populations are as large as they are; fewer of them will do.
+        // Populations and fields are as large as they are; fewer of them will do.
         Some(_) => run.particles / run.groups as u64 * run.groups.min(GROUPS) as u64,
+        None if together => run.particles / run.groups as u64 * run.groups.min(GROUPS) as u64,
         None => run.particles.min(PARTICLES.max(affordable as u64)),
     }
     .max(1);
@@ -128,11 +136,15 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     let settled = memory((burn_in / effort).min(0.5) * effort) >= FORGOTTEN;
     let soret = summary.quantities.iter().find(|q| q.name == "soret").and_then(|q| q.rows.first());
     let averages = experiment.measure.times.is_empty();
-    let soret = soret.filter(|_| averages).and_then(|row| row.estimate.estimate()).map(|e| {
-        let spread = e.std_error * (particles as f64 / averaging(memory(effort))).sqrt();
-        let error = spread * (averaging(memory(span)) / run.particles as f64).sqrt();
-        SoretForecast { value: e.value, pilot_error: e.std_error, settled, error }
-    });
+    // Before the start is forgotten a net says nothing about its errors afterwards.
+    let soret = soret
+        .filter(|_| averages && (settled || !together))
+        .and_then(|row| row.estimate.estimate())
+        .map(|e| {
+            let spread = e.std_error * (particles as f64 / averaging(memory(effort))).sqrt();
+            let error = spread * (averaging(memory(span)) / run.particles as f64).sqrt();
+            SoretForecast { value: e.value, pilot_error: e.std_error, settled, error }
+        });
     let seconds = nanoseconds_per_leg * 1e-9 * legs;
     Ok(Forecast {
         legs,
@@ -216,8 +228,15 @@ fn memory_bytes(experiment: &Experiment) -> u64 {
         group += InternalSpace::new(&experiment.model, &grid, 0, [0.0, 1.0]).bytes();
     }
     if let (Some(mixture), Some(method)) = (&experiment.model.mixture, experiment.method.cells()) {
-        // Sightings and gains of every species, passages of every way, per cell in which they react.
-        group += method as u64 * (16 * states + 16 * mixture.reactions().len() as u64);
+        // Sightings and gains of every species, passages of every way, per cell in which they are scored.
+        let scored = match experiment.method {
+            Method::MeanField { .. } => {
+                walker *= mixture.laws().len() as u64;
+                FINE * method
+            }
+            _ => method,
+        };
+        group += scored as u64 * (16 * states + 16 * mixture.reactions().len() as u64);
     }
     if let Some(reach) = &experiment.reach {
         walker += (reach.ends.len() * size_of::<f64>()) as u64;

@@ -1,9 +1,9 @@
 //! From an experiment to groups with their tallies: the run itself, without any theory.
 
-use crate::ensemble::{Control, Ensemble, Group, Plan, Segments};
+use crate::ensemble::{Control, Crowd, Ensemble, Group, Plan, Segments};
 use crate::error::Error;
 use crate::estimator::{self, Context, Measured};
-use crate::experiment::{Experiment, registry};
+use crate::experiment::{Experiment, Sampling, registry};
 use crate::kernel::{Caution, Span};
 use crate::observable::Observable;
 use crate::stats::Outcome;
@@ -14,6 +14,17 @@ use std::sync::Arc;
 /// Burn-in in units of [`crate::model::Model::relaxation_time`] when the file gives none: what is left of
 /// the difference between start and stationary law is then `exp(-8) = 3e-4` of it.
 pub(crate) const BURN_IN: f64 = 8.0;
+
+/// The same of array_rqmc: its errors are smaller by a factor of ten and more, and so must be what is left of the start.
+pub(crate) const LONG_BURN_IN: f64 = 16.0;
+
+/// Relaxation times of burn-in when the file gives none.
+pub(crate) fn burn_in(sampling: Sampling) -> f64 {
+    match sampling {
+        Sampling::MonteCarlo => BURN_IN,
+        Sampling::ArrayRqmc => LONG_BURN_IN,
+    }
+}
 
 /// A burn-in of less than this many relaxation times is warned about.
 pub(crate) const SHORT_BURN_IN: f64 = 3.0;
@@ -75,6 +86,8 @@ pub struct Sampled {
     pub watched: bool,
     /// What a user should know about the method at these settings.
     pub cautions: Vec<Caution>,
+    /// In what numbers the kernel worked.
+    pub arithmetic: &'static str,
 }
 
 /// Runs an experiment on the current rayon thread pool.
@@ -138,7 +151,8 @@ pub fn sample_weighed(
     let ending = ending.map_err(numeric)?;
     let (plan, rounds_done) = (ensemble.plan().clone(), ensemble.rounds_done());
     let groups = ensemble.into_groups();
-    Ok(Sampled { cautions: runner.cautions(), context, plan, groups, rounds_done, ending, watched })
+    let (cautions, arithmetic) = (runner.cautions(), runner.arithmetic());
+    Ok(Sampled { cautions, arithmetic, context, plan, groups, rounds_done, ending, watched })
 }
 
 impl Sampled {
@@ -161,7 +175,7 @@ impl Sampled {
         }
         if let Some(mixture) = &self.context.model.mixture {
             let crowds = self.groups.iter().filter_map(|g| g.population.as_ref());
-            return crowds.flat_map(|c| mixture.ways().map(|w| c.tally.events(w))).sum();
+            return crowds.map(|crowd| crowd.events(mixture)).sum();
         }
         let channels = 0..2 * self.context.model.network.edges().len();
         let of = |g: &Group| channels.clone().map(|c| g.profile.passages(c).iter().sum::<u64>()).sum::<u64>();
@@ -185,7 +199,7 @@ fn legs(context: &Context, groups: &[Group]) -> u64 {
         return events(groups);
     }
     if context.model.mixture.is_some() {
-        return groups.iter().filter_map(|g| g.population.as_ref()).map(|c| c.tally.sightings() / 2).sum();
+        return groups.iter().filter_map(|g| g.population.as_ref()).map(Crowd::moves).sum();
     }
     let states = 0..context.model.network.states().len();
     let of = |g: &Group| states.clone().map(|s| g.profile.visits(s).iter().sum::<u64>()).sum::<u64>();
@@ -221,9 +235,20 @@ pub(crate) fn times(experiment: &Experiment) -> Vec<f64> {
     times
 }
 
-/// When observation at given times begins, after the start.
+/// The time between the start and the moment from which observation times are counted: a burn-in is made in pieces of
+/// whole steps, as many as there are rounds in its length.
 pub(crate) fn opening(experiment: &Experiment) -> f64 {
-    experiment.run.burn_in.map_or(0.0, |burn_in| burn_in.amount())
+    let times = times(experiment);
+    let (Some(Span::Duration(burn_in)), Some(last)) = (experiment.run.burn_in, times.last()) else {
+        return 0.0;
+    };
+    match experiment.method.dt().filter(|_| burn_in > 0.0) {
+        None => burn_in,
+        Some(dt) => {
+            let pieces = (burn_in / last * times.len() as f64).ceil().max(1.0);
+            pieces * libm::round(burn_in / pieces / dt).max(1.0) * dt
+        }
+    }
 }
 
 /// When an observable is seen; `None` for an average over the run.
@@ -245,7 +270,10 @@ fn plan(experiment: &Experiment, context: &Context) -> Plan {
         // Never longer than the run itself: fast transitions make the relaxation time immense in legs, and
         // their start is near the stationary law. A warning says so.
         None => match run.span {
-            Span::Legs(legs) => (BURN_IN * relaxation(experiment, context)).ceil().min(legs as f64),
+            Span::Legs(legs) => {
+                let relaxed = burn_in(run.sampling) * relaxation(experiment, context);
+                relaxed.ceil().min(legs as f64).max(experiment.least_burn_in())
+            }
             Span::Duration(duration) => (BURN_IN * relaxation(experiment, context)).min(duration),
         },
     };

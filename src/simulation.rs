@@ -6,7 +6,7 @@ use crate::continuum::Continuum;
 use crate::ensemble::Plan;
 use crate::error::Error;
 use crate::estimator::{self, Context};
-use crate::experiment::{Experiment, Motion};
+use crate::experiment::{Experiment, Method, Motion};
 use crate::grid::Grid;
 use crate::kernel::Span;
 use crate::model::{Boundary, Coordinates, Kinetics, Mixture, Motility, Response};
@@ -117,6 +117,7 @@ fn summarise(
             ),
         });
     }
+    warnings.extend(short_windows(experiment, plan));
     warnings.extend(sampled.cautions.iter().cloned().map(Warning::from));
     if !continuum.is_converged() {
         warnings.push(Warning {
@@ -139,6 +140,9 @@ fn summarise(
             },
             remedy: match continuum {
                 Continuum::Mixed(_) => "take fewer particles for an exact reference".into(),
+                Continuum::Internal(_) => {
+                    "leave \"times\" out for averages over the run, or let nothing depend on x".into()
+                }
                 _ => "observe the run at \"times\", or give every reaction a way back".into(),
             },
         });
@@ -180,6 +184,16 @@ fn summarise(
         warnings,
         ..blank(experiment, run_summary(experiment, plan, Some(sampled)))
     }
+}
+
+/// A warning where the first windows of a mean field were scored.
+fn short_windows(experiment: &Experiment, plan: &Plan) -> Option<Warning> {
+    let least = experiment.least_burn_in();
+    (plan.times.is_empty() && plan.burn_in < least).then(|| Warning {
+        seen: format!("the burn-in of {} legs holds fewer than 50 windows", plan.burn_in),
+        meaning: "concentrations that units meet may still remember the first windows".into(),
+        remedy: format!("make burn_in as long as {least}"),
+    })
 }
 
 /// A shift of concentrations by more than this share of their standard errors is told.
@@ -292,29 +306,39 @@ pub fn conventions(experiment: &Experiment) -> Vec<String> {
 
 /// What the numbers of particles that react mean.
 fn mixture_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<String> {
-    let size = experiment.run.system_size.unwrap_or(f64::NAN);
-    let counts = experiment.counts();
-    let each: Vec<String> =
-        mixture.species().iter().zip(&counts).map(|(s, n)| format!("{n} {}", s.name)).collect();
     if let Some(volume) = experiment.volume() {
-        return volume_conventions(experiment, mixture, &volume, &each.join(" and "));
+        return volume_conventions(experiment, mixture, &volume);
     }
     let contents: Vec<String> =
         mixture.species().iter().map(|s| format!("{} c_{}", s.content, s.name)).collect();
-    let mut conventions = vec![
-        experiment.units.convention(),
-        "currents and heat fluxes are positive towards larger x".into(),
-        format!(
-            "concentrations count particles per length in units of {} of them; currents, rates, heat and entropy are per \
-             such unit, not per particle",
-            format::plain(size)
-        ),
-        format!("every group is one population, at the start {} particles", each.join(" and ")),
-        format!("the content, of which soret, soret_wall and S_T speak, is {}", contents.join(" + ")),
-        "rate constants of order n have the dimension concentration^(1-n)/time; pairs of a kind are counted as n(n-1), \
-         once in each order"
-            .into(),
-    ];
+    let mut conventions =
+        vec![experiment.units.convention(), "currents and heat fluxes are positive towards larger x".into()];
+    let once_in_each_order = match experiment.run.system_size {
+        Some(size) => {
+            conventions.push(format!(
+                "concentrations count particles per length in units of {} of them; currents, rates, heat and entropy are \
+                 per such unit, not per particle",
+                format::plain(size)
+            ));
+            let each = at_the_start(experiment, mixture);
+            conventions.push(format!("every group is one population, at the start {each} particles"));
+            "; pairs of a kind are counted as n(n-1), once in each order"
+        }
+        None => {
+            conventions.push(
+                "concentrations are particles per length in the unit of the file; currents, rates, heat and entropy are \
+                 per that unit, not per particle"
+                    .into(),
+            );
+            conventions.push(field_convention(experiment, mixture));
+            ""
+        }
+    };
+    conventions
+        .push(format!("the content, of which soret, soret_wall and S_T speak, is {}", contents.join(" + ")));
+    conventions.push(format!(
+        "rate constants of order n have the dimension concentration^(1-n)/time{once_in_each_order}"
+    ));
     conventions.extend(kinetics_conventions(experiment, mixture));
     let frictions = mixture.species().iter().filter(|s| matches!(s.motility, Motility::Friction(_))).count();
     if frictions < mixture.species().len() {
@@ -324,6 +348,38 @@ fn mixture_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<String
         conventions.push("frictions are kinetic: J_k = -(1/gamma_k) d_x(kT c_k)".into());
     }
     conventions
+}
+
+/// Particles of every species in a group at the start.
+fn at_the_start(experiment: &Experiment, mixture: &Mixture) -> String {
+    let counts = experiment.counts();
+    let each = mixture.species().iter().zip(&counts).map(|(s, n)| format!("{n} {}", s.name));
+    each.collect::<Vec<_>>().join(" and ")
+}
+
+/// What the particles of a mean field are.
+fn field_convention(experiment: &Experiment, mixture: &Mixture) -> String {
+    let told = mixture.laws().iter().filter(|law| law.iter().all(|m| *m >= 0));
+    let held = |law: &Vec<i64>| {
+        let held = mixture.species().iter().zip(law).filter(|(_, m)| **m > 0);
+        held.map(|(s, m)| if *m == 1 { s.name.clone() } else { format!("{m} in {}", s.name) })
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let kinds: Vec<String> = told.map(held).collect();
+    let window = match experiment.method {
+        Method::MeanField { window: Span::Legs(legs), .. } => {
+            format!("for {legs} legs with the concentrations that were seen before")
+        }
+        Method::MeanField { window: Span::Duration(duration), .. } => {
+            format!("for {} with the concentrations at hand", format::plain(duration))
+        }
+        _ => String::new(),
+    };
+    format!(
+        "particles are units of what reactions conserve ({}), as many of each kind; those of a group react {window}",
+        kinds.join("; ")
+    )
 }
 
 /// What the rate constants of every reaction are.
@@ -340,12 +396,8 @@ fn kinetics_conventions(experiment: &Experiment, mixture: &Mixture) -> Vec<Strin
 }
 
 /// What the numbers of a well-mixed volume mean.
-fn volume_conventions(
-    experiment: &Experiment,
-    mixture: &Mixture,
-    volume: &Volume,
-    start: &str,
-) -> Vec<String> {
+fn volume_conventions(experiment: &Experiment, mixture: &Mixture, volume: &Volume) -> Vec<String> {
+    let start = at_the_start(experiment, mixture);
     let temperature = mixture.temperature.value(volume.x);
     let place = if mixture.temperature.constant().is_some() {
         String::new()
@@ -458,7 +510,9 @@ fn run_summary(experiment: &Experiment, plan: &Plan, sampled: Option<&Sampled>) 
     RunSummary {
         complete: rounds_done == plan.rounds,
         method: experiment.method.name().into(),
+        sampling: experiment.run.sampling,
         clock: clock.into(),
+        arithmetic: sampled.map(|s| s.arithmetic.into()),
         seed: plan.seed,
         particles: plan.particles,
         groups: plan.groups,

@@ -22,7 +22,7 @@ pub(super) fn controls(context: &Context, groups: &[Group]) -> Result<Vec<Vec<f6
     }
 }
 
-/// An estimator, and which of its observables are assisted.
+/// An estimator, and which of its observables are smooth functions of what was seen.
 type Chosen = (Box<dyn Estimator>, fn(Observable) -> bool);
 
 /// What is assisted: smooth functions of means over what was seen. Counts of events are not.

@@ -3,7 +3,8 @@
 use super::arguments::Check;
 use super::run::pool;
 use super::{Failure, Status, Terminal};
-use soret::experiment::{Experiment, Warning};
+use soret::experiment::{Experiment, Method, Warning};
+use soret::kernel::Span;
 use soret::pilot::{self, Forecast};
 use soret::report::{format, json};
 
@@ -65,6 +66,13 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
                     many(mixture.reactions().len(), "reaction"),
                     experiment.run.realisations.unwrap_or(0),
                     experiment.counts().iter().sum::<u64>(),
+                ),
+                Some(mixture) if experiment.run.system_size.is_none() => format!(
+                    "{} species, {}, {} units of each kind in {} groups",
+                    mixture.species().len(),
+                    many(mixture.reactions().len(), "reaction"),
+                    experiment.run.particles,
+                    experiment.run.groups
                 ),
                 Some(mixture) => format!(
                     "{} species, {}, {} particles in each of {} groups",
@@ -147,6 +155,15 @@ fn page(experiment: &Experiment, warnings: &[Warning], forecast: Option<&Forecas
 /// The method, with its step.
 fn method(experiment: &Experiment) -> String {
     let name = experiment.method.name();
+    match experiment.method {
+        Method::MeanField { cells, window: Span::Legs(legs) } => {
+            return format!("{name} with {cells} cells and windows of {legs} legs");
+        }
+        Method::MeanField { cells, window: Span::Duration(duration) } => {
+            return format!("{name} with {cells} cells and windows of {duration}");
+        }
+        _ => {}
+    }
     let cells = experiment.method.cells().map(|cells| format!("{cells} cells and ")).unwrap_or_default();
     experiment.method.dt().map_or_else(|| name.to_owned(), |dt| format!("{name} with {cells}dt = {dt}"))
 }

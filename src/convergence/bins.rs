@@ -10,6 +10,7 @@ use super::runs::{Laboratory, Setting};
 use super::{Axis, Fit, Kind, Options, Part, Point, Series};
 use crate::continuum::Continuum;
 use crate::error::Error;
+use crate::experiment::Sampling;
 use crate::grid::Grid;
 use crate::observable::Observable;
 use crate::stats::Line;
@@ -88,7 +89,8 @@ pub(super) fn against(
                 .filter(|(_, f)| f.observable == observable)
                 .filter_map(|(s, _)| Some(s?.std_error()).filter(|e| e.is_finite()))
                 .collect();
-            if !errors.is_empty() {
+            // That of groups of another size says nothing about array_rqmc.
+            if !errors.is_empty() && run.sampling == Sampling::MonteCarlo {
                 // A standard error from G groups is known to 1/sqrt(2 (G - 1)); neighbouring bins hardly add to it.
                 let value = own * root_mean_square(&errors);
                 let known = value / libm::sqrt(2.0 * (GROUPS as f64 - 1.0));

@@ -5,7 +5,7 @@ use super::noise::ASYMPTOTIC;
 use super::{ALPHA, Axis, Kind, Options, Series, Settings};
 use crate::continuum::Continuum;
 use crate::error::Error;
-use crate::experiment::{Experiment, Method};
+use crate::experiment::{Experiment, Method, Sampling};
 use crate::pilot::averaging;
 use crate::report::format;
 use crate::stats::{Sample, deviate_from_p, t_deviate};
@@ -96,7 +96,7 @@ pub struct Need {
     pub particles: f64,
     /// Legs or duration of each.
     pub span: f64,
-    /// Legs or steps of all, with 8 relaxation times of burn-in.
+    /// Legs or steps of all, with the burn-in that a run takes by itself.
     pub legs: f64,
     /// The step at which the bias is the wanted error; of a stepped method with a bias that is seen.
     pub dt: Option<f64>,
@@ -133,8 +133,18 @@ pub(super) fn of(
         .map(|m| {
             let f = &m.functional;
             let theory = f.theory(law, &grid);
+            let (walkers, gain) = match settings.sampling {
+                Sampling::MonteCarlo => (m.walkers, 1.0),
+                // From the walkers of the study to those of a group of the file along the slope that was fitted;
+                // groups are independent.
+                Sampling::ArrayRqmc => {
+                    let own = settings.particles as f64 / settings.groups as f64;
+                    (own, libm::pow(own / m.walkers, of_walkers(series, &f.label())))
+                }
+            };
             let noise = m.spread
-                * scale(settings.relaxation, m.walkers, m.span, settings.particles as f64, settings.span);
+                * gain
+                * scale(settings.relaxation, walkers, m.span, settings.particles as f64, settings.span);
             let seen = theory.zip(m.sample.as_ref()).map(|(t, sample)| sample.value - t);
             let error = m.sample.as_ref().map(|sample| (sample.std_error(), sample.dof()));
             let error = error.filter(|(e, _)| e.is_finite() && *e > 0.0);
@@ -194,6 +204,12 @@ fn of_bias<'a>(series: &'a [Series], label: &str) -> Option<&'a Series> {
     of(Kind::ChainBias).or_else(|| of(Kind::Bias))
 }
 
+/// The slope of the sampling error of a quantity against particles; that of independent ones where none was fitted.
+fn of_walkers(series: &[Series], label: &str) -> f64 {
+    let of = |s: &&Series| s.axis == Axis::Particles && s.kind == Kind::SamplingError && s.label() == label;
+    series.iter().find(of).and_then(|s| s.fit).map_or(-0.5, |fit| fit.slope)
+}
+
 /// Ratio of the standard error with `particles` for `span` to that with `walkers` for `measured`.
 pub(super) fn scale(relaxation: f64, walkers: f64, measured: f64, particles: f64, span: f64) -> f64 {
     let variance = |span: f64| averaging(span / relaxation);
@@ -247,9 +263,13 @@ fn need(
         let t = (1.0 + libm::sqrt(1.0 - 2.0 * wanted)) / wanted;
         (settings.particles as f64, t * settings.relaxation)
     };
-    let particles = libm::ceil(particles).max(1.0);
+    let together = match settings.sampling {
+        Sampling::MonteCarlo => 1.0,
+        Sampling::ArrayRqmc => settings.particles as f64 / settings.groups as f64,
+    };
+    let particles = together * libm::ceil(particles / together).max(1.0);
     let span = if settings.clock == "legs" { libm::ceil(span) } else { span };
-    let burn_in = crate::sampling::BURN_IN * settings.relaxation;
+    let burn_in = crate::sampling::burn_in(settings.sampling) * settings.relaxation;
     let of = of_bias(series, &label(o));
     Ok(Some(Need {
         quantity: label(o),

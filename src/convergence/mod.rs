@@ -31,7 +31,7 @@ pub mod underdamped;
 
 use crate::continuum::Continuum;
 use crate::error::Error;
-use crate::experiment::{Experiment, FORMAT_VERSION};
+use crate::experiment::{Experiment, FORMAT_VERSION, Method, Sampling};
 use crate::kernel::Span;
 use crate::sampling::Observer;
 use budget::Budget;
@@ -226,8 +226,12 @@ impl Series {
 pub struct Settings {
     /// The method's name in the file.
     pub method: String,
+    /// What random words are to each other.
+    pub sampling: Sampling,
     /// Number of particles.
     pub particles: u64,
+    /// Number of groups.
+    pub groups: usize,
     /// `legs` or `duration`.
     pub clock: String,
     /// How long every particle runs, in legs or in time.
@@ -280,6 +284,11 @@ pub fn study(
     if experiment.volume().is_some() {
         let text = "a well-mixed volume has no step and no cells, so there is no bias to follow, and its errors fall with the \
              root of run.realisations; mc run compares it with its master equation";
+        return Err(Error::Usage(text.into()));
+    }
+    if matches!(experiment.method, Method::MeanField { .. }) {
+        let text = "the bias of a mean field in windows of legs falls with the length of the run, faster than its errors, so that \
+             there is no order to follow; run it with twice the cells and compare, or study \"method\": \"pairs\"";
         return Err(Error::Usage(text.into()));
     }
     if !experiment.measure.times.is_empty() {
@@ -375,7 +384,9 @@ fn settings(experiment: &Experiment, lab: &Laboratory<'_>) -> Settings {
     let run = &experiment.run;
     Settings {
         method: experiment.method.name().into(),
+        sampling: run.sampling,
         particles: run.particles,
+        groups: run.groups,
         clock: if matches!(run.span, Span::Legs(_)) { "legs" } else { "duration" }.into(),
         span: run.span.amount(),
         dt: experiment.method.dt(),

@@ -1,14 +1,14 @@
 //! Groups of particles that react: each is one population, whose number of particles varies.
 
+use super::crowd::{Crowd, Pairing};
 use super::{Control, Group, GroupRunner, Plan};
-use crate::event::{Occupancy, Profile, Walkers};
+use crate::event::Walkers;
 use crate::grid::Grid;
 use crate::kernel::reactions::{PairTally, Pairs, Population, ReactionError, Resolution};
 use crate::kernel::{Caution, KernelError, LegLaw, Span};
 use crate::model::{Mixture, Model};
 use crate::rng::{Purpose, stream};
 use crate::snapshot::Snapshot;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Relative error of the density at a wall where a diffusivity varies, over `|d ln D/dn| sqrt(2 D dt)`, as for single
@@ -17,21 +17,6 @@ const WALL_LAYER: f64 = 0.57;
 
 /// Errors below this are not told.
 const NOTICED: f64 = 1e-3;
-
-/// The population of a group, and what it has scored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Crowd {
-    /// Its particles.
-    pub population: Population,
-    /// What was scored since the end of the burn-in.
-    pub tally: PairTally,
-    /// Particles per unit of concentration and length.
-    pub omega: f64,
-    /// Time of a step.
-    pub dt: f64,
-    /// `sum_k m_lk n_k` of every law when scoring began.
-    pub totals: Vec<i64>,
-}
 
 /// The [`GroupRunner`] of populations.
 #[derive(Clone, Debug)]
@@ -83,7 +68,7 @@ impl Populations {
     }
 
     fn go(&self, group: &mut Group, steps: u64, scored: bool) -> Result<(), KernelError> {
-        let Some(crowd) = &mut group.population else { return Ok(()) };
+        let Some(Crowd::Pairs(crowd)) = &mut group.population else { return Ok(()) };
         let mut unseen = (!scored).then(|| self.tally());
         let tally = unseen.as_mut().unwrap_or(&mut crowd.tally);
         Ok(self.pairs.advance(&mut crowd.population, steps, &mut group.stream, tally)?)
@@ -94,33 +79,22 @@ impl GroupRunner for Populations {
     fn begin(&self, plan: &Plan, group: usize) -> Group {
         let mut random = stream(plan.seed, Purpose::Start, group as u64);
         let population = Population::uniform(&self.counts, &mut random);
-        let walkers = Walkers::new(Vec::new(), Vec::new());
         Group {
-            opening: Occupancy::of(&walkers, self.species(), &self.grid),
-            origin: None,
-            walkers,
-            stream: stream(plan.seed, Purpose::Advance, group as u64),
-            profile: Profile::new(self.species(), 0, &self.grid),
-            snapshots: Vec::new(),
-            paths: None,
-            phase: None,
-            internal: None,
-            population: Some(Crowd {
+            population: Some(Crowd::Pairs(Pairing {
                 totals: population.totals(&self.mixture),
                 population,
                 tally: self.tally(),
                 omega: self.omega,
                 dt: self.pairs.dt(),
-            }),
-            realisations: None,
-            clock: 0.0,
+            })),
+            ..Group::without_walkers(plan, group, self.species(), &self.grid)
         }
     }
 
     fn forget(&self, group: &mut Group) {
         group.snapshots.clear();
         group.clock = 0.0;
-        if let Some(crowd) = &mut group.population {
+        if let Some(Crowd::Pairs(crowd)) = &mut group.population {
             crowd.tally = self.tally();
             crowd.totals = crowd.population.totals(&self.mixture);
         }
@@ -130,7 +104,7 @@ impl GroupRunner for Populations {
         if plan.times.is_empty() {
             return;
         }
-        if let Some(crowd) = &group.population {
+        if let Some(Crowd::Pairs(crowd)) = &group.population {
             let Population { at, species } = &crowd.population;
             let seen = Walkers::new(at.clone(), species.clone());
             group.snapshots.push(Snapshot::of(&seen, None, false, self.species(), &self.grid));
@@ -156,7 +130,7 @@ impl GroupRunner for Populations {
 
     fn advance(&self, group: &mut Group, span: Span) -> Result<(), KernelError> {
         self.go(group, self.steps(span.amount()).max(1), true)?;
-        if let Some(crowd) = &group.population {
+        if let Some(Crowd::Pairs(crowd)) = &group.population {
             group.clock = 0.5 * crowd.tally.sightings() as f64 * crowd.dt;
         }
         Ok(())

@@ -1,12 +1,10 @@
 //! Groups of independent realisations of one well-mixed volume.
 
 use super::{Control, Group, GroupRunner, Plan};
-use crate::event::{Occupancy, Profile, Walkers};
 use crate::grid::Grid;
 use crate::kernel::reactions::{ReactionError, WellMixed};
 use crate::kernel::{Caution, KernelError, LegLaw, Span};
 use crate::model::Mixture;
-use crate::rng::{Purpose, stream};
 use crate::volume::Volume;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -94,25 +92,14 @@ impl GroupRunner for Volumes {
         let (groups, number) = (plan.groups as u64, group as u64);
         let share = self.realisations / groups + u64::from(number < self.realisations % groups);
         let species = self.start.len();
-        let walkers = Walkers::new(Vec::new(), Vec::new());
         Group {
-            opening: Occupancy::of(&walkers, species, &self.grid),
-            origin: None,
-            walkers,
-            stream: stream(plan.seed, Purpose::Advance, number),
-            profile: Profile::new(species, 0, &self.grid),
-            snapshots: Vec::new(),
-            paths: None,
-            phase: None,
-            internal: None,
-            population: None,
             realisations: Some(Realisations {
                 species,
                 counts: self.start.repeat(share as usize),
                 events: 0,
                 seen: Vec::new(),
             }),
-            clock: 0.0,
+            ..Group::without_walkers(plan, group, species, &self.grid)
         }
     }
 

@@ -101,10 +101,10 @@ impl Context {
         self.model.network.states().len()
     }
 
-    /// Physical time scored by a group, summed over its walkers: the clock where legs are timed, else
+    /// Physical time scored by a group, summed over its walkers: the clock where legs are timed or particles react, else
     /// the expectation `sum_i visits_i dwell_i`.
     pub fn exposure(&self, group: &Group) -> f64 {
-        if self.timed {
+        if self.timed || group.population.is_some() {
             return group.clock;
         }
         (0..self.states()).map(|s| self.time_in(group, s).sum::<f64>()).sum()

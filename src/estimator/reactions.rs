@@ -26,29 +26,23 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn of(context: &'a Context, group: &'a Group) -> Option<Self> {
         let (mixture, crowd) = (context.model.mixture.as_deref()?, group.population.as_ref()?);
-        let bins = crowd.tally.cells();
+        let bins = crowd.cells();
         Some(Seen { mixture, crowd, cells: Grid { bins, cells_per_bin: 1, ..context.grid } })
-    }
-
-    /// Time scored.
-    fn time(&self) -> f64 {
-        self.crowd.tally.steps() as f64 * self.crowd.dt
     }
 
     /// Concentration times time, `[species][cell]`.
     fn concentrations(&self) -> Vec<Vec<f64>> {
-        let (time, species) = (self.time(), self.mixture.species().len());
-        let mut c = self.crowd.tally.concentrations(&self.cells, self.crowd.omega).unwrap_or_default();
-        c.resize(species, vec![0.0; self.cells.bins]);
-        c.iter_mut().flatten().for_each(|c| *c *= time);
+        let mut c = self.crowd.concentrations(&self.cells);
+        c.resize(self.mixture.species().len(), vec![0.0; self.cells.bins]);
         c
     }
 
     /// Net passages through the faces of cells over `omega`, `[species][face]`, walls included.
     fn crossings(&self) -> Vec<Vec<f64>> {
-        let crossings = self.crowd.tally.crossings(self.mixture, self.cells.bins).unwrap_or_default();
-        let of = |faces: Vec<i64>| faces.into_iter().map(|n| n as f64 / self.crowd.omega).collect();
-        crossings.into_iter().map(of).collect()
+        let (mut crossings, omega) =
+            (self.crowd.crossings(self.mixture, self.cells.bins), self.crowd.omega());
+        crossings.iter_mut().flatten().for_each(|n| *n /= omega);
+        crossings
     }
 
     /// Content times time in every cell.
@@ -110,7 +104,7 @@ impl Estimator for ContentSoret {
             }
         }
         let wall = |c: Option<f64>| c.unwrap_or(0.0) * fine.cell_width();
-        let mut sums = vec![seen.time(), content.iter().sum(), heated, wall(left), wall(right)];
+        let mut sums = vec![seen.crowd.time(), content.iter().sum(), heated, wall(left), wall(right)];
         sums.extend(
             per_bin(&context.grid, &content).iter().map(|n| n * bins as f64 / seen.cells.bins as f64),
         );
@@ -182,7 +176,7 @@ impl Estimator for Concentrations {
                 *sum += f64::from(species.content) * d * c[k][cell];
             }
         }
-        let mut sums = vec![seen.time()];
+        let mut sums = vec![seen.crowd.time()];
         for cells in [seen.content(&c), moved].iter().chain(&c) {
             sums.extend(per_bin(&context.grid, cells).iter().map(|n| n * share));
         }
@@ -231,12 +225,12 @@ impl Estimator for ReactionCurrents {
     fn sums(&self, context: &Context, group: &Group) -> Vec<f64> {
         let (bins, species) = (context.grid.bins, context.states());
         let Some(seen) = Seen::of(context, group) else { return Vec::new() };
-        let Crowd { tally, omega, .. } = seen.crowd;
-        let heat = tally.heat(seen.mixture, seen.cells.bins).unwrap_or_default();
+        let omega = seen.crowd.omega();
+        let heat = seen.crowd.heat(seen.mixture, seen.cells.bins);
         let over_t = |(cell, q): (usize, &f64)| {
             q * seen.cells.cell_mean(cell, |x| 1.0 / context.model.thermal_energy(x)) / omega
         };
-        let mut sums = vec![seen.time(), heat.iter().enumerate().map(over_t).sum()];
+        let mut sums = vec![seen.crowd.time(), heat.iter().enumerate().map(over_t).sum()];
         let through = seen.crossings();
         let width = seen.cells.bins / bins;
         sums.extend(through.iter().map(|faces| {
@@ -247,9 +241,8 @@ impl Estimator for ReactionCurrents {
             sums.extend((1..bins).map(|b| faces[b * width]));
         }
         sums.extend(per_bin(&context.grid, &heat).iter().map(|q| q / omega));
-        let passages = tally.passages(bins).unwrap_or_default();
-        for pair in passages.chunks(2) {
-            sums.extend(pair[0].iter().zip(&pair[1]).map(|(f, b)| (*f as f64 - *b as f64) / omega));
+        for pair in seen.crowd.passages(bins).chunks(2) {
+            sums.extend(pair[0].iter().zip(&pair[1]).map(|(f, b)| (f - b) / omega));
         }
         sums
     }
@@ -310,8 +303,7 @@ impl Estimator for ReactionSnapshots {
         let entries = context.times.len() * context.states() * context.grid.bins;
         let mut sums = vec![1.0];
         if let Some(crowd) = &group.population {
-            let unit = crowd.omega * context.grid.bin_width();
-            sums.extend(group.snapshots.iter().flat_map(|s| s.counts.iter().map(|n| f64::from(*n) / unit)));
+            sums.extend(group.snapshots.iter().flat_map(|s| crowd.seen_in(s, &context.grid)));
         }
         sums.resize(1 + entries, 0.0);
         sums
@@ -347,12 +339,10 @@ pub(super) fn broken(context: &Context, groups: &[Group]) -> Option<Vec<(&'stati
     }
     let (mut leaks, mut changed, mut passages) = (0u64, 0u64, 0u64);
     for crowd in groups.iter().filter_map(|g| g.population.as_ref()) {
-        let broken = crowd.tally.broken(mixture);
-        leaks += broken.iter().filter(|what| what.contains("wall")).count() as u64;
-        changed += broken.iter().filter(|what| !what.contains("wall")).count() as u64;
-        let now = crowd.population.totals(mixture);
-        changed += crowd.totals.iter().zip(now).filter(|(before, now)| **before != *now).count() as u64;
-        passages += mixture.ways().map(|way| crowd.tally.events(way)).sum::<u64>();
+        let broken = crowd.broken(mixture);
+        leaks += broken.leaks;
+        changed += broken.changed;
+        passages += crowd.events(mixture);
     }
     Some(vec![
         ("no particle passes a wall", format!("{leaks} groups of {} leak", groups.len())),

@@ -118,7 +118,7 @@ pub(super) fn build(
     let parts = file.states.as_deref().unwrap_or_default();
     let times = file.measure.as_ref().map_or(&[][..], |m| &m.plan.times);
     let chosen = match (&file.method, &file.run) {
-        (Some(method), Some(run)) if internal => method::choose_internal(method, model.as_ref(), run),
+        (Some(method), Some(run)) if internal => method::choose_internal(method, model.as_ref(), run, times),
         (Some(method), Some(run)) => method::choose(method, file.motion, model.as_ref(), parts, run, times),
         _ => None,
     };

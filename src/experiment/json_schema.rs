@@ -4,9 +4,9 @@
 //! against each other: every key that the reader asks for occurs here and no other does, every good file
 //! fits, every bad one whose fault is its structure does not.
 
-use super::FORMAT_VERSION;
 use super::schema::limits;
 use super::until::LARGEST_RELATIVE;
+use super::{FORMAT_VERSION, Sampling};
 use crate::kernel::MOST_AXES;
 use crate::model::EnergyUnit;
 use serde_json::{Map, Value, json};
@@ -86,7 +86,7 @@ pub fn json_schema() -> Value {
             },
             "method": {
                 "oneOf": [
-                    { "enum": ["auto", "exact", "pairs", "well_mixed"] },
+                    { "enum": ["auto", "exact", "pairs", "mean_field", "well_mixed"] },
                     choice(json!({
                         "auto": options(json!({}), &[]),
                         "exact": options(json!({}), &[]),
@@ -100,6 +100,16 @@ pub fn json_schema() -> Value {
                             json!({
                                 "cells": whole(1, limits::MOST_CELLS, "A multiple of the number of bins."),
                                 "dt": { "type": "number", "exclusiveMinimum": 0 }
+                            }),
+                            &[]
+                        ),
+                        "mean_field": options(
+                            json!({
+                                "cells": whole(1, limits::MOST_FIELD_CELLS, "A multiple of the number of bins."),
+                                "window": {
+                                    "type": "number", "exclusiveMinimum": 0,
+                                    "description": "For how many legs concentrations hold; with times for how long."
+                                }
                             }),
                             &[]
                         ),
@@ -120,7 +130,7 @@ pub fn json_schema() -> Value {
     );
     // Drifts and masses belong to states; a run has a length or times of observation.
     root["allOf"] = json!([
-        { "anyOf": [without_coordinates(), with_coordinates(), with_species(), in_a_volume()] },
+        { "anyOf": [without_coordinates(), with_coordinates(), with_species(), in_a_field(), in_a_volume()] },
         { "anyOf": [{ "properties": closed(&["states"]) }, { "properties": closed(&["drift", "mass"]) }] },
         { "anyOf": [overdamped(), underdamped()] },
         {
@@ -163,7 +173,7 @@ fn with_coordinates() -> Value {
     properties["motion"] = one_of(&["overdamped"]);
     properties["method"] = one_of(&["auto", "midpoint", "mala", "heun", "euler_maruyama"]);
     properties["run"] = of_walkers(&["legs"]);
-    properties["measure"] = json!({ "properties": closed(&["times", "trajectories"]) });
+    properties["measure"] = json!({ "properties": closed(&["trajectories"]) });
     json!({
         "required": ["domain", "coordinates", "potential"],
         "properties": properties,
@@ -204,6 +214,16 @@ fn with_species() -> Value {
     properties["species"] =
         json!({ "items": { "anyOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
     json!({ "required": ["domain", "species"], "properties": properties })
+}
+
+/// Units react in the field of all others: they are counted, and what is there has no size.
+fn in_a_field() -> Value {
+    let mut properties = of_species(&["mean_field"], &[]);
+    properties["species"] =
+        json!({ "items": { "anyOf": [{ "required": ["diffusivity"] }, { "required": ["friction"] }] } });
+    let without = closed(&["system_size", "realisations", "duration", "until", "start"]);
+    properties["run"] = json!({ "required": ["particles"], "properties": without });
+    json!({ "required": ["domain", "species", "method"], "properties": properties })
 }
 
 /// Particles react in one volume without space: nothing moves, and numbers are seen at times.
@@ -296,8 +316,17 @@ fn overdamped() -> Value {
     let states = json!({ "items": { "properties": properties } });
     properties["states"] = states;
     properties["motion"] = one_of(&["overdamped"]);
-    properties["method"] =
-        one_of(&["auto", "exact", "euler_maruyama", "midpoint", "mala", "heun", "pairs", "well_mixed"]);
+    properties["method"] = one_of(&[
+        "auto",
+        "exact",
+        "euler_maruyama",
+        "midpoint",
+        "mala",
+        "heun",
+        "pairs",
+        "mean_field",
+        "well_mixed",
+    ]);
     json!({ "properties": properties })
 }
 
@@ -375,6 +404,10 @@ fn definitions() -> Value {
             "rounds": whole(1, limits::MOST_ROUNDS, "Parts between which a run can be stopped."),
             "start": start(),
             "seed": whole(0, u64::MAX, "Seed of all random numbers."),
+            "sampling": {
+                "enum": [Sampling::MonteCarlo.name(), Sampling::ArrayRqmc.name()],
+                "description": "Independent random words, or those of a net for the legs of a group, for exact with legs."
+            },
             "system_size": described(
                 json!({ "$ref": "#/$defs/positive" }),
                 "Particles per unit of concentration and length, where they react; every group is one population."

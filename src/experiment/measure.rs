@@ -175,13 +175,6 @@ impl MeasurePart<'_> {
 
     /// Notes what is not known of particles with internal coordinates.
     pub fn without_coordinates(&self) {
-        if let Some(at) = &self.times {
-            at.push(
-                at.mistake("times of observation of particles with internal coordinates")
-                    .expected("averages over the run: no \"times\", and a \"duration\"")
-                    .hint("there is no theory of how coordinates relax to compare with"),
-            );
-        }
         if let Some(at) = &self.trajectories {
             at.push(
                 at.mistake("trajectories of particles with internal coordinates")

@@ -2,12 +2,13 @@
 
 use super::reader::{Cursor, brief};
 use super::schema::limits::MOST_LEGS;
-use super::schema::{MethodPart, ReactingPart, RunPart, StatePart};
+use super::schema::{DEFAULT_WINDOW, MethodPart, ReactingPart, RunPart, StatePart};
 use super::source::quote;
 use super::{MeasurePlan, Method, Motion, Warning, reactions};
-use crate::kernel::reactions::{Limit, Resolution, settled};
+use crate::kernel::reactions::{Limit, MOST_UNITS, MeanField, ReactionError, Resolution, fastest, settled};
 use crate::kernel::{self, MOST_EXITS, Span};
-use crate::model::{Boundary, Mixture, Model};
+use crate::model::{Boundary, Field, Mixture, Model, Uniform};
+use std::sync::Arc;
 
 /// A ring closes in the natural scale of a state whose tilt over one turn is below this.
 pub(super) const CLOSED: f64 = 1e-9;
@@ -31,6 +32,12 @@ const STRIDE: f64 = 0.05;
 const DAMPING: f64 = 0.25;
 const TURN: f64 = 0.2;
 const WAY: f64 = 0.03;
+
+/// Cells of a mean field, at least.
+const FIELD_CELLS: u64 = 20;
+
+/// Length of a window of a mean field over the time in which reactions come to rest.
+const SMALL_WINDOW: f64 = 0.25;
 
 /// The method of a run with what a reader should know about the choice; mistakes where there is none.
 pub(super) fn choose(
@@ -91,7 +98,7 @@ pub(super) fn choose(
             Some((method, Some(warning)))
         }
         // Read as one of particles that react.
-        Some(Method::Pairs { .. } | Method::WellMixed { .. }) => None,
+        Some(Method::Pairs { .. } | Method::MeanField { .. } | Method::WellMixed { .. }) => None,
         Some(method @ Method::Exact {}) => match obstacle(model?, timed) {
             None => Some((method, None)),
             Some(Obstacle::Wide { state, span }) if span <= TOO_WIDE => {
@@ -123,6 +130,7 @@ pub(super) fn choose_internal(
     part: &MethodPart<'_>,
     model: Option<&Model>,
     run: &RunPart<'_>,
+    times: &[f64],
 ) -> Option<(Method, Option<Warning>)> {
     match part.given {
         Some(
@@ -131,7 +139,7 @@ pub(super) fn choose_internal(
             | Method::Heun { dt }
             | Method::EulerMaruyama { dt }),
         ) => {
-            steps_fit(method.name(), dt, run, &[]);
+            steps_fit(method.name(), dt, run, times);
             Some((method, None))
         }
         Some(method) => {
@@ -153,11 +161,14 @@ pub(super) fn choose_internal(
                 );
                 return None;
             }
-            let longest = run.plan.span.amount() / run.plan.rounds as f64;
+            let longest = match times {
+                [] => run.plan.span.amount() / run.plan.rounds as f64,
+                _ => limit_of_times(times),
+            };
             let small = Some(kernel::automatic_step(model?)).filter(|dt| *dt > 0.0);
             let dt = two_digits(small.map_or(longest, |dt| dt.min(longest)));
             let method = Method::Midpoint { dt };
-            steps_fit(method.name(), dt, run, &[]);
+            steps_fit(method.name(), dt, run, times);
             let warning = Warning {
                 seen: "no step was given for particles with internal coordinates".into(),
                 meaning: format!(
@@ -175,17 +186,17 @@ pub(super) fn of_walkers(part: &MethodPart<'_>) -> Option<()> {
     let (method, at) = (part.given?, part.at.as_ref()?);
     at.push(
         at.mistake(format!("{} knows no reactions between particles", method.name()))
-            .expected("pairs, well_mixed or \"auto\"")
+            .expected("pairs, mean_field, well_mixed or \"auto\"")
             .found(method.name()),
     );
     Some(())
 }
 
-/// The method of particles that react, with `counts` of each species in a group.
+/// The method of particles that react, with such `amounts` of each species in a group: particles, in a mean field concentrations.
 pub(super) fn choose_reacting(
     part: &MethodPart<'_>,
     mixture: &Mixture,
-    counts: &[u64],
+    amounts: &[f64],
     run: &RunPart<'_>,
     measure: &MeasurePlan,
 ) -> Option<(Method, Option<Warning>)> {
@@ -193,19 +204,29 @@ pub(super) fn choose_reacting(
         return None;
     }
     let at = part.at.as_ref().unwrap_or(&run.size);
-    let (cells, dt) = match part.reacting {
-        None => (None, None),
-        Some(ReactingPart::Pairs { cells, dt }) => (cells, dt),
-        Some(ReactingPart::WellMixed { x }) => return well_mixed(x, mixture, at, measure),
-    };
+    if let Some(ReactingPart::WellMixed { x }) = part.reacting {
+        return well_mixed(x, mixture, at, measure);
+    }
     if mixture.domain.walls == Boundary::Periodic {
+        let name = if matches!(part.reacting, Some(ReactingPart::MeanField { .. })) {
+            "mean_field"
+        } else {
+            "pairs"
+        };
         at.push(
             at.mistake("particles that react on a ring")
                 .expected("\"walls\": \"reflecting\"")
-                .hint("pairs needs walls at both ends of the domain"),
+                .hint(format!("{name} needs walls at both ends of the domain")),
         );
         return None;
     }
+    let (cells, dt) = match part.reacting {
+        Some(ReactingPart::Pairs { cells, dt }) => (cells, dt),
+        Some(ReactingPart::MeanField { cells, window }) => {
+            return mean_field(cells, window, mixture, amounts, at, run, measure);
+        }
+        _ => (None, None),
+    };
     if let Some(species) = reactions::uneven_friction(mixture) {
         at.push(
             at.mistake(format!("the friction of {} varies with x", quote(&species.name)))
@@ -215,17 +236,10 @@ pub(super) fn choose_reacting(
         return None;
     }
     let bins = measure.bins as u64;
-    if let Some(found) = cells.filter(|cells| !cells.is_multiple_of(bins)) {
-        at.push(
-            at.mistake("the bins are no whole number of cells")
-                .expected(format!("a multiple of measure.bins = {bins}"))
-                .found(found.to_string()),
-        );
-        return None;
-    }
+    whole_cells(cells, bins, at)?;
     let omega = run.plan.system_size?;
     let size = omega * mixture.domain.length;
-    let start: Vec<f64> = counts.iter().map(|n| *n as f64 / size).collect();
+    let start: Vec<f64> = amounts.iter().map(|n| n / size).collect();
     let mut typical = settled(mixture, &start);
     if !measure.times.is_empty() {
         typical.iter_mut().zip(&start).for_each(|(c, s)| *c = c.max(*s));
@@ -245,7 +259,7 @@ pub(super) fn choose_reacting(
     let step = dt.unwrap_or_else(|| two_digits(automatic.dt.min(limit_of_times(&measure.times))));
     let method = Method::Pairs { cells: chosen, dt: step };
     let Span::Duration(duration) = run.plan.span else { return None };
-    let particles = counts.iter().sum::<u64>() as f64 * run.plan.groups as f64;
+    let particles = amounts.iter().sum::<f64>() * run.plan.groups as f64;
     let first = measure.times.first().copied().unwrap_or(duration);
     if first < step {
         run.length.push(
@@ -289,6 +303,110 @@ pub(super) fn choose_reacting(
         },
     };
     Some((method, Some(warning)))
+}
+
+/// Notes cells that do not make up bins.
+fn whole_cells(cells: Option<u64>, bins: u64, at: &Cursor<'_>) -> Option<()> {
+    let Some(found) = cells.filter(|cells| !cells.is_multiple_of(bins)) else { return Some(()) };
+    at.push(
+        at.mistake("the bins are no whole number of cells")
+            .expected(format!("a multiple of measure.bins = {bins}"))
+            .found(found.to_string()),
+    );
+    None
+}
+
+/// Units in the field of all others, in windows of legs, or of a duration where they are observed at times.
+fn mean_field(
+    cells: Option<u64>,
+    window: Option<f64>,
+    mixture: &Mixture,
+    start: &[f64],
+    at: &Cursor<'_>,
+    run: &RunPart<'_>,
+    measure: &MeasurePlan,
+) -> Option<(Method, Option<Warning>)> {
+    let bins = measure.bins as u64;
+    whole_cells(cells, bins, at)?;
+    let chosen = cells.unwrap_or_else(|| FIELD_CELLS.div_ceil(bins) * bins) as usize;
+    let uniform = start.iter().map(|c| -> Arc<dyn Field> { Arc::new(Uniform(*c)) });
+    let method = match MeanField::new(mixture, &uniform.collect::<Vec<_>>(), chosen) {
+        Ok(method) => method,
+        Err(error @ ReactionError::Unconserved { .. }) => {
+            at.push(
+                at.mistake(error.to_string())
+                    .expected("species that are part of something which reactions conserve")
+                    .hint("\"method\": \"pairs\" makes particles of nothing"),
+            );
+            return None;
+        }
+        Err(error) => {
+            at.push(at.mistake(error.to_string()));
+            return None;
+        }
+    };
+    let typical = settled(mixture, start);
+    if let Err(error) = method.legs_per_time(&typical) {
+        at.push(at.mistake(error.to_string()));
+        return None;
+    }
+    let (given, units) = (window.is_some(), run.plan.particles.div_ceil(run.plan.groups as u64));
+    if units > MOST_UNITS {
+        run.length.push(
+            at.mistake("too many units in a group")
+                .expected(format!("run.particles of at most {MOST_UNITS} times run.groups"))
+                .found(units.to_string()),
+        );
+        return None;
+    }
+    let window = if measure.times.is_empty() {
+        let legs = window.unwrap_or(DEFAULT_WINDOW as f64);
+        if legs.fract() != 0.0 || legs > MOST_LEGS as f64 {
+            at.push(
+                at.mistake("a window that is no whole number of legs")
+                    .expected("\"window\", a number of legs such as 96")
+                    .found(brief(legs))
+                    .hint("with \"times\" in \"measure\" a window is a duration"),
+            );
+            return None;
+        }
+        Span::Legs(legs as u64)
+    } else {
+        if let Some(species) = method.without_time().map(|s| &mixture.species()[s]) {
+            at.push(
+                at.mistake("units of a mean field know how late it is only where diffusivities are constant")
+                    .expected("no \"times\", or a constant diffusivity of every species")
+                    .found(format!("the diffusivity of {} varies with x", quote(&species.name)))
+                    .hint("\"method\": \"pairs\" can be observed at times"),
+            );
+            return None;
+        }
+        let mut most = typical;
+        most.iter_mut().zip(start).for_each(|(c, s)| *c = c.max(*s));
+        let reactions = SMALL_WINDOW / fastest(mixture, &most);
+        let longest = reactions.min(limit_of_times(&measure.times));
+        Span::Duration(window.unwrap_or_else(|| two_digits(longest)))
+    };
+    let given = cells.is_some() && (given || matches!(window, Span::Legs(_)));
+    Some((Method::MeanField { cells: chosen, window }, field_warning(chosen, window, given)))
+}
+
+/// What was left to the program.
+fn field_warning(chosen: usize, window: Span, given: bool) -> Option<Warning> {
+    let (windows, bias) = match window {
+        Span::Legs(legs) => (format!("windows of {legs} legs"), "(cell)^2"),
+        Span::Duration(duration) => (format!("windows of {}", brief(duration)), "(cell)^2 and (window)^2"),
+    };
+    (!given).then(|| Warning {
+        seen: "the resolution of mean_field was left to the program".into(),
+        meaning: format!(
+            "mean_field with {chosen} cells and {windows} was chosen, with a bias of order {bias} where concentrations bend"
+        ),
+        remedy: match window {
+            Span::Legs(_) => "run again with twice the cells, and compare".into(),
+            Span::Duration(_) => "run again with twice the cells and half of this window, and compare".into(),
+        },
+    })
 }
 
 /// Numbers in one volume with the rates at `x`, in the middle of the domain where they are the same everywhere.

@@ -17,6 +17,7 @@ mod proof;
 mod reactions;
 mod reader;
 pub mod registry;
+mod sampling;
 mod scan;
 mod schema;
 mod setting;
@@ -43,7 +44,7 @@ use crate::kernel::start::Start;
 use crate::model::{Field, Model, RateLaw, Reach, Units};
 use crate::observable::{Instant, Observable, Support};
 use crate::phase_space::{self, SPEEDS};
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -158,11 +159,24 @@ pub enum Method {
         /// The time step, positive.
         dt: f64,
     },
+    /// Units that react with the concentrations of all others, which hold for a window of time.
+    MeanField {
+        /// Number of cells in which concentrations are known, a multiple of that of bins.
+        cells: usize,
+        /// Length of a window: legs, or with times of observation a duration.
+        #[serde(serialize_with = "bare")]
+        window: Span,
+    },
     /// Numbers of particles that react in one volume without space, with the rates at a place.
     WellMixed {
         /// The place.
         x: f64,
     },
+}
+
+/// A span as its number alone, where what it counts follows from the run.
+fn bare<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+    entry(*span).1.serialize(serializer)
 }
 
 impl Method {
@@ -177,6 +191,7 @@ impl Method {
             Method::Baoab { .. } => "baoab",
             Method::BaoabFlux { .. } => "baoab_flux",
             Method::Pairs { .. } => "pairs",
+            Method::MeanField { .. } => "mean_field",
             Method::WellMixed { .. } => "well_mixed",
         }
     }
@@ -190,6 +205,7 @@ impl Method {
             | Method::Mala { .. }
             | Method::Heun { .. }
             | Method::Pairs { .. }
+            | Method::MeanField { .. }
             | Method::WellMixed { .. } => Motion::Overdamped,
             Method::Baoab { .. } | Method::BaoabFlux { .. } => Motion::Underdamped,
         }
@@ -198,7 +214,7 @@ impl Method {
     /// Its time step, if it has one.
     pub fn dt(&self) -> Option<f64> {
         match self {
-            Method::Exact {} | Method::WellMixed { .. } => None,
+            Method::Exact {} | Method::MeanField { .. } | Method::WellMixed { .. } => None,
             Method::EulerMaruyama { dt }
             | Method::Midpoint { dt }
             | Method::Mala { dt }
@@ -212,7 +228,7 @@ impl Method {
     /// Its cells, if particles react in some.
     pub fn cells(&self) -> Option<usize> {
         match self {
-            Method::Pairs { cells, .. } => Some(*cells),
+            Method::Pairs { cells, .. } | Method::MeanField { cells, .. } => Some(*cells),
             _ => None,
         }
     }
@@ -220,7 +236,7 @@ impl Method {
     /// The same method with another time step, if it has one.
     pub fn with_dt(self, dt: f64) -> Self {
         match self {
-            Method::Exact {} | Method::WellMixed { .. } => self,
+            Method::Exact {} | Method::MeanField { .. } | Method::WellMixed { .. } => self,
             Method::EulerMaruyama { .. } => Method::EulerMaruyama { dt },
             Method::Midpoint { .. } => Method::Midpoint { dt },
             Method::Mala { .. } => Method::Mala { dt },
@@ -232,12 +248,35 @@ impl Method {
     }
 }
 
+/// What random words are to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// Independent.
+    #[default]
+    MonteCarlo,
+    /// Those of a leg of all walkers of a group are a net with a random shift.
+    ArrayRqmc,
+}
+
+impl Sampling {
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sampling::MonteCarlo => "monte_carlo",
+            Sampling::ArrayRqmc => "array_rqmc",
+        }
+    }
+}
+
 /// How many particles are followed for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
-    /// Number of particles, at least `groups`; where they react, those at the start over all groups.
+    /// Number of particles, at least `groups`; where they react, those at the start over all groups; in a mean field units of each
+    /// kind.
     pub particles: u64,
-    /// Where they react, how many make up one unit of concentration times length; every group is one population.
+    /// Where they react, how many make up one unit of concentration times length; every group is one population. None in a mean
+    /// field, which is that of infinitely many.
     pub system_size: Option<f64>,
     /// In a well-mixed volume, how many realisations of it there are over all groups.
     pub realisations: Option<u64>,
@@ -255,6 +294,8 @@ pub struct RunPlan {
     pub start: Start,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// What random words are to each other; all but independent ones only for untimed legs.
+    pub sampling: Sampling,
 }
 
 /// What is measured.
@@ -291,6 +332,7 @@ impl RunPlan {
             burn_in: None,
             start: Start::LocalEquilibrium,
             seed: schema::DEFAULT_SEED,
+            sampling: Sampling::MonteCarlo,
         }
     }
 }
@@ -507,10 +549,14 @@ impl Experiment {
         map.insert("groups".into(), run.groups.into());
         map.insert("rounds".into(), run.rounds.into());
         let states = self.model.network.states();
-        if run.system_size.is_none() {
+        if self.model.mixture.is_none() {
             map.insert("start".into(), start::canonical(&run.start, |s| states[s].name.as_str()));
         }
         map.insert("seed".into(), run.seed.into());
+        // What stood in no file before it could be chosen: old ones keep their form.
+        if run.sampling != Sampling::MonteCarlo {
+            map.insert("sampling".into(), run.sampling.name().into());
+        }
         Value::Object(map)
     }
 

@@ -7,6 +7,7 @@ use super::schema::{ExperimentFile, LawPart, MotilityPart, RunPart, duplicates, 
 use super::source::quote;
 use super::{Experiment, Method, RunPlan, Warning, method};
 use crate::expression::Interval;
+use crate::kernel::Span;
 use crate::kernel::reactions::{relaxation_time, settled};
 use crate::kernel::start::Start;
 use crate::model::{
@@ -16,6 +17,9 @@ use crate::observable::{Observable, named as named_dimension};
 use crate::volume::Volume;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// Windows of legs after which the concentrations of a mean field have forgotten the first of them.
+const WINDOWS_TO_SETTLE: f64 = 50.0;
 
 /// Keys of the whole file that mean nothing where particles react.
 const ELSEWHERE: [&str; 7] =
@@ -292,6 +296,42 @@ pub(super) fn without_walkers(run: &mut Object<'_>, particles: Option<Cursor<'_>
     }
 }
 
+/// Notes what units of a mean field do not know.
+pub(super) fn without_walks(run: &mut Object<'_>) {
+    if let Some(at) = run.optional("until") {
+        at.push(
+            at.mistake("`until` stands beside `species`")
+                .expected("\"legs\"")
+                .hint("runs of particles that react end at their length"),
+        );
+    }
+    if let Some(at) = run.optional("start") {
+        at.push(
+            at.mistake("`start` stands beside `species`")
+                .expected("a \"concentration\" of every species")
+                .hint("units are placed uniformly at the start"),
+        );
+    }
+}
+
+/// Notes the size of a system that has none.
+pub(super) fn without_size(at: &Cursor<'_>) {
+    at.push(
+        at.mistake("`system_size` of a mean field")
+            .expected("\"particles\", the number of units over all groups")
+            .hint("a mean field is that of infinitely many particles; \"method\": \"pairs\" has finite numbers of them"),
+    );
+}
+
+/// Notes a duration where legs are counted.
+pub(super) fn without_duration(at: &Cursor<'_>) {
+    at.push(
+        at.mistake("`duration` of a mean field")
+            .expected("\"legs\" of every unit, or \"times\" in \"measure\"")
+            .hint("the steady state is known best from windows of legs, what changes in time at times of observation"),
+    );
+}
+
 /// Notes realisations where there is space.
 pub(super) fn without_volume(at: &Cursor<'_>) {
     at.push(
@@ -457,14 +497,16 @@ pub(super) fn experiment(
     }
     let parts = file.mixture.as_ref().and_then(|part| part.species.as_deref());
     let found = match (&mixture, &file.run, parts) {
-        (Some(mixture), Some(RunPart { plan, size, .. }), Some(parts)) => {
-            plan.system_size.and_then(|omega| counts(parts, mixture, omega, plan.groups as u64, size))
-        }
+        (Some(mixture), Some(RunPart { plan, size, .. }), Some(parts)) => match plan.system_size {
+            Some(omega) => counts(parts, mixture, omega, plan.groups as u64, size),
+            // Units of a mean field are as many as the run has.
+            None => there_is_something(parts),
+        },
         _ => None,
     };
     let chosen = match (&file.method, &file.run, &file.measure, &mixture, &found) {
-        (Some(part), Some(run), Some(measure), Some(mixture), Some(counts)) => {
-            method::choose_reacting(part, mixture, counts, run, &measure.plan)
+        (Some(part), Some(run), Some(measure), Some(mixture), Some(amounts)) => {
+            method::choose_reacting(part, mixture, amounts, run, &measure.plan)
         }
         (Some(part), ..) => {
             // A method of another kind is a mistake whatever the species are.
@@ -476,10 +518,11 @@ pub(super) fn experiment(
     if !reports.is_empty() {
         return None;
     }
-    let (mixture, counts, parts) = (mixture?, found?, parts?);
+    let (mixture, amounts, parts) = (mixture?, found?, parts?);
     let concentrations: Vec<f64> = parts.iter().map(|p| p.concentration).collect::<Option<_>>()?;
     let (method, warning) = chosen?;
-    let mut warnings = advice(&mixture, &counts, matches!(method, Method::WellMixed { .. }));
+    let present: Vec<bool> = amounts.iter().map(|n| *n > 0.0).collect();
+    let mut warnings = advice(&mixture, &present, matches!(method, Method::WellMixed { .. }));
     warnings.extend(warning);
     temperatures?;
     let model = match Model::of_mixture(mixture) {
@@ -491,6 +534,10 @@ pub(super) fn experiment(
     };
     let plan = file.run?.plan;
     let copies = plan.realisations.unwrap_or(plan.groups as u64);
+    let particles = match plan.system_size {
+        Some(_) => amounts.iter().map(|n| *n as u64).sum::<u64>().saturating_mul(copies),
+        None => plan.particles,
+    };
     Some(Experiment {
         name: name.to_owned(),
         title: file.title?,
@@ -500,11 +547,7 @@ pub(super) fn experiment(
         transitions: Vec::new(),
         motion: file.motion?,
         method,
-        run: RunPlan {
-            particles: counts.iter().sum::<u64>().saturating_mul(copies),
-            start: Start::Uniform,
-            ..plan
-        },
+        run: RunPlan { particles, start: Start::Uniform, ..plan },
         measure: file.measure?.plan,
         parameters: file.parameters.list,
         temperature: file.temperature?.written,
@@ -524,14 +567,29 @@ pub(super) fn without_reactions(at: &Cursor<'_>) {
     );
 }
 
-/// Particles of every species in a group at the start; mistakes where they are too few or too many.
-pub(super) fn counts(
+/// The concentrations at the start, of which one at least must not be zero.
+fn there_is_something(parts: &[SpeciesPart<'_>]) -> Option<Vec<f64>> {
+    let concentrations: Vec<f64> = parts.iter().map(|p| p.concentration).collect::<Option<_>>()?;
+    if concentrations.iter().all(|c| *c == 0.0) {
+        let at = &parts.first()?.at;
+        at.push(
+            at.mistake("there are no particles")
+                .expected("a \"concentration\" of some species")
+                .hint("\"concentration\" is the mean over the domain at the start"),
+        );
+        return None;
+    }
+    Some(concentrations)
+}
+
+/// Particles of every species in a group at the start, whole numbers; mistakes where they are too few or too many.
+fn counts(
     parts: &[SpeciesPart<'_>],
     mixture: &Mixture,
     system_size: f64,
     groups: u64,
     size_at: &Cursor<'_>,
-) -> Option<Vec<u64>> {
+) -> Option<Vec<f64>> {
     let mut sum = 0.0;
     let mut counts = Vec::new();
     for part in parts {
@@ -547,7 +605,7 @@ pub(super) fn counts(
             );
             return None;
         }
-        counts.push(libm::round(number).min(MOST_PARTICLES as f64) as u64);
+        counts.push(libm::round(number).min(MOST_PARTICLES as f64));
     }
     if sum * groups as f64 > MOST_PARTICLES as f64 || sum > f64::from(1 << 30) {
         size_at.push(
@@ -559,7 +617,7 @@ pub(super) fn counts(
         return None;
     }
     let made = |way: Way| mixture.reactions()[way.reaction].taken(way.forward).is_empty();
-    if counts.iter().all(|n| *n == 0) && !mixture.open_ways().any(made) {
+    if counts.iter().all(|n| *n == 0.0) && !mixture.open_ways().any(made) {
         let at = &parts.first()?.at;
         at.push(
             at.mistake("there are no particles")
@@ -573,8 +631,9 @@ pub(super) fn counts(
     Some(counts)
 }
 
-/// What is possible and probably not meant; where everything is `mixed`, numbers are seen at times, and no content is spoken of.
-pub(super) fn advice(mixture: &Mixture, counts: &[u64], mixed: bool) -> Vec<Warning> {
+/// What is possible and probably not meant, of species some of which are `present` at the start; where everything is `mixed`,
+/// numbers are seen at times, and no content is spoken of.
+pub(super) fn advice(mixture: &Mixture, present: &[bool], mixed: bool) -> Vec<Warning> {
     let name = |s: usize| quote(&mixture.species()[s].name);
     let equation = |r: usize| quote(&mixture.equation(r));
     let warning = |seen: String, meaning: &str, remedy: &str| Warning {
@@ -582,9 +641,8 @@ pub(super) fn advice(mixture: &Mixture, counts: &[u64], mixed: bool) -> Vec<Warn
         meaning: meaning.into(),
         remedy: remedy.into(),
     };
-    let present: Vec<bool> = counts.iter().map(|n| *n > 0).collect();
     let mut warnings: Vec<Warning> = mixture
-        .doubts(Some(&present))
+        .doubts(Some(present))
         .into_iter()
         .filter(|doubt| !(mixed && matches!(doubt, Doubt::DiesOut { .. } | Doubt::HeapsUp { .. })))
         .map(|doubt| match doubt {
@@ -677,15 +735,16 @@ pub(super) fn write(mixture: &Mixture, concentrations: &[f64], moving: bool, to:
 
 impl Experiment {
     /// Particles of every species in a group at the start, `concentration * system_size * length` rounded to a whole
-    /// number; none where particles do not react.
+    /// number; none in a mean field and where particles do not react.
     pub fn counts(&self) -> Vec<u64> {
         let size = self.run.system_size.unwrap_or(0.0) * self.model.domain.length;
         self.concentrations.iter().map(|c| libm::round(c * size).max(0.0) as u64).collect()
     }
 
-    /// The mean concentrations at the start that these are.
+    /// The mean concentrations at the start that these are; in a mean field those of the file.
     pub fn mean_concentrations(&self) -> Vec<f64> {
-        let size = self.run.system_size.unwrap_or(0.0) * self.model.domain.length;
+        let Some(omega) = self.run.system_size else { return self.concentrations.clone() };
+        let size = omega * self.model.domain.length;
         self.counts().iter().map(|n| *n as f64 / size).collect()
     }
 
@@ -696,6 +755,14 @@ impl Experiment {
         let size = self.run.system_size? * self.model.domain.length;
         let typical = settled(mixture, &self.mean_concentrations());
         Some(Volume::new(mixture, x, size, self.counts(), &typical))
+    }
+
+    /// Legs in which the concentrations of a mean field become known, fifty windows; zero elsewhere.
+    pub fn least_burn_in(&self) -> f64 {
+        match self.method {
+            Method::MeanField { window: Span::Legs(legs), .. } => WINDOWS_TO_SETTLE * legs as f64,
+            _ => 0.0,
+        }
     }
 
     /// How long the slowest part of the system remembers its beginning, roughly.

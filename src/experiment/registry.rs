@@ -1,11 +1,13 @@
 //! Names in the file -> types of the engine: the one match.
 
-use super::{Experiment, Method};
-use crate::ensemble::{GroupRunner, Populations, Runner, Segments, Volumes};
+use super::{Experiment, Method, Sampling};
+use crate::ensemble::{Fields, GroupRunner, Populations, Runner, Segments, Volumes};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
-use crate::kernel::{Baoab, Continuous, EulerMaruyama, Exact, KernelError, Lanes, Scheme, Span};
+use crate::kernel::{
+    ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, LaneSteps, Lanes, Scheme, Span,
+};
 
 /// The finished pair of kernel and tallies that an experiment asks for.
 ///
@@ -21,15 +23,22 @@ pub fn runner(
     let cells = experiment.method.cells();
     match (&model.mixture, cells) {
         (Some(_), None) if matches!(experiment.method, Method::WellMixed { .. }) => {}
-        (Some(_), None) => return refuse("particles that react need the method pairs or well_mixed"),
-        (None, Some(_)) => return refuse("pairs needs species that react"),
+        (Some(_), None) => {
+            return refuse("particles that react need the method pairs, mean_field or well_mixed");
+        }
+        (None, Some(_)) => return refuse("cells need species that react"),
         (Some(_), Some(cells)) if !cells.is_multiple_of(grid.bins) => {
-            return refuse("pairs needs a number of cells that is a multiple of the number of bins");
+            return refuse("the number of cells must be a multiple of the number of bins");
         }
         (Some(mixture), _) if mixture.species().len() != experiment.concentrations.len() => {
             return refuse("every species needs a concentration");
         }
         _ => {}
+    }
+    let untimed =
+        matches!(experiment.method, Method::Exact {}) && matches!(experiment.run.span, Span::Legs(_));
+    if experiment.run.sampling == Sampling::ArrayRqmc && (!untimed || trajectories.is_some()) {
+        return refuse("array_rqmc needs the untimed legs of the method exact");
     }
     let with_coordinates = model.coordinates.is_some();
     let continuous = |dt: f64, scheme: Scheme| -> Result<Box<dyn GroupRunner>, Error> {
@@ -37,6 +46,10 @@ pub fn runner(
         Ok(Box::new(Runner { kernel, model: experiment.model.clone(), grid: *grid, trajectories: None }))
     };
     match experiment.method {
+        Method::Exact {} if experiment.run.sampling == Sampling::ArrayRqmc => {
+            let kernel = ArrayRqmc::new(&model, grid).map_err(numeric)?;
+            Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
+        }
         Method::Exact {} => {
             // Lanes keep counts; trajectories need events, and a duration needs legs with one.
             let counts = matches!(experiment.run.span, Span::Legs(_)) && trajectories.is_none();
@@ -48,6 +61,11 @@ pub fn runner(
         }
         Method::EulerMaruyama { dt } if with_coordinates => continuous(dt, Scheme::EulerMaruyama),
         Method::EulerMaruyama { dt } => {
+            if trajectories.is_none()
+                && let Some(kernel) = LaneSteps::new(&model, grid, dt).map_err(numeric)?
+            {
+                return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
+            }
             let kernel = EulerMaruyama::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
@@ -63,6 +81,18 @@ pub fn runner(
                 Some(made) => Ok(Box::new(made.map_err(|e| numeric(e.into()))?)),
                 None => refuse("pairs needs species that react"),
             }
+        }
+        Method::MeanField { cells, window } => {
+            let Some(mixture) = &model.mixture else { return refuse("mean_field needs species that react") };
+            let run = &experiment.run;
+            if matches!(run.span, Span::Legs(_)) != matches!(window, Span::Legs(_)) {
+                return refuse(
+                    "a window of a mean field must be of the kind of the run: legs, or a duration",
+                );
+            }
+            let units = run.particles / run.groups.max(1) as u64;
+            let made = Fields::new(mixture, &experiment.concentrations, cells, window, units, grid);
+            Ok(Box::new(made.map_err(|e| numeric(e.into()))?))
         }
         Method::WellMixed { .. } => {
             let (Some(mixture), Some(volume)) = (&model.mixture, experiment.volume()) else {

@@ -12,7 +12,7 @@ use super::source::quote;
 use super::start::{self, StartPart};
 use super::temperature;
 use super::until::{self, UntilPart};
-use super::{FORMAT_VERSION, Method, Motion, RunPlan};
+use super::{FORMAT_VERSION, Method, Motion, RunPlan, Sampling, sampling};
 use crate::expression::Expression;
 use crate::kernel::Span;
 use crate::kernel::start::Start;
@@ -49,6 +49,8 @@ pub(super) mod limits {
     pub const MOST_BINS: u64 = 4096;
     /// Most cells in which particles react.
     pub const MOST_CELLS: u64 = 1_000_000;
+    /// Most cells of a mean field.
+    pub const MOST_FIELD_CELLS: u64 = 10_000;
     /// Most realisations of a well-mixed volume.
     pub const MOST_REALISATIONS: u64 = 100_000_000;
     /// Most times of observation.
@@ -57,6 +59,8 @@ pub(super) mod limits {
 
 pub(super) const DEFAULT_GROUPS: u64 = 64;
 pub(super) const DEFAULT_ROUNDS: u64 = 20;
+/// Legs of a window of a mean field.
+pub(super) const DEFAULT_WINDOW: u64 = 96;
 pub(super) const DEFAULT_REALISATIONS: u64 = 10_000;
 pub(super) const DEFAULT_BINS: u64 = 50;
 pub(super) const DEFAULT_SEED: u64 = 1;
@@ -192,10 +196,28 @@ pub(super) enum ReactingPart {
         cells: Option<u64>,
         dt: Option<f64>,
     },
+    /// With the length of a window.
+    MeanField {
+        cells: Option<u64>,
+        window: Option<f64>,
+    },
     /// With the place whose rates hold.
     WellMixed {
         x: Option<f64>,
     },
+}
+
+/// What a run follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Subject {
+    /// Particles one by one.
+    Walkers,
+    /// Populations of particles that react.
+    Populations,
+    /// Units in a mean field, with a window of so many legs.
+    Units { window: u64 },
+    /// Realisations of a well-mixed volume.
+    Volume,
 }
 
 /// A method by name.
@@ -244,7 +266,15 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
         matches!(&method, Some(MethodPart { reacting: Some(ReactingPart::WellMixed { .. }), .. }));
     let mixture = reactions::read(&mut file, &parameters, spaceless);
     let reacting = mixture.is_some();
-    let mixed = spaceless && reacting;
+    let subject = match method.as_ref().and_then(|m| m.reacting) {
+        _ if !reacting => Subject::Walkers,
+        Some(ReactingPart::WellMixed { .. }) => Subject::Volume,
+        Some(ReactingPart::MeanField { window, .. }) => {
+            Subject::Units { window: window.map_or(DEFAULT_WINDOW, |legs| legs.max(1.0) as u64) }
+        }
+        _ => Subject::Populations,
+    };
+    let mixed = subject == Subject::Volume;
     let coordinates = match reacting {
         true => None,
         false => file.optional("coordinates").map(|at| coordinates::read(&at, &mut parameters)),
@@ -287,7 +317,7 @@ pub(super) fn read<'a>(root: &Cursor<'a>, folder: Option<&Path>) -> Option<Exper
     };
     let run_at = file.required("run");
     let measured = measure::read(file.optional("measure"));
-    let run = run_at.and_then(|c| run(&c, &parameters, measured.times.as_ref(), reacting, mixed));
+    let run = run_at.and_then(|c| run(&c, &parameters, measured.times.as_ref(), subject));
     file.finish();
     Some(ExperimentFile {
         title,
@@ -863,6 +893,12 @@ fn method(at: &Cursor<'_>, parameters: &Parameters) -> Option<Named> {
             options.finish();
             Some(Named::Reacting(ReactingPart::Pairs { cells: cells?, dt: dt? }))
         }),
+        ("mean_field", &|mut options| {
+            let cells = options.or("cells", None, |c| c.integer(1..=MOST_FIELD_CELLS).map(Some));
+            let window = options.or("window", None, |c| c.number(Must::POSITIVE).map(Some));
+            options.finish();
+            Some(Named::Reacting(ReactingPart::MeanField { cells: cells?, window: window? }))
+        }),
         ("well_mixed", &|mut options| {
             let x = options.or("x", None, |c| c.scalar(parameters, Must::NOT_NEGATIVE).map(Some));
             options.finish();
@@ -876,13 +912,15 @@ fn run<'a>(
     at: &Cursor<'a>,
     parameters: &Parameters,
     times: Option<&(Cursor<'a>, Option<f64>)>,
-    reacting: bool,
-    mixed: bool,
+    subject: Subject,
 ) -> Option<RunPart<'a>> {
     let mut object = at.object()?;
     let size_at = object.optional("system_size");
     let mut particles_at = object.optional("particles");
-    let size = if reacting {
+    let mixed = subject == Subject::Volume;
+    let sized = mixed || subject == Subject::Populations;
+    let units = matches!(subject, Subject::Units { .. });
+    let size = if sized {
         // Neither stands in the plan of such a run: particles follow, and there are no legs.
         reactions::without_walkers(&mut object, particles_at.take(), mixed);
         if size_at.is_none() {
@@ -890,15 +928,20 @@ fn run<'a>(
         }
         size_at.as_ref().map(|c| c.scalar(parameters, Must::POSITIVE))
     } else {
-        if let Some(at) = &size_at {
-            reactions::without_species(at);
+        match &size_at {
+            Some(at) if units => reactions::without_size(at),
+            Some(at) => reactions::without_species(at),
+            None => {}
+        }
+        if units {
+            reactions::without_walks(&mut object);
         }
         if particles_at.is_none() {
             object.missing_key("particles");
         }
         None
     };
-    let particles = match reacting {
+    let particles = match sized {
         // How many there are is known together with the species.
         true => Some(MOST_PARTICLES),
         false => particles_at.as_ref().and_then(|c| c.integer(FEWEST_GROUPS..=MOST_PARTICLES)),
@@ -912,13 +955,21 @@ fn run<'a>(
         }
         None => Some(mixed.then_some(DEFAULT_REALISATIONS)),
     };
-    let legs_at = if reacting { None } else { object.optional("legs") };
+    let legs_at = if sized { None } else { object.optional("legs") };
     let duration_at = object.optional("duration");
-    let until_at = if reacting { None } else { object.optional("until") };
+    let until_at = if sized || units { None } else { object.optional("until") };
     let span = match times {
         // That times are missing is told with the method.
         None if mixed => Some(Span::Duration(1.0)),
-        None if reacting => {
+        None if units => {
+            if let Some(at) = &duration_at {
+                reactions::without_duration(at);
+            } else if legs_at.is_none() {
+                object.missing_key("legs");
+            }
+            legs_at.as_ref().and_then(|c| c.integer(1..=MOST_LEGS)).map(Span::Legs)
+        }
+        None if sized => {
             if duration_at.is_none() {
                 object.missing_key("duration");
             }
@@ -934,29 +985,43 @@ fn run<'a>(
     let burn_in = match &burn_in_at {
         None => Some(times.map(|_| Span::Duration(0.0))),
         Some(_) if mixed => None,
-        Some(c) if times.is_some() || duration_at.is_some() || reacting => {
+        Some(c) if times.is_some() || duration_at.is_some() || sized => {
             c.number(Must::NOT_NEGATIVE).map(|v| Some(Span::Duration(v)))
         }
         Some(c) => c.integer(0..=MOST_LEGS).map(|v| Some(Span::Legs(v))),
     };
-    let default_groups = particles.map_or(DEFAULT_GROUPS, |n| n.min(DEFAULT_GROUPS));
+    let sampling_at = object.optional("sampling");
+    let sampling = match &sampling_at {
+        None => Some(Sampling::MonteCarlo),
+        Some(c) => c.word(&[Sampling::MonteCarlo, Sampling::ArrayRqmc].map(|s| (s.name(), s))),
+    };
+    let even = sampling == Some(Sampling::ArrayRqmc);
+    let reacting = subject != Subject::Walkers;
+    let default_groups = match particles {
+        Some(n) if even && !reacting => sampling::groups(n).unwrap_or(DEFAULT_GROUPS),
+        Some(n) => n.min(DEFAULT_GROUPS),
+        None => DEFAULT_GROUPS,
+    };
     let groups_at = object.optional("groups");
     let groups = match &groups_at {
         None => Some(default_groups),
         Some(c) => c.integer(FEWEST_GROUPS..=MOST_GROUPS),
     };
-    let default_rounds = match span {
-        Some(Span::Legs(legs)) => legs.min(DEFAULT_ROUNDS),
-        _ => DEFAULT_ROUNDS,
+    // A round holds a leg, in a mean field a window of them.
+    let most_rounds = match (span, subject) {
+        (Some(Span::Legs(legs)), Subject::Units { window }) => (legs / window).max(1),
+        (Some(Span::Legs(legs)), _) => legs,
+        _ => MOST_ROUNDS,
     };
+    let default_rounds = most_rounds.min(DEFAULT_ROUNDS);
     let rounds_at = object.optional("rounds");
     let rounds = match &rounds_at {
         None => Some(default_rounds),
         Some(c) => c.integer(1..=MOST_ROUNDS),
     };
-    let start = match reacting {
-        true => Some(StartPart::Uniform),
-        false => object.or("start", StartPart::LocalEquilibrium, |c| start::read(&c, parameters)),
+    let start = match subject {
+        Subject::Walkers => object.or("start", StartPart::LocalEquilibrium, |c| start::read(&c, parameters)),
+        _ => Some(StartPart::Uniform),
     };
     let seed = object.or("seed", DEFAULT_SEED, |c| c.integer(0..=u64::MAX));
     let until = match &until_at {
@@ -975,6 +1040,10 @@ fn run<'a>(
                 .hint("a group needs at least one particle; the error bars come from the groups"),
         );
     }
+    if let (true, Some(at)) = (even, &sampling_at) {
+        let particles = particles_at.as_ref().and_then(|c| Some((c, particles?)));
+        sampling::suits(at, particles, groups, span.filter(|_| !reacting));
+    }
     if let (Some(Some(realisations)), Some(groups), Some(c)) =
         (realisations, groups, realisations_at.as_ref().or(groups_at.as_ref()))
         && groups > realisations
@@ -986,12 +1055,13 @@ fn run<'a>(
                 .hint("the error bars come from the groups, each of which needs realisations"),
         );
     }
-    if let (Some(Span::Legs(legs)), Some(rounds), Some(c)) = (span, rounds, &rounds_at)
-        && rounds > legs
+    if let (Some(Span::Legs(_)), Some(rounds), Some(c)) = (span, rounds, &rounds_at)
+        && rounds > most_rounds
     {
+        let what = if units { "windows" } else { "legs" };
         c.push(
-            c.mistake("more rounds than legs")
-                .expected(format!("at most {legs} rounds"))
+            c.mistake(format!("more rounds than {what}"))
+                .expected(format!("at most {most_rounds} rounds"))
                 .found(rounds.to_string()),
         );
     }
@@ -1023,6 +1093,7 @@ fn run<'a>(
         burn_in: burn_in?,
         start: Start::default(),
         seed: seed?,
+        sampling: sampling?,
     };
     let times_at = times.map(|(at, _)| at.clone());
     let length = times_at.or(legs_at).or(duration_at).unwrap_or_else(|| at.clone());

@@ -85,7 +85,13 @@ impl EulerMaruyama {
         states.flat_map(|s| (0..self.grid.cells()).map(move |c| stride(s, c))).fold(0.0, f64::max)
     }
 
-    fn steps(&self, span: Span) -> u64 {
+    /// `sqrt(2 D dt)/L` of each state, where it does not depend on x and no force acts.
+    pub(super) fn strides(&self) -> &[Option<f64>] {
+        &self.stride
+    }
+
+    /// Whole steps in a span.
+    pub(super) fn steps(&self, span: Span) -> u64 {
         match span {
             Span::Legs(steps) => steps,
             Span::Duration(duration) => libm::round(duration / self.dt).max(1.0) as u64,

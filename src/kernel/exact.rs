@@ -80,9 +80,11 @@ fn below(uniform: f64, probability: f64, row: Row) -> Result<bool, (f64, f64)> {
 }
 
 /// Columns of one block, on the stack.
-struct Block {
-    words: [u64; 4 * BLOCK],
-    walker: [u32; BLOCK],
+pub(super) struct Block {
+    /// Of moves, of decisions, and of what else a leg takes, column by column.
+    pub words: [u64; 4 * BLOCK],
+    /// Numbers in the group.
+    pub walker: [u32; BLOCK],
     laps: [i32; BLOCK],
     signed: [f64; BLOCK],
     scored: [bool; BLOCK],
@@ -269,6 +271,25 @@ impl Exact {
         })
     }
 
+    /// The channel along which a candidate in this state and place passes, if any; decided like that of a leg.
+    pub(super) fn candidate(
+        &self,
+        state: usize,
+        cell: usize,
+        position: Position,
+        word: u64,
+    ) -> Result<Option<Channel>, KernelError> {
+        let (mut channel, mut accepted) = ([0], [false]);
+        let state = [state as u16];
+        self.decide(&[word], &state, &[position], &[cell as u32], &mut channel, &mut accepted)?;
+        Ok(self.channels.get(usize::from(channel[0])).copied().filter(|_| accepted[0]))
+    }
+
+    /// Number of cells of its tables.
+    pub(super) fn cells(&self) -> usize {
+        self.grid.cells()
+    }
+
     /// Bounds on the probability of a transition along a channel in a cell, in units of `2^-32`.
     pub(super) fn acceptance(&self, channel: usize, cell: usize) -> (u64, u64) {
         let row = self.tables.accept[channel * self.grid.cells() + cell];
@@ -290,27 +311,42 @@ impl Exact {
     ) -> Result<(), KernelError> {
         let cells = self.grid.cells();
         for (i, &word) in words.iter().enumerate() {
-            let s = usize::from(state[i]);
-            let entry = s * cells + cell[i] as usize;
-            let row = self.tables.score[entry];
+            let (s, cell) = (usize::from(state[i]), cell[i] as usize);
+            let row = self.tables.score[s * cells + cell];
             let u = (word >> 32) as u32;
             scored[i] = u < row.low;
             if u.wrapping_sub(row.low) < row.gap {
                 let x = position[i].fraction() * self.model.domain.length;
-                let clock = self.clocks.rate(s, x);
-                let lowest = self.tables.clock[entry];
-                scored[i] = below(word as f64 / ONE, lowest / clock, row).map_err(|(low, _)| {
-                    KernelError::BoundViolated {
-                        what: format!("the diffusivity of {}", self.model.network.states()[s].name),
-                        x,
-                        value: clock,
-                        low: lowest,
-                        high: lowest / low,
-                    }
-                })?;
+                scored[i] = self.scores(s, cell, x, word as f64 / ONE)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a visit at `x` in `cell` is scored, by the clock itself; `uniform` in units of `2^-32`.
+    pub(super) fn scores(
+        &self,
+        state: usize,
+        cell: usize,
+        x: f64,
+        uniform: f64,
+    ) -> Result<bool, KernelError> {
+        let entry = state * self.grid.cells() + cell;
+        let (clock, lowest) = (self.clocks.rate(state, x), self.tables.clock[entry]);
+        below(uniform, lowest / clock, self.tables.score[entry]).map_err(|(low, _)| {
+            KernelError::BoundViolated {
+                what: format!("the diffusivity of {}", self.model.network.states()[state].name),
+                x,
+                value: clock,
+                low: lowest,
+                high: lowest / low,
+            }
+        })
+    }
+
+    /// An upper bound, over all states and cells, on the probability that a visit is not scored.
+    pub(super) fn unscored(&self) -> f64 {
+        self.tables.score.iter().map(|row| 1.0 - f64::from(row.low) / ONE).fold(0.0, f64::max)
     }
 
     /// Carries out the decisions: changes states and scores the block.
@@ -363,7 +399,6 @@ impl Exact {
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        let cells = self.grid.cells();
         let mut block = Block::new();
         let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
         for ((position, state), (first, laps)) in
@@ -374,65 +409,87 @@ impl Exact {
                 *walker = index;
             }
             for _ in 0..legs {
-                // Two words a leg; one more where visits are scored with a probability, and one more where
-                // legs are drifting.
-                let words = (2 + usize::from(self.variable_clock) + usize::from(!self.parts.is_empty())) * n;
-                stream.fill(&mut block.words[..words]);
-                let (moves, rest) = block.words[..words].split_at(n);
-                let (decisions, rest) = rest.split_at(n);
-                let (backward, scores) = rest.split_at(if self.parts.is_empty() { 0 } else { n });
-                // A simple loop over a column, which the compiler can do several at a time. The lowest bit,
-                // which the exponential leaves unused, becomes the sign.
-                for (signed, &word) in block.signed[..n].iter_mut().zip(moves) {
-                    *signed = f64::from_bits(exponential(word).to_bits() ^ (word << 63));
-                }
-                block.from[..n].copy_from_slice(position);
-                if self.ring {
-                    for i in 0..n {
-                        let s = usize::from(state[i]);
-                        let displacement = match self.parts.get(s) {
-                            None => block.signed[i] * self.scale[s],
-                            Some([up, down]) => exponential(moves[i]) * up - exponential(backward[i]) * down,
-                        };
-                        let steps = Self::whole(displacement) as i64;
-                        (position[i], block.laps[i]) = self.turned(position[i], s, steps);
-                        laps[i] = laps[i].wrapping_add(block.laps[i]);
-                        block.cell[i] = position[i].cell(cells) as u32;
-                    }
-                    if self.variable_clock {
-                        self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
-                    }
-                } else if self.variable_clock {
-                    for i in 0..n {
-                        let units = self.leg(block.signed[i], state[i]);
-                        position[i] = self.displaced(position[i], state[i], units);
-                        block.cell[i] = position[i].cell(cells) as u32;
-                    }
-                    self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
-                } else {
-                    let columns = position.iter_mut().zip(state.iter()).zip(&mut block.cell);
-                    for (((position, &state), cell), &signed) in columns.zip(&block.signed) {
-                        *position = position.displaced(self.leg(signed, state));
-                        *cell = position.cell(cells) as u32;
-                    }
-                }
-                self.decide(
-                    decisions,
-                    state,
-                    position,
-                    &block.cell[..n],
-                    &mut block.channel[..n],
-                    &mut block.accepted[..n],
-                )?;
-                self.finish(&mut block, position, state, tally);
+                stream.fill(&mut block.words[..self.words() * n]);
+                self.leg(&mut block, position, state, laps, tally)?;
             }
         }
         Ok(())
     }
 
+    /// Words of a leg: two; one more where visits are scored with a probability, and one more where legs are drifting.
+    pub(super) fn words(&self) -> usize {
+        2 + usize::from(self.variable_clock) + usize::from(self.drifts())
+    }
+
+    /// Whether legs are carried along by a drift.
+    pub(super) fn drifts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// One untimed leg of a block, by the words in it.
+    #[inline]
+    pub(super) fn leg<T: Tally>(
+        &self,
+        block: &mut Block,
+        position: &mut [Position],
+        state: &mut [u16],
+        laps: &mut [i32],
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
+        let (cells, n) = (self.grid.cells(), state.len());
+        let (moves, rest) = block.words[..self.words() * n].split_at(n);
+        let (decisions, rest) = rest.split_at(n);
+        let (backward, scores) = rest.split_at(if self.parts.is_empty() { 0 } else { n });
+        // A simple loop over a column, which the compiler can do several at a time. The lowest bit,
+        // which the exponential leaves unused, becomes the sign.
+        for (signed, &word) in block.signed[..n].iter_mut().zip(moves) {
+            *signed = f64::from_bits(exponential(word).to_bits() ^ (word << 63));
+        }
+        block.from[..n].copy_from_slice(position);
+        if self.ring {
+            for i in 0..n {
+                let s = usize::from(state[i]);
+                let displacement = match self.parts.get(s) {
+                    None => block.signed[i] * self.scale[s],
+                    Some([up, down]) => exponential(moves[i]) * up - exponential(backward[i]) * down,
+                };
+                let steps = Self::whole(displacement) as i64;
+                (position[i], block.laps[i]) = self.turned(position[i], s, steps);
+                laps[i] = laps[i].wrapping_add(block.laps[i]);
+                block.cell[i] = position[i].cell(cells) as u32;
+            }
+            if self.variable_clock {
+                self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
+            }
+        } else if self.variable_clock {
+            for i in 0..n {
+                let units = self.stride(block.signed[i], state[i]);
+                position[i] = self.displaced(position[i], state[i], units);
+                block.cell[i] = position[i].cell(cells) as u32;
+            }
+            self.score(scores, state, position, &block.cell[..n], &mut block.scored[..n])?;
+        } else {
+            let columns = position.iter_mut().zip(state.iter()).zip(&mut block.cell);
+            for (((position, &state), cell), &signed) in columns.zip(&block.signed) {
+                *position = position.displaced(self.stride(signed, state));
+                *cell = position.cell(cells) as u32;
+            }
+        }
+        self.decide(
+            decisions,
+            state,
+            position,
+            &block.cell[..n],
+            &mut block.channel[..n],
+            &mut block.accepted[..n],
+        )?;
+        self.finish(block, position, state, tally);
+        Ok(())
+    }
+
     /// The displacement of a leg, Laplace distributed, from an exponential deviate with a sign.
     #[inline]
-    fn leg(&self, signed: f64, state: u16) -> u64 {
+    fn stride(&self, signed: f64, state: u16) -> u64 {
         self.units(signed * self.scale[usize::from(state)])
     }
 
@@ -633,7 +690,7 @@ impl Going {
 }
 
 impl Block {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Block {
             words: [0; 4 * BLOCK],
             walker: [0; BLOCK],

@@ -1,5 +1,6 @@
 //! How a group of walkers advances, one method a file.
 
+mod array_rqmc;
 mod baoab;
 mod boltzmann;
 mod bounds;
@@ -16,12 +17,13 @@ pub mod start;
 mod taken;
 mod tilt;
 
+pub use array_rqmc::ArrayRqmc;
 pub use baoab::Baoab;
 pub use bounds::CandidateRates;
 pub use coordinate::{Continuous, MOST_AXES, Scheme, automatic_step};
 pub use euler_maruyama::EulerMaruyama;
 pub use exact::Exact;
-pub use lanes::{Instructions, Lanes};
+pub use lanes::{Instructions, LaneSteps, Lanes};
 
 use crate::event::{Tally, Walkers};
 use crate::model::CoordinateError;
@@ -246,6 +248,11 @@ pub trait Kernel: Sync {
         None
     }
 
+    /// Whether the walkers of a group must be advanced together, leg by leg, because they know of each other.
+    fn together(&self) -> bool {
+        false
+    }
+
     /// The box of each internal coordinate; empty where the kernel advances none.
     fn coordinate_ends(&self) -> &[[f64; 2]] {
         &[]
@@ -254,6 +261,11 @@ pub trait Kernel: Sync {
     /// By which share of itself the step makes currents along x too large in the bulk; zero unless a kernel says so.
     fn flux_excess(&self) -> f64 {
         0.0
+    }
+
+    /// In what numbers it works, and what bias they may bring.
+    fn arithmetic(&self) -> &'static str {
+        "double precision"
     }
 
     /// What a user should know about the bias of this method at these settings.

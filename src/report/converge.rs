@@ -3,6 +3,7 @@
 use super::plot::log_log::{Curve, Panel, Range};
 use super::{Output, ReportError, format, json, plot};
 use crate::convergence::{Axis, Kind, Part, Point, Series, Study};
+use crate::experiment::Sampling;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 /// Name of the table.
@@ -164,10 +165,14 @@ pub fn page(study: &Study, pace: Option<f64>, width: usize) -> String {
     let title = if study.title.is_empty() { &study.name } else { &study.title };
     let s = &study.settings;
     let step = s.dt.map_or_else(String::new, |dt| format!(", dt = {}", format::plain(dt)));
+    let sampling = match s.sampling {
+        Sampling::MonteCarlo => String::new(),
+        Sampling::ArrayRqmc => format!(" by array_rqmc in {} groups", s.groups),
+    };
     let mut lines = vec![
         title.clone(),
         format!(
-            "method {}{step}; the file has {} particles for {} {}; {} bins; seed {}",
+            "method {}{sampling}{step}; the file has {} particles for {} {}; {} bins; seed {}",
             s.method,
             s.particles,
             format::plain(s.span),

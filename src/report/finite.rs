@@ -86,7 +86,9 @@ fn check_run(run: &RunSummary) -> Result<(), ReportError> {
     let RunSummary {
         complete: _,
         method: _,
+        sampling: _,
         clock: _,
+        arithmetic: _,
         seed: _,
         particles: _,
         groups: _,

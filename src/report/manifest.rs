@@ -32,6 +32,9 @@ pub struct Manifest {
     pub seed: u64,
     /// Name of the generator of random numbers.
     pub generator: String,
+    /// In what numbers the kernel worked, and what bias they may bring; absent where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<String>,
     /// Hash of the configuration, [`configuration_sha256`].
     pub configuration_sha256: String,
     /// The experiment as run, defaults filled in.
@@ -129,6 +132,7 @@ impl Manifest {
         let (complete, seed) = (summary.run.complete, summary.run.seed);
         Self {
             warnings: summary.warnings.clone(),
+            arithmetic: summary.run.arithmetic.clone(),
             ..Self::of(&summary.name, complete, seed, circumstances, stopwatch)
         }
     }
@@ -151,6 +155,7 @@ impl Manifest {
             complete,
             seed,
             generator,
+            arithmetic: None,
             configuration_sha256: configuration_sha256(&configuration),
             configuration,
             threads,

@@ -7,7 +7,7 @@ use crate::stats::Outcome;
 use crate::verification::{Question, Verification};
 use serde::{Deserialize, Serialize};
 
-pub use crate::experiment::{FORMAT_VERSION, Warning};
+pub use crate::experiment::{FORMAT_VERSION, Sampling, Warning};
 
 /// The whole result of a run: a function of the experiment file and the seed alone (times, machine and
 /// paths stand in the manifest).
@@ -125,8 +125,14 @@ pub struct RunSummary {
     pub complete: bool,
     /// The method's name in the file, e.g. `exact`.
     pub method: String,
+    /// What random words are to each other.
+    #[serde(default)]
+    pub sampling: Sampling,
     /// `legs` (untimed) or `duration` (timed legs).
     pub clock: String,
+    /// In what numbers the kernel worked, with the bias that they may bring; for the manifest.
+    #[serde(skip)]
+    pub arithmetic: Option<String>,
     /// Seed of all streams.
     pub seed: u64,
     /// Number of particles.

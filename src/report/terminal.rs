@@ -5,7 +5,7 @@ mod sweep;
 pub use sweep::sweep_page;
 
 use super::format::{beside, brief, deviate, outcome, plain};
-use super::summary::{self, Quantity, Row, RunSummary, Summary, Warning, WellsSummary};
+use super::summary::{self, Quantity, Row, RunSummary, Sampling, Summary, Warning, WellsSummary};
 use crate::observable::{Instant, Observable, Support};
 use crate::stats::Outcome;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
@@ -639,8 +639,12 @@ fn value(row: &Row) -> Option<f64> {
 }
 
 fn describe_run(run: &RunSummary) -> String {
+    let sampling = match run.sampling {
+        Sampling::MonteCarlo => "",
+        Sampling::ArrayRqmc => " by array_rqmc",
+    };
     let mut parts = vec![format!(
-        "method {}, {} particles in {} groups, seed {}",
+        "method {}{sampling}, {} particles in {} groups, seed {}",
         run.method,
         plain(run.particles as f64),
         run.groups,
@@ -662,7 +666,7 @@ fn describe_run(run: &RunSummary) -> String {
         method => format!(
             "{} {} and {transitions} transitions scored",
             brief(run.legs as f64),
-            if method == "exact" { "legs" } else { "steps" },
+            if matches!(method, "exact" | "mean_field") { "legs" } else { "steps" },
         ),
     });
     parts.join("; ")

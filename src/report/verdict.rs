@@ -280,6 +280,9 @@ fn nothing_compared(rounds: u64, experiment: &Experiment) -> &'static str {
     let coordinates = experiment.model.coordinates.as_ref().map_or(0, |c| c.axes.len());
     if rounds == 0 {
         "nothing was compared with theory: the run ended before it scored anything"
+    } else if coordinates > 0 && !experiment.measure.times.is_empty() {
+        "nothing was compared with theory: what particles with internal coordinates do in time is known of one coordinate where \
+         nothing depends on x"
     } else if coordinates > 1 {
         "nothing was compared with theory: no full solution exists for several coordinates, only identities and the limit of fast \
          coordinates"

@@ -8,6 +8,7 @@
 
 mod inversion;
 mod lanes;
+pub mod net;
 mod normal_table;
 
 pub use inversion::{exponential, open_unit, standard_normal, standard_normals};

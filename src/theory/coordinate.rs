@@ -88,7 +88,7 @@ struct Local {
 
 /// Boltzmann's weights at one x.
 #[derive(Clone, Debug)]
-struct Weights {
+pub(super) struct Weights {
     x: f64,
     kt: f64,
     /// `d_x kT`.
@@ -103,24 +103,24 @@ struct Weights {
 
 /// The mesh along the coordinate.
 #[derive(Clone, Debug)]
-struct Line {
-    vertices: Vec<f64>,
-    degree: usize,
-    periodic: bool,
+pub(super) struct Line {
+    pub(super) vertices: Vec<f64>,
+    pub(super) degree: usize,
+    pub(super) periodic: bool,
 }
 
 impl Line {
-    fn elements(&self) -> usize {
+    pub(super) fn elements(&self) -> usize {
         self.vertices.len() - 1
     }
 
     /// Number of nodes; on a circle the last is the first.
-    fn nodes(&self) -> usize {
+    pub(super) fn nodes(&self) -> usize {
         self.elements() * self.degree + usize::from(!self.periodic)
     }
 
     /// Node `a` of element `m`.
-    fn node(&self, m: usize, a: usize) -> usize {
+    pub(super) fn node(&self, m: usize, a: usize) -> usize {
         (m * self.degree + a) % self.nodes()
     }
 
@@ -187,7 +187,7 @@ impl Weights {
     }
 
     /// `w_i`; at least 1e-250, so that it may divide.
-    fn at(&self, model: &Model, state: usize, energy: f64) -> f64 {
+    pub(super) fn at(&self, model: &Model, state: usize, energy: f64) -> f64 {
         let entropy = model.network.states()[state].entropy;
         libm::exp(((self.shift - energy) / self.kt + entropy - self.log_z).max(-575.0))
     }
@@ -199,12 +199,12 @@ impl Weights {
     }
 }
 
-fn states(model: &Model) -> std::ops::Range<usize> {
+pub(super) fn states(model: &Model) -> std::ops::Range<usize> {
     0..model.network.states().len()
 }
 
 /// Whether any energy depends on x.
-fn has_force(model: &Model) -> bool {
+pub(super) fn has_force(model: &Model) -> bool {
     model.has_forces() || model.coordinates.as_ref().is_some_and(|c| c.has_force())
 }
 
@@ -273,7 +273,7 @@ pub fn solve(model: &Model, options: &Options) -> Result<CoordinateLaw, TheoryEr
     }
 }
 
-fn bisect_any(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
+pub(super) fn bisect_any(mesh: &[f64], marked: &[bool]) -> Vec<f64> {
     let mut finer = vec![mesh[0]];
     for (pair, split) in mesh.windows(2).zip(marked) {
         if *split {
@@ -301,7 +301,7 @@ fn breakpoints_within(model: &Model) -> Result<Vec<f64>, TheoryError> {
 }
 
 /// A first mesh along x and along the coordinate, after all checks.
-fn first_meshes(model: &Model) -> Result<(Vec<f64>, Line), TheoryError> {
+pub(super) fn first_meshes(model: &Model) -> Result<(Vec<f64>, Line), TheoryError> {
     let coordinates =
         model.coordinates.as_ref().ok_or(TheoryError::Premise { must: "an internal coordinate" })?;
     if coordinates.axes.len() != 1 {
@@ -423,7 +423,8 @@ impl Law {
         let line = Line { degree: degrees[1], ..meshes.1.clone() };
         let along = Reference::new(degrees[0]);
         let across = Reference::with_points(degrees[1], degrees[1] + 8);
-        let assembly = Assembly { model, mesh: &mesh, line: &line, along: &along, across: &across };
+        let slice = Slice { model, line: &line, across: &across };
+        let assembly = Assembly { slice, mesh: &mesh, along: &along };
         let values = assembly.solve()?;
         let transforms = [along.transform.clone(), across.transform.clone()];
         let mut law = Law { mesh, line, degree: degrees[0], transforms, values, sums: Vec::new() };
@@ -564,20 +565,25 @@ impl Law {
 
 /// What the weak form is assembled from.
 struct Assembly<'a> {
-    model: &'a Model,
+    slice: Slice<'a>,
     mesh: &'a [f64],
-    line: &'a Line,
     along: &'a Reference,
-    across: &'a Reference,
 }
 
 /// A sparse matrix between functions of q and state at one x: row, column, the entries that multiply `-psi_a' psi_b'`,
 /// `-psi_a' psi_b` and `-psi_a psi_b`.
 type Entries = Vec<(usize, usize, [f64; 3])>;
 
+/// What happens between functions of q and state at one x.
+pub(super) struct Slice<'a> {
+    pub(super) model: &'a Model,
+    pub(super) line: &'a Line,
+    pub(super) across: &'a Reference,
+}
+
 impl Assembly<'_> {
     fn width(&self) -> usize {
-        self.line.nodes() * states(self.model).len()
+        self.slice.width()
     }
 
     /// Place of function (state, j) of q at node `a` of an element in the order of [`Chain`]; inner ones are ordered by
@@ -588,8 +594,8 @@ impl Assembly<'_> {
             0 => column,
             _ if a == degree => width + column,
             _ => {
-                let (state, j) = (column / self.line.nodes(), column % self.line.nodes());
-                let order = j * states(self.model).len() + state;
+                let (state, j) = (column / self.slice.line.nodes(), column % self.slice.line.nodes());
+                let order = j * states(self.slice.model).len() + state;
                 2 * width + order * (degree - 1) + a - 1
             }
         }
@@ -613,7 +619,7 @@ impl Assembly<'_> {
         let largest = (0..width).fold(0, |best, j| if first[j] > first[best] { j } else { best });
         let size = matrices[pinned].row(largest)[largest].abs();
         matrices[pinned].row_mut(largest)[largest] += size;
-        let ring = self.model.domain.walls == Boundary::Periodic;
+        let ring = self.slice.model.domain.walls == Boundary::Periodic;
         let mut vertices = vec![0.0; width * (elements + usize::from(!ring))];
         vertices[pinned * width + largest] = size;
         let mut interiors = vec![vec![0.0; width * (degree - 1)]; elements];
@@ -667,8 +673,10 @@ impl Assembly<'_> {
         let (middle, half) = (0.5 * (ends[0] + ends[1]), 0.5 * (ends[1] - ends[0]));
         let mut matrix = Matrix::zeros(width * (degree + 1), width * (degree + 1));
         let along = self.along;
+        let places: Vec<Vec<usize>> =
+            (0..=degree).map(|a| (0..width).map(|column| self.place(a, column)).collect()).collect();
         for (point, (x, weight)) in along.rule.on(ends[0], ends[1]).enumerate() {
-            let entries = self.across(x)?;
+            let entries = self.slice.entries(x)?;
             let (basis, slope) = (&along.basis[point], &along.slope[point]);
             for a in 0..=degree {
                 for b in 0..=degree {
@@ -679,7 +687,7 @@ impl Assembly<'_> {
                     ];
                     for (i, j, parts) in &entries {
                         let sum = factors[0] * parts[0] + factors[1] * parts[1] + factors[2] * parts[2];
-                        matrix.row_mut(self.place(a, *i))[self.place(b, *j)] += sum;
+                        matrix.row_mut(places[a][*i])[places[b][*j]] += sum;
                     }
                 }
             }
@@ -687,18 +695,27 @@ impl Assembly<'_> {
         let mut at_nodes = Vec::new();
         for s in &along.nodes {
             let x = middle + half * s;
-            let weights = Weights::new(self.model, self.line, &self.across.rule, x)?;
-            at_nodes.push(self.at_nodes(&weights));
+            at_nodes.push(self.slice.at_nodes(&self.slice.weights(x)?));
+        }
+        let mut scale = vec![1.0; width * (degree + 1)];
+        for (places, weights) in places.iter().zip(&at_nodes) {
+            places.iter().zip(weights).for_each(|(place, weight)| scale[*place] = *weight);
         }
         for row in 0..width * (degree + 1) {
-            let row = matrix.row_mut(row);
-            for (a, weights) in at_nodes.iter().enumerate() {
-                for (column, weight) in weights.iter().enumerate() {
-                    row[self.place(a, column)] /= weight;
-                }
-            }
+            matrix.row_mut(row).iter_mut().zip(&scale).for_each(|(entry, weight)| *entry /= weight);
         }
         Ok((matrix, at_nodes))
+    }
+}
+
+impl Slice<'_> {
+    /// Number of functions.
+    pub(super) fn width(&self) -> usize {
+        self.line.nodes() * states(self.model).len()
+    }
+
+    pub(super) fn weights(&self, x: f64) -> Result<Weights, TheoryError> {
+        Weights::new(self.model, self.line, &self.across.rule, x)
     }
 
     /// Weights at the nodes of q.
@@ -718,9 +735,9 @@ impl Assembly<'_> {
     }
 
     /// All integrals over q at one x.
-    fn across(&self, x: f64) -> Result<Entries, TheoryError> {
+    pub(super) fn entries(&self, x: f64) -> Result<Entries, TheoryError> {
         let (model, line, across) = (self.model, self.line, self.across);
-        let weights = Weights::new(model, line, &across.rule, x)?;
+        let weights = self.weights(x)?;
         let noise = model.internal_mobility(0, x) * weights.kt;
         let (nodes, size) = (line.nodes(), line.degree + 1);
         let mut entries = Entries::new();

@@ -430,13 +430,13 @@ impl Profile {
 }
 
 /// The pole of [`RESIDUES`]: the root of the Laguerre polynomial `L_8(1/gamma) = 0` that makes it L-stable.
-const POLE: f64 = 0.234_373_159_605_583_57;
+pub(super) const POLE: f64 = 0.234_373_159_605_583_57;
 
 /// `exp(z) = sum_k RESIDUES[k-1] (1 - POLE z)^-k + O(z^9)`, Nørsett's restricted Padé approximation with
 /// one real pole: order 8, no larger than 1 in the left half plane, 0 at infinity.
 ///
 /// Hairer & Wanner, Solving Ordinary Differential Equations II, section IV.6.
-const RESIDUES: [f64; 8] = [
+pub(super) const RESIDUES: [f64; 8] = [
     -2.651_236_043_626_946,
     20.588_509_780_610_515,
     -64.583_821_043_850_2,

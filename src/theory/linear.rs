@@ -104,11 +104,13 @@ impl Factored {
             }
             let (above, below) = lu.entries.split_at_mut((k + 1) * n);
             let top = &above[k * n..];
+            // Rows of narrow matrices end early.
+            let end = top.iter().rposition(|v| *v != 0.0).map_or(0, |last| last + 1).max(k + 1);
             for row in below.chunks_exact_mut(n) {
                 let f = row[k] / top[k];
                 row[k] = f;
                 if f != 0.0 {
-                    row[k + 1..].iter_mut().zip(&top[k + 1..]).for_each(|(a, b)| *a -= f * b);
+                    row[k + 1..end].iter_mut().zip(&top[k + 1..end]).for_each(|(a, b)| *a -= f * b);
                 }
             }
         }

@@ -20,6 +20,7 @@
 //! - [`coordinate`]: the stationary law of positions and one continuous internal coordinate (Eq 14), with
 //!   an error estimate.
 //! - [`coordinate_chain`]: the law of the chains of steps of one internal coordinate.
+//! - [`coordinate_times`]: what such a particle does in time where nothing depends on x: its displacement.
 //! - [`coordinate_limit`]: closed forms for internal coordinates that relax fast (Eq 16).
 //! - [`fast_limit`]: closed forms for transitions much faster than diffusion (Eqs 9-13), and the
 //!   thickness of the wall layers where they fail.
@@ -56,6 +57,7 @@ pub mod chain;
 pub mod coordinate;
 pub mod coordinate_chain;
 pub mod coordinate_limit;
+pub mod coordinate_times;
 pub mod displacement;
 mod element;
 mod evolution;
@@ -76,6 +78,7 @@ mod twofold;
 
 pub use coordinate::CoordinateLaw;
 pub use coordinate_limit::CoordinateLimit;
+pub use coordinate_times::CoordinateTimes;
 pub use fast_limit::FastLimit;
 pub use kramers::Kramers;
 pub use overdamped::Overdamped;

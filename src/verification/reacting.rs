@@ -14,7 +14,7 @@
 use super::premise::isothermal;
 use super::questions::Interview;
 use super::{Evidence, Expected, Question};
-use crate::ensemble::{Crowd, Group};
+use crate::ensemble::{Crowd, Group, Pairing};
 use crate::estimator::Context;
 use crate::grid::Grid;
 use crate::model::{Kinetics, Mixture, Motility};
@@ -55,7 +55,7 @@ impl<'i, 'a> Reacting<'i, 'a> {
     pub fn of(run: &'i Interview<'a>) -> Option<Self> {
         let crowds: Vec<&Crowd> =
             run.seen.iter().map(|s| s.group.population.as_ref()).collect::<Option<_>>()?;
-        let bins = crowds.first()?.tally.cells();
+        let bins = crowds.first()?.cells();
         let cells = Grid { bins, cells_per_bin: 1, ..run.context.grid };
         Some(Reacting { run, mixture: run.context.model.mixture.as_deref()?, crowds, cells })
     }
@@ -77,10 +77,7 @@ impl<'i, 'a> Reacting<'i, 'a> {
 
     /// Concentration times time, `[species][cell]`.
     fn seen(&self, crowd: &Crowd) -> Vec<Vec<f64>> {
-        let time = crowd.tally.steps() as f64 * crowd.dt;
-        let mut c = crowd.tally.concentrations(&self.cells, crowd.omega).unwrap_or_default();
-        c.iter_mut().flatten().for_each(|c| *c *= time);
-        c
+        crowd.concentrations(&self.cells)
     }
 
     fn law_in_words(&self, law: usize, symbol: &str) -> String {
@@ -94,27 +91,14 @@ impl<'i, 'a> Reacting<'i, 'a> {
 
     /// Bin by bin, in integers: what reactions made of a law is nothing, wherever they happened.
     fn stoichiometry(&self) -> Question {
-        let (bins, species) = (self.run.context.grid.bins, self.run.context.states());
-        let mut off = 0u64;
-        for crowd in &self.crowds {
-            let passages = crowd.tally.passages(bins).unwrap_or_default();
-            let crossings = crowd.tally.crossings(self.mixture, bins).unwrap_or_default();
-            for (law, total) in self.mixture.laws().iter().zip(&crowd.totals) {
-                let made = |bin: usize| -> i64 {
-                    let of = |(r, reaction): (usize, &crate::model::Reaction)| {
-                        let change = reaction.change(species);
-                        let net = passages[2 * r][bin] as i64 - passages[2 * r + 1][bin] as i64;
-                        law.iter().zip(change).map(|(m, d)| m * d * net).sum::<i64>()
-                    };
-                    self.mixture.reactions().iter().enumerate().map(of).sum()
-                };
-                off += (0..bins).filter(|b| made(*b) != 0).count() as u64;
-                let out: i64 = law.iter().zip(&crossings).map(|(m, faces)| m * faces[bins]).sum();
-                let now = crowd.population.totals(self.mixture);
-                let kept = self.mixture.laws().iter().position(|l| l == law).map(|l| now[l] == *total);
-                off += u64::from(out != 0) + u64::from(kept == Some(false));
-            }
-        }
+        let off: u64 = self
+            .crowds
+            .iter()
+            .map(|crowd| match crowd {
+                Crowd::Pairs(pairs) => self.out_of_balance(pairs),
+                Crowd::Units(units) => units.tally.broken().len() as u64,
+            })
+            .sum();
         Question {
             name: "reactions balance in every bin".into(),
             law: "sum_k m_k nu_kr = 0, no current of what is conserved through a wall".into(),
@@ -122,6 +106,29 @@ impl<'i, 'a> Reacting<'i, 'a> {
             effect: String::new(),
             evidence: Evidence::Exact { holds: off == 0, found: format!("{off} bins and walls are off") },
         }
+    }
+
+    /// Bins in which reactions changed what a law counts, walls that it passed, totals that are not those of the start.
+    fn out_of_balance(&self, pairs: &Pairing) -> u64 {
+        let (bins, species) = (self.run.context.grid.bins, self.run.context.states());
+        let passages = pairs.tally.passages(bins).unwrap_or_default();
+        let crossings = pairs.tally.crossings(self.mixture, bins).unwrap_or_default();
+        let now = pairs.population.totals(self.mixture);
+        let mut off = 0;
+        for ((law, before), now) in self.mixture.laws().iter().zip(&pairs.totals).zip(now) {
+            let made = |bin: usize| -> i64 {
+                let of = |(r, reaction): (usize, &crate::model::Reaction)| {
+                    let change = reaction.change(species);
+                    let net = passages[2 * r][bin] as i64 - passages[2 * r + 1][bin] as i64;
+                    law.iter().zip(change).map(|(m, d)| m * d * net).sum::<i64>()
+                };
+                self.mixture.reactions().iter().enumerate().map(of).sum()
+            };
+            off += (0..bins).filter(|b| made(*b) != 0).count() as u64;
+            let out: i64 = law.iter().zip(&crossings).map(|(m, faces)| m * faces[bins]).sum();
+            off += u64::from(out != 0) + u64::from(now != *before);
+        }
+        off
     }
 
     /// `sum_k m_k D_k c_k` has no wave, for every law.
@@ -161,17 +168,17 @@ impl<'i, 'a> Reacting<'i, 'a> {
         let diffusivity: Vec<f64> = (0..n).map(mean).collect();
         let h = self.cells.bin_width();
         let contrast = |crowd: &Crowd, mode: usize| {
-            let faces = crowd.tally.crossings(self.mixture, n).unwrap_or_default();
+            let faces = crowd.crossings(self.mixture, n);
             let faces = faces.get(species).map_or(&[][..], Vec::as_slice);
             let at = |f: usize| self.wave(mode, false, self.cells.face(f));
-            let flow: f64 = faces.iter().enumerate().map(|(f, j)| *j as f64 * at(f)).sum::<f64>() * h;
+            let flow: f64 = faces.iter().enumerate().map(|(f, j)| j * at(f)).sum::<f64>() * h;
             // The difference of the sine across a cell stands for its slope at the faces that were counted.
             let c = self.seen(crowd);
             let seen = c.get(species).map_or(&[][..], Vec::as_slice);
             let slope = |cell: usize| (at(cell + 1) - at(cell)) / h;
             let drift: f64 =
                 seen.iter().enumerate().map(|(k, c)| c * diffusivity[k] * slope(k)).sum::<f64>() * h;
-            2.0 / length * (flow / crowd.omega - drift)
+            2.0 / length * (flow / crowd.omega() - drift)
         };
         let name = self.run.name(species);
         let law = match &self.mixture.species()[species].motility {
@@ -185,7 +192,7 @@ impl<'i, 'a> Reacting<'i, 'a> {
             effect: "a wave of J of {}".into(),
             evidence: self.contrasts(
                 &|crowd| (1..=self.run.modes).map(|mode| contrast(crowd, mode)).collect(),
-                &|crowd| crowd.tally.steps() as f64 * crowd.dt,
+                &|crowd| crowd.time(),
             ),
         }
     }
@@ -195,16 +202,15 @@ impl<'i, 'a> Reacting<'i, 'a> {
         let kinetics = &self.mixture.reactions()[reaction].kinetics;
         let bins = self.run.context.grid.bins;
         let net = |crowd: &Crowd, wave: &dyn Fn(f64) -> f64| -> f64 {
-            let passages = crowd.tally.passages(bins).unwrap_or_default();
+            let passages = crowd.passages(bins);
             let h = self.run.context.grid.bin_width();
             let at = |b: usize| wave((b as f64 + 0.5) * h);
-            let of =
-                |way: usize| passages[way].iter().enumerate().map(|(b, n)| *n as f64 * at(b)).sum::<f64>();
+            let of = |way: usize| passages[way].iter().enumerate().map(|(b, n)| n * at(b)).sum::<f64>();
             of(2 * reaction) - of(2 * reaction + 1)
         };
         let all = |crowd: &Crowd| -> f64 {
-            let passages = crowd.tally.passages(bins).unwrap_or_default();
-            passages[2 * reaction].iter().chain(&passages[2 * reaction + 1]).map(|n| *n as f64).sum()
+            let passages = crowd.passages(bins);
+            passages[2 * reaction].iter().chain(&passages[2 * reaction + 1]).sum()
         };
         let happened: f64 = self.crowds.iter().map(|crowd| all(crowd)).sum();
         let dissipates = self.mixture.reactions().len() > self.independent();
@@ -244,11 +250,11 @@ impl<'i, 'a> Reacting<'i, 'a> {
         let follows = |k: &Kinetics| matches!(k, Kinetics::VantHoff { .. });
         let missing = |reason: &str| Evidence::Missing { reason: reason.into() };
         let entropy = |crowd: &Crowd| {
-            let heat = crowd.tally.heat(self.mixture, self.cells.bins).unwrap_or_default();
+            let heat = crowd.heat(self.mixture, self.cells.bins);
             let over_t = |(c, q): (usize, &f64)| {
                 q * self.cells.cell_mean(c, |x| 1.0 / self.run.context.model.thermal_energy(x))
             };
-            vec![-heat.iter().enumerate().map(over_t).sum::<f64>() / crowd.omega]
+            vec![-heat.iter().enumerate().map(over_t).sum::<f64>() / crowd.omega()]
         };
         let evidence = if !self.mixture.reactions().iter().all(|r| follows(&r.kinetics)) {
             missing("the rates of a reaction do not follow from energies")
@@ -257,7 +263,7 @@ impl<'i, 'a> Reacting<'i, 'a> {
         } else if self.mixture.species().iter().any(|s| s.motility.parts().1.constant().is_none()) {
             missing("a diffusivity varies: as an Ito diffusivity the limit of no equilibrium dynamics")
         } else {
-            self.contrasts(&entropy, &|crowd| crowd.tally.steps() as f64 * crowd.dt)
+            self.contrasts(&entropy, &|crowd| crowd.time())
         };
         Question {
             name: "entropy is produced".into(),

@@ -162,7 +162,7 @@ fn cells_bias_nothing_by_more_than_a_millionth() {
     assert!(worst < 1e-6, "{worst:e}");
 }
 
-/// Intervals that contain the theory, of how many, and how many would if they were shorter by a third.
+/// Intervals that contain the theory, of how many, and how many would if they were half as long.
 #[derive(Default)]
 struct Covered {
     inside: [usize; 2],
@@ -172,7 +172,7 @@ struct Covered {
 #[test]
 fn intervals_cover_the_theory_in_95_of_100_runs() {
     // Small runs: 4 walkers a group, soret known to a tenth of itself without assistance.
-    let runs = std::env::var("SORET_COVERAGE_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(400usize);
+    let runs = std::env::var("SORET_COVERAGE_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(120usize);
     let (model, grid) = (two_states(), Grid { length: 1.0, bins: 10, cells_per_bin: 50, across: 0 });
     let law = solve(&model);
     let runner = exact(&model, &grid);
@@ -210,7 +210,7 @@ fn intervals_cover_the_theory_in_95_of_100_runs() {
                     let e = outcome.estimate().expect("an estimate");
                     let off = (e.value - theory.expect("defined")).abs() / (e.high - e.value);
                     covered.inside[0] += usize::from(off <= 1.0);
-                    covered.inside[1] += usize::from(off <= 0.67);
+                    covered.inside[1] += usize::from(off <= 0.5);
                     covered.of += 1;
                 }
             }

@@ -4,7 +4,6 @@
 use crate::common;
 use crate::common::{field, note};
 use soret::comparison::{Comparison, compare};
-use soret::continuum::Continuum;
 use soret::estimator::{self, Measured};
 use soret::experiment::{Experiment, Method, RunPlan};
 use soret::grid::Grid;
@@ -14,6 +13,7 @@ use soret::observable::Observable;
 use soret::sampling::{self, Sampled};
 use soret::simulation;
 use soret::theory::CoordinateLimit;
+use soret::theory::coordinate::{self, Options};
 use soret::verification::{self, Verdict, Verification};
 use std::sync::Arc;
 
@@ -47,13 +47,15 @@ fn double_well(temperature: &str, alpha: f64, tilt: f64) -> Model {
 /// Compares with the theory of another system; maps only where their cells are the same.
 fn against(sampled: &Sampled, own: &Experiment, other: &Experiment) -> Comparison {
     use Observable::*;
-    let continuum = Continuum::solve(other).expect("a solution");
+    // To 1e-3 of the largest values, far below what runs see.
+    let options = Options { tolerance: 1e-3, limit: 3e-3, ..Options::default() };
+    let law = coordinate::solve(&other.model, &options).expect("a solution");
     let grid = other.grid();
     let same = own.reach == other.reach;
     let on_plane = |o: Observable| {
         matches!(o, PlaneDensity | PlaneCurrentAlong | PlaneCurrentAcross | WellPopulation(_))
     };
-    let reference = |o: Observable| continuum.reference(o, &grid).filter(|_| same || !on_plane(o));
+    let reference = |o: Observable| law.reference(o, &grid).filter(|_| same || !on_plane(o));
     compare(sampled.measure(), &grid, ALPHA, &reference)
 }
 

@@ -11,7 +11,7 @@ use soret::experiment::Experiment;
 use soret::kernel::{Continuous, Kernel, Scheme};
 use soret::observable::Observable;
 use soret::sampling::{self, Sampled};
-use soret::theory::coordinate::{Options, solve};
+use soret::theory::coordinate::{CoordinateLaw, Options, solve};
 
 /// Family-wise probability of a false alarm of each run.
 const ALPHA: f64 = 1e-9;
@@ -36,13 +36,16 @@ fn walled((duration, dt): (f64, f64), entries: &str) -> Experiment {
     )
 }
 
-/// Compares with the theory of a system, solved to 1e-3 of the largest values; of another system without what
-/// lives on the plane, whose cells may be others.
-fn against(sampled: &Sampled, other: &Experiment, whole: bool) -> Comparison {
-    use Observable::*;
+/// The theory of a system, to 1e-3 of the largest values.
+fn theory(of: &Experiment) -> CoordinateLaw {
     let options = Options { tolerance: 1e-3, limit: 3e-3, ..Options::default() };
-    let law = solve(&other.model, &options).expect("a solution");
-    let grid = other.grid();
+    solve(&of.model, &options).expect("a solution")
+}
+
+/// Compares with a theory; with that of another system without what lives on the plane, whose cells may be others.
+fn against(sampled: &Sampled, law: &CoordinateLaw, whole: bool) -> Comparison {
+    use Observable::*;
+    let grid = sampled.context.grid;
     let on_plane = |o: Observable| {
         matches!(o, PlaneDensity | PlaneCurrentAlong | PlaneCurrentAcross | WellPopulation(_))
     };
@@ -63,10 +66,15 @@ fn describe(c: &Comparison) -> String {
 
 /// Agrees with its own theory, and not with that of another; what was asked for is measured and compared.
 fn judge(name: &str, own: &Experiment, other: &Experiment, asked: &[Observable]) -> Sampled {
+    held(name, own, [&theory(own), &theory(other)], asked)
+}
+
+/// The same with both theories.
+fn held(name: &str, own: &Experiment, [law, other]: [&CoordinateLaw; 2], asked: &[Observable]) -> Sampled {
     let sampled = sampling::sample(own, &()).expect("a run");
     let invariants = estimator::invariants(&sampled.context, &sampled.groups);
     assert!(invariants.iter().all(|c| c.holds), "{name}: {invariants:?}");
-    let found = against(&sampled, own, true);
+    let found = against(&sampled, law, true);
     note(format!("{name}: {}", describe(&found)));
     assert!(found.agrees, "{name}: {}", describe(&found));
     for observable in asked {
@@ -172,8 +180,10 @@ fn both_readings_of_the_noise() {
         )
     };
     let asked = [&PLANE[..], &BETWEEN_WALLS].concat();
-    judge("mobility", &of("mobility"), &of("diffusivity"), &asked);
-    judge("diffusivity", &of("diffusivity"), &of("mobility"), &asked);
+    let both = [of("mobility"), of("diffusivity")];
+    let [mobility, diffusivity] = both.each_ref().map(theory);
+    held("mobility", &both[0], [&mobility, &diffusivity], &asked);
+    held("diffusivity", &both[1], [&diffusivity, &mobility], &asked);
 }
 
 #[test]

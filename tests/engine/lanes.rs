@@ -282,11 +282,17 @@ fn what_lanes_cannot_do_they_leave() {
     ring.domain.walls = Boundary::Periodic;
     ring.temperature = field("1.2 + 0.2*cos(6.283185307179586*x)");
     assert!(none(&ring));
-    let mut varying = two_states();
-    let mut states = vec![State::new("a", 1.0, 1e-2), State::new("b", 0.0, 1e-3)];
-    states[0].motility = Motility::Diffusivity(field("0.01*(1 + x)"));
-    varying.network = Network::new(states, vec![Edge::new([0, 1], 1.0, 1.5)]).expect("a network");
-    assert!(none(&varying));
+    let varying = |motility: Motility| {
+        let mut model = two_states();
+        let mut states = vec![State::new("a", 1.0, 1e-2), State::new("b", 0.0, 1e-3)];
+        states[0].motility = motility;
+        model.network = Network::new(states, vec![Edge::new([0, 1], 1.0, 1.5)]).expect("a network");
+        model
+    };
+    assert!(none(&varying(Motility::Friction(field("100*(1 + x)")))));
+    // A clock that jumps inside a cell.
+    assert!(none(&varying(Motility::Diffusivity(field("0.01*(1 + step(x - 0.3333))")))));
+    assert!(!none(&varying(Motility::Diffusivity(field("0.01*(1 + x)")))));
     // Legs so short that the lattice would be felt.
     assert!(none(&model("1 + 0.8*x", &[(1.0, 1e-2), (0.0, 1e-3)], &[(0, 1, 1e12, 1.5)])));
     assert!(!none(&two_states()));

@@ -3,18 +3,24 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod array_rqmc;
 mod assisted;
 mod assisted_more;
 mod conformance;
 mod coordinates;
+mod coordinates_precision;
 mod coordinates_run;
 mod coordinates_systems;
+mod coordinates_times;
 mod coverage;
 mod determinism;
 mod euler_maruyama;
 mod forces;
 mod identities;
 mod lanes;
+mod lanes_clocks;
+mod lanes_steps;
+mod mean_field_run;
 mod negative_controls;
 mod opening;
 mod phase_space;

@@ -3,6 +3,7 @@
 use crate::common::note;
 use soret::comparison::{Comparison, compare};
 use soret::continuum::Continuum;
+use soret::ensemble::Crowd;
 use soret::error::Error;
 use soret::estimator;
 use soret::experiment::{Experiment, Method};
@@ -164,7 +165,8 @@ fn few_particles_no_reactions_and_none_that_are_made() {
     let three = read(&dimers("1 + 0.2*x", &pair(0.4, -2.0), VANT_HOFF, &tiny(3.0), ""));
     let sampled = sampling::sample(&three, &()).expect("a run");
     for group in &sampled.groups {
-        let counts = group.population.as_ref().expect("a population").population.counts(2);
+        let Some(Crowd::Pairs(crowd)) = &group.population else { panic!("no population") };
+        let counts = crowd.population.counts(2);
         assert!(counts == [3, 0] || counts == [1, 1], "{counts:?}");
     }
     // Rates of zero: nothing happens, and the theory knows.

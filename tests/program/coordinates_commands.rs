@@ -123,7 +123,7 @@ fn kernels_have_the_biases_of_their_chains() {
         points: Some(2),
         from: Some(0.01),
         to: Some(0.02),
-        effort: 1e7,
+        effort: 4e6,
         ..Options::default()
     };
     let midpoints = of("midpoint");

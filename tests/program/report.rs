@@ -155,7 +155,9 @@ fn fake(states: usize, kind: Kind) -> Summary {
         run: RunSummary {
             complete: true,
             method: "exact".into(),
+            sampling: soret::experiment::Sampling::MonteCarlo,
             clock: "legs".into(),
+            arithmetic: Some("double precision".into()),
             seed: 1,
             particles: 100_000,
             groups: 64,

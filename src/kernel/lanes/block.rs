@@ -6,6 +6,7 @@
 //! hardly anything there.
 
 use super::super::{BLOCK, KernelError};
+use super::normal::normals;
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
@@ -41,18 +42,30 @@ pub(super) struct Tables {
     /// Of 64 slots of each state what the candidate is for, see [`slot`]; empty if two states have one row each,
     /// numbered like them, that leads to the other.
     pub slots: Vec<u32>,
+    /// Of steps, beside each slot the scale of the state that it leads to, which a slot has no room for.
+    pub targets: Vec<u32>,
     /// Per (row, cell): above the lowest six bits the lower bound of the acceptance probability in units of
     /// `2^-26`, in them the width of what is undecided, in units of `2^gap`.
     pub accept: Vec<u32>,
     pub gap: u32,
+    /// A choice from here on, in units of `2^-26`, asks for more than a transition.
+    pub top: u32,
     /// Whether heat and work of passages depend on x.
     pub exchange: bool,
+    /// Whether these are steps: transitions come first, then a normal displacement. Else legs: a displacement, then a
+    /// transition.
+    pub steps: bool,
 }
 
 /// A slot: scale of the state that a transition leads to, row of thresholds, that state.
 pub(super) fn slot(scale: u32, row: usize, to: usize) -> u32 {
     debug_assert!(row < MOST_ROWS && to < MOST_STATES && scale & SCALE == scale);
     scale << 1 | (row as u32) << 6 | to as u32
+}
+
+/// The state that a slot leads to.
+pub(super) fn leads_to(slot: u32) -> usize {
+    slot as usize % MOST_STATES
 }
 
 /// The bits that a scale may have: no sign and 13 digits.
@@ -74,6 +87,7 @@ pub(super) struct Block {
     signed: [[f32; BLOCK]; CHUNK],
     index: [u32; BLOCK],
     chosen: [u32; BLOCK],
+    target: [u32; BLOCK],
     entry: [u32; BLOCK],
     threshold: [u32; BLOCK],
 }
@@ -91,18 +105,23 @@ impl Block {
             signed: [[0.0; BLOCK]; CHUNK],
             index: [0; BLOCK],
             chosen: [0; BLOCK],
+            target: [0; BLOCK],
             entry: [0; BLOCK],
             threshold: [0; BLOCK],
         }
     }
 
-    /// One for every walker whose transition the threshold just looked up leaves open.
-    pub fn open(&self, leg: usize, gap: u32) -> [u32; BLOCK] {
-        let mut open = [0; BLOCK];
+    /// For every walker whether the threshold just looked up leaves its transition open, and whether its choice lies
+    /// at the top.
+    pub fn open(&self, leg: usize, tables: &Tables) -> [[u32; BLOCK]; 2] {
+        let mut open = [[0; BLOCK]; 2];
+        let [within, beyond] = &mut open;
         let words = self.choices[leg].as_chunks::<4>().0;
-        for ((open, word), threshold) in open.iter_mut().zip(words).zip(&self.threshold) {
-            let above = (u32::from_le_bytes(*word) & ((1 << CHOICE_BITS) - 1)).wrapping_sub(threshold >> 6);
-            *open = u32::from(above < (threshold & 63) << (gap & 31));
+        for (i, word) in words.iter().enumerate() {
+            let u = u32::from_le_bytes(*word) & ((1 << CHOICE_BITS) - 1);
+            let threshold = self.threshold[i];
+            within[i] = u32::from(u.wrapping_sub(threshold >> 6) < (threshold & 63) << (tables.gap & 31));
+            beyond[i] = u32::from(u >= tables.top);
         }
         open
     }
@@ -116,7 +135,7 @@ impl Block {
 
 /// What happens too seldom for the lanes.
 pub(super) trait Rare {
-    /// Settles the transitions of a leg that the thresholds leave undecided: states, scales and keys after it.
+    /// Settles what the thresholds of a leg leave undecided: states, scales and keys after it.
     ///
     /// # Errors
     /// [`KernelError::BoundViolated`].
@@ -185,6 +204,7 @@ struct Law {
     change: u32,
     cells: u32,
     gap: u32,
+    top: u32,
 }
 
 #[inline(always)]
@@ -209,6 +229,21 @@ fn deal(index: &[u32; BLOCK], slots: &[u32], chosen: &mut [u32; BLOCK]) {
     }
 }
 
+/// The same, and the scales of the states that candidates lead to, which need more digits than a slot has.
+#[inline(always)]
+fn deal_both(
+    index: &[u32; BLOCK],
+    slots: &[u32],
+    scales: &[u32],
+    chosen: &mut [u32; BLOCK],
+    target: &mut [u32; BLOCK],
+) {
+    for i in 0..BLOCK {
+        chosen[i] = slots[index[i] as usize];
+        target[i] = scales[index[i] as usize];
+    }
+}
+
 /// Moves everybody and finds the entry of its threshold.
 #[inline(always)]
 fn advance<const TWO: bool>(
@@ -230,6 +265,37 @@ fn advance<const TWO: bool>(
     }
 }
 
+/// The entry of everybody's threshold.
+#[inline(always)]
+fn locate<const TWO: bool>(
+    law: Law,
+    state: &[u32; BLOCK],
+    chosen: &[u32; BLOCK],
+    position: &[u32; BLOCK],
+    entry: &mut [u32; BLOCK],
+) {
+    for i in 0..BLOCK {
+        let row = if TWO { law.cells & state[i].wrapping_neg() } else { (chosen[i] >> 6 & 63) * law.cells };
+        entry[i] = row + cell(folded(position[i]), law.cells);
+    }
+}
+
+/// Moves everybody.
+#[inline(always)]
+fn shift<const TWO: bool>(
+    law: Law,
+    state: &[u32; BLOCK],
+    scale: &[u32; BLOCK],
+    signed: &[f32; BLOCK],
+    position: &mut [u32; BLOCK],
+) {
+    for i in 0..BLOCK {
+        let second = state[i].wrapping_neg();
+        let scale = f32::from_bits(if TWO { law.first ^ law.change & second } else { scale[i] });
+        position[i] = position[i].wrapping_add(units(signed[i] * scale));
+    }
+}
+
 /// Looks thresholds up and counts what happened one leg before.
 #[inline(always)]
 fn look(
@@ -248,12 +314,15 @@ fn look(
 /// One column before and after a leg.
 type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
 
+/// Entries, their thresholds, slots, and scales that go with slots.
+type Found<'a> = (&'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK]);
+
 /// Makes those transitions that the thresholds decide; whether any is left open.
 #[inline(always)]
-fn decide<const TWO: bool>(
+fn decide<const TWO: bool, const STEPS: bool>(
     law: Law,
     choices: &[u8; ROW],
-    (entry, threshold, chosen): (&[u32; BLOCK], &[u32; BLOCK], &[u32; BLOCK]),
+    (entry, threshold, chosen, target): Found<'_>,
     [state, state_after]: Pair<'_>,
     [scale, scale_after]: Pair<'_>,
     key: &mut [u32; BLOCK],
@@ -265,13 +334,14 @@ fn decide<const TWO: bool>(
         let high = low + ((threshold[i] & 63) << law.gap);
         // Signs of differences: numbers are below 2^28.
         let taken = u.wrapping_sub(low) >> 31;
-        open |= taken ^ u.wrapping_sub(high) >> 31;
+        open |= taken ^ u.wrapping_sub(high) >> 31 | law.top.wrapping_sub(1 + u) >> 31;
         if TWO {
             state_after[i] = state[i] ^ taken;
         } else {
             let all = taken.wrapping_neg();
             state_after[i] = state[i] ^ (state[i] ^ chosen[i] & 63) & all;
-            scale_after[i] = scale[i] ^ (scale[i] ^ chosen[i] >> 1 & SCALE) & all;
+            let target = if STEPS { target[i] } else { chosen[i] >> 1 & SCALE };
+            scale_after[i] = scale[i] ^ (scale[i] ^ target) & all;
         }
         key[i] = entry[i] << 1 | taken;
     }
@@ -279,7 +349,7 @@ fn decide<const TWO: bool>(
 }
 
 #[inline(always)]
-fn legs<const TWO: bool>(
+fn legs<const TWO: bool, const STEPS: bool>(
     tables: &Tables,
     block: &mut Block,
     mut left: u64,
@@ -293,6 +363,7 @@ fn legs<const TWO: bool>(
         change: scale(0) ^ scale(1),
         cells: tables.cells & 0x7fff,
         gap: tables.gap & 31,
+        top: tables.top,
     };
     // The last counter is for those who are not there.
     let nobody = counts.len() as u32 - 1;
@@ -304,7 +375,8 @@ fn legs<const TWO: bool>(
             words.fill(&mut block.choices[leg]);
         }
         for leg in 0..chunk {
-            exponentials(&block.moves[leg], &mut block.signed[leg]);
+            let (moves, signed) = (&block.moves[leg], &mut block.signed[leg]);
+            if STEPS { normals(moves, signed) } else { exponentials(moves, signed) }
         }
         for leg in 0..chunk {
             let choices = &block.choices[leg];
@@ -313,20 +385,33 @@ fn legs<const TWO: bool>(
             let [key, key_after, ..] = &mut block.key[leg..] else { unreachable!() };
             if !TWO {
                 pick(state, choices, &mut block.index);
-                deal(&block.index, &tables.slots, &mut block.chosen);
+                let (index, chosen) = (&block.index, &mut block.chosen);
+                if STEPS {
+                    deal_both(index, &tables.slots, &tables.targets, chosen, &mut block.target);
+                } else {
+                    deal(index, &tables.slots, chosen);
+                }
             }
             let (position, entry) = (&mut block.position, &mut block.entry);
-            advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
+            if STEPS {
+                locate::<TWO>(law, state, &block.chosen, position, entry);
+            } else {
+                advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
+            }
             look(entry, &tables.accept, &mut block.threshold, key, counts);
-            let found = (&*entry, &block.threshold, &block.chosen);
+            let found = (&*entry, &block.threshold, &block.chosen, &block.target);
             let pairs = ([state, state_after], [scale, scale_after]);
-            let open = decide::<TWO>(law, choices, found, pairs.0, pairs.1, key_after);
+            let open = decide::<TWO, STEPS>(law, choices, found, pairs.0, pairs.1, key_after);
             key_after[block.walkers..].fill(nobody);
             if open {
                 rare.decide(block, leg)?;
             }
             if tables.exchange {
                 rare.exchange(block, leg);
+            }
+            if STEPS {
+                let (state, scale) = (&block.state[leg + 1], &block.scale[leg + 1]);
+                shift::<TWO>(law, state, scale, &block.signed[leg], &mut block.position);
             }
         }
         block.state[0] = block.state[chunk];
@@ -340,7 +425,7 @@ fn legs<const TWO: bool>(
     Ok(())
 }
 
-/// Advances a block by so many legs and counts keys; the last counter is scrap.
+/// Advances a block by so many legs or steps and counts keys; the last counter is scrap.
 pub(super) fn go(
     most: Instructions,
     tables: &Tables,
@@ -350,18 +435,15 @@ pub(super) fn go(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    match (most, tables.slots.is_empty()) {
-        (Instructions::Common, true) => legs::<true>(tables, block, left, words, counts, rare),
-        (Instructions::Common, false) => legs::<false>(tables, block, left, words, counts, rare),
-        (Instructions::Avx2, true) => avx2::<true>(tables, block, left, words, counts, rare),
-        (Instructions::Avx2, false) => avx2::<false>(tables, block, left, words, counts, rare),
-        (Instructions::Avx512, true) => avx512::<true>(tables, block, left, words, counts, rare),
-        (Instructions::Avx512, false) => avx512::<false>(tables, block, left, words, counts, rare),
+    match most {
+        Instructions::Common => any(tables, block, left, words, counts, rare),
+        Instructions::Avx2 => avx2(tables, block, left, words, counts, rare),
+        Instructions::Avx512 => avx512(tables, block, left, words, counts, rare),
     }
 }
 
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn avx2<const TWO: bool>(
+#[inline(always)]
+fn any(
     tables: &Tables,
     block: &mut Block,
     left: u64,
@@ -369,14 +451,31 @@ fn avx2<const TWO: bool>(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    legs::<TWO>(tables, block, left, words, counts, rare)
+    match (tables.slots.is_empty(), tables.steps) {
+        (true, false) => legs::<true, false>(tables, block, left, words, counts, rare),
+        (false, false) => legs::<false, false>(tables, block, left, words, counts, rare),
+        (true, true) => legs::<true, true>(tables, block, left, words, counts, rare),
+        (false, true) => legs::<false, true>(tables, block, left, words, counts, rare),
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn avx2(
+    tables: &Tables,
+    block: &mut Block,
+    left: u64,
+    words: &mut WordLanes,
+    counts: &mut [u32],
+    rare: &mut dyn Rare,
+) -> Result<(), KernelError> {
+    any(tables, block, left, words, counts, rare)
 }
 
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
     "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt",
 ))]
-fn avx512<const TWO: bool>(
+fn avx512(
     tables: &Tables,
     block: &mut Block,
     left: u64,
@@ -384,7 +483,7 @@ fn avx512<const TWO: bool>(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    legs::<TWO>(tables, block, left, words, counts, rare)
+    any(tables, block, left, words, counts, rare)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@
 //! **When not to use it:** where numbers are small and their fluctuations matter ([`Pairs`](super::Pairs)); for
 //! species that come from nothing, and where laws have no form without minus signs: both are refused.
 
-use super::kinds::{Kind, kinds};
+use super::kinds::{Kind, Member, kinds};
 use super::unit_rate::{Concentration, Constant, UnitRate};
 use super::unit_tally::{Scores, UnitTally, coarse};
 use super::{ReactionError, in_range};
@@ -39,10 +39,10 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Cells on which rates are bounded, and events scored, per cell on which concentrations are known.
-const FINE: usize = 8;
+pub(crate) const FINE: usize = 8;
 
 /// Most units of a kind.
-const MOST: u64 = 1 << 31;
+pub const MOST_UNITS: u64 = 1 << 31;
 
 /// Candidate rates are rounded up to whole powers of this, so that noise in concentrations does not move them from
 /// window to window: untimed legs would have to settle anew.
@@ -166,7 +166,7 @@ impl MeanField {
     /// # Errors
     /// [`ReactionError::Range`] for no units.
     pub fn start(&self, units: u64, stream: &mut Stream) -> Result<Units, ReactionError> {
-        in_range("the number of units", "1 to 2^31", units as f64, |_| (1..=MOST).contains(&units))?;
+        in_range("the number of units", "1 to 2^31", units as f64, |_| (1..=MOST_UNITS).contains(&units))?;
         let cells = self.grid.bins;
         let of = |(kind, total): (&Kind, &f64)| {
             let weights = kind.states.iter().flat_map(|m| {
@@ -194,6 +194,40 @@ impl MeanField {
             self.kinds.iter().map(|kind| vec![0.0; kind.states.len() * cells]).collect();
         let (recent, earlier, before) = (nothing.clone(), nothing.clone(), nothing);
         Ok(Units { kinds, windows: 0, recent, earlier, before, age: 0.0 })
+    }
+
+    /// The first species whose legs do not know how long they last, because its diffusivity varies.
+    pub fn without_time(&self) -> Option<usize> {
+        let varies = |(kind, frame): (&Kind, &Frame)| {
+            let mut states = kind.states.iter().enumerate();
+            states.find(|(s, _)| frame.clocks.constant(*s).is_none()).map(|(_, m)| m.species)
+        };
+        self.kinds.iter().zip(&self.frames).find_map(varies)
+    }
+
+    /// Legs of a unit per time at these concentrations of all species: of the kind that makes most of them the mean over its
+    /// states, at the place where it is largest. Zero without units.
+    ///
+    /// # Errors
+    /// [`ReactionError`]: rates without bounds, too many ways out of one species.
+    pub fn legs_per_time(&self, concentrations: &[f64]) -> Result<f64, ReactionError> {
+        let level = |c: &f64| Arc::new(Concentration::new(vec![*c; self.grid.bins], self.grid.length));
+        let c: Vec<Arc<Concentration>> = concentrations.iter().map(level).collect();
+        let mut most = 0.0f64;
+        for (kind, frame) in self.kinds.iter().zip(&self.frames) {
+            let held = |m: &Member| m.content as f64 * concentrations.get(m.species).copied().unwrap_or(0.0);
+            let all: f64 = kind.states.iter().map(held).sum();
+            if all <= 0.0 {
+                continue;
+            }
+            let legs = frame.legs(kind, &c, &self.grid)?;
+            let at = |cell: usize| -> f64 {
+                let states = kind.states.iter().enumerate();
+                states.map(|(s, m)| held(m) / (all * legs.dwell(s, cell))).sum()
+            };
+            most = (0..self.grid.cells()).map(at).fold(most, f64::max);
+        }
+        Ok(most)
     }
 
     /// Advances by a number of windows of this length and scores them.
@@ -234,6 +268,10 @@ impl MeanField {
                 let mut scores = Scores::new(kind.states.len(), kind.turns.len(), self.grid.cells());
                 legs.advance(walkers, length, stream, &mut scores)?;
                 tally.add(k, &scores, |state, cell| legs.dwell(state, cell));
+                tally.legs += match length {
+                    Span::Legs(legs) => legs * walkers.len() as u64,
+                    Span::Duration(_) => scores.visits.iter().sum(),
+                };
                 if matches!(length, Span::Legs(_)) {
                     let cells = self.grid.cells();
                     for (place, visits) in scores.visits.iter().enumerate() {
@@ -307,7 +345,7 @@ impl MeanField {
 
 /// What legs of a kind need and concentrations do not change.
 fn frame(mixture: &Arc<Mixture>, kind: &Kind, grid: &Grid) -> Result<Frame, ReactionError> {
-    let state = |member: &super::kinds::Member| {
+    let state = |member: &Member| {
         let species = &mixture.species()[member.species];
         State { motility: species.motility.clone(), ..State::new(species.name.clone(), species.energy, 1.0) }
     };

@@ -22,7 +22,8 @@ mod unit_rate;
 mod unit_tally;
 mod well_mixed;
 
-pub use mean_field::{MeanField, Units};
+pub(crate) use mean_field::FINE;
+pub use mean_field::{MOST_UNITS, MeanField, Units};
 pub use pairs::{Pairs, Population};
 pub use relaxation::{relaxation_time, settled};
 pub(crate) use resolution::fastest;

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub struct UnitTally {
     cells: usize,
     length: f64,
+    /// Legs of all units that ended in a candidate.
+    pub(super) legs: u64,
     kinds: Vec<Sums>,
 }
 
@@ -94,7 +96,12 @@ impl UnitTally {
             turns: vec![0; kind.turns.len() * cells],
             kind: kind.clone(),
         };
-        UnitTally { cells, length, kinds: method.kinds().iter().zip(method.totals()).map(of).collect() }
+        UnitTally {
+            cells,
+            length,
+            legs: 0,
+            kinds: method.kinds().iter().zip(method.totals()).map(of).collect(),
+        }
     }
 
     pub(super) fn fits(&self, method: &MeanField) -> Result<(), ReactionError> {
@@ -122,6 +129,16 @@ impl UnitTally {
             let counts = (0..states).flat_map(|s| occupancy.state(s));
             sums.gains.iter_mut().zip(counts).for_each(|(gain, n)| *gain += sign * *n as i64);
         }
+    }
+
+    /// Cells in which events are scored.
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// Legs of all units scored, but for those that were cut at the end of a window.
+    pub fn legs(&self) -> u64 {
+        self.legs
     }
 
     /// How many times units changed their species, all kinds together.
@@ -161,6 +178,25 @@ impl UnitTally {
             }
         }
         Some(c)
+    }
+
+    /// Concentrations, `[species][bin]`, where so many units are in every bin: `counts` kind by kind, of each state by
+    /// state.
+    pub fn concentrations_of(&self, counts: &[u32], bins: usize) -> Vec<Vec<f64>> {
+        let mut c = vec![vec![0.0; bins]; self.species()];
+        let per_bin = self.length / bins as f64;
+        let mut left = counts;
+        for sums in &self.kinds {
+            let (own, others) = left.split_at((sums.kind.states.len() * bins).min(left.len()));
+            left = others;
+            let units: u64 = own.iter().map(|n| u64::from(*n)).sum();
+            for (member, counts) in sums.kind.states.iter().zip(own.chunks(bins)) {
+                let scale =
+                    member.share * sums.amount / (member.content as f64 * per_bin * units.max(1) as f64);
+                c[member.species].iter_mut().zip(counts).for_each(|(c, n)| *c += scale * f64::from(*n));
+            }
+        }
+        c
     }
 
     /// Net passages of the units of a kind through the faces of bins towards larger x, `[state][face]`, the walls
