@@ -59,7 +59,7 @@ pub enum Command {
     /// Simulate an experiment and compare it with its continuum theory
     #[command(long_about = "Simulate an experiment and compare it with its continuum theory.\n\n\
         Prints one page and writes a run folder: summary.json, checks.json, profiles.csv, currents.csv, profiles.svg \
-        and .png, and manifest.json; of overdamped particles with states assisted.csv; with times of observation also \
+        and .png, and manifest.json; where estimates are assisted assisted.csv; with times of observation also \
         times.csv, of a well-mixed volume maps.csv, of underdamped particles maps.csv, \
         phase_space.svg and .png, with internal coordinates maps.csv, plane.svg and .png. All but the manifest are a function of the experiment file and the seed alone. Ctrl-C ends the \
         run after its round and keeps what has been measured.")]
