@@ -5,6 +5,7 @@
 //! else the machine is doing slows both. One thread; vector lanes with at most the instructions that are named, on a
 //! processor without them with what it has. How many steps replace one leg is another matter: a leg covers a time
 //! `1/K`, a step a few per cent of it.
+//! `cargo bench --bench legs -- lanes timed` prints cases with one of these words in their names.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_distr::{Distribution as _, StandardNormal};
@@ -83,6 +84,13 @@ fn main() -> io::Result<()> {
             cases.push((name, Box::new(OnANet::new(model, 1 << bits))));
         }
     }
+
+    // Words on the command line: only cases whose names hold one of them, and the reference.
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let mut first = true;
+    cases.retain(|(name, _)| {
+        std::mem::take(&mut first) || words.is_empty() || words.iter().any(|w| name.contains(w))
+    });
 
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
