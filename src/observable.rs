@@ -40,7 +40,7 @@ pub enum Observable {
     InteriorHeatCurrent,
     /// The same number from where particles are, by Ito's form of their current, `J_x = -d_x(D P)` of Eq 14: with
     /// `C = int D P dq`, which is the same at every x, and `<E D>/<D>` in each bin, `-int w C d_x(<E D>/<D>) dx/int w dx`. There must
-    /// be no force along x. energy/time.
+    /// be no force along x, and steps must be short, `(pi/L)^2 <D> dt < 0.15`. energy/time.
     ItoHeatCurrent,
     /// Heat absorbed from the local bath per unit time and length in each bin,
     /// `d_x J_E` at stationarity without work. energy/(time length).

@@ -408,8 +408,8 @@ impl CoordinateChain {
         (0..self.modes).map(|n| self.mode(&self.law, n)[0] * libm::cos(self.wave_number(n) * x)).sum()
     }
 
-    /// `int U p w dq` of every polynomial.
-    fn energies(&self) -> Vec<f64> {
+    /// `int f(q) p w dq` of every polynomial.
+    fn moments(&self, of: impl Fn(f64) -> f64) -> Vec<f64> {
         let [lo, hi] = self.basis.ends;
         let mut sums = vec![0.0; self.degrees()];
         let panels = 64;
@@ -420,9 +420,15 @@ impl CoordinateChain {
             let energy = self.model.energy_within(0, 0.0, &[q]);
             let weight =
                 weight * libm::exp((self.basis.shift - energy) / self.basis.thermal) / self.basis.norm;
-            sums.iter_mut().zip(self.basis.at(q)).for_each(|(sum, p)| *sum += weight * energy * p[0]);
+            let value = of(q);
+            sums.iter_mut().zip(self.basis.at(q)).for_each(|(sum, p)| *sum += weight * value * p[0]);
         }
         sums
+    }
+
+    /// `int U p w dq` of every polynomial.
+    fn energies(&self) -> Vec<f64> {
+        self.moments(|q| self.model.energy_within(0, 0.0, &[q]))
     }
 
     /// Amplitudes of `J_E(x) = sum_n j_n sin(n pi x/L)`.
@@ -482,6 +488,29 @@ impl CoordinateChain {
             Observable::MeanHeatCurrent => {
                 let odd = self.heat().into_iter().enumerate().skip(1).step_by(2);
                 known(vec![odd.map(|(n, j)| 2.0 * j / (PI * n as f64)).sum()])
+            }
+            Observable::InteriorHeatCurrent => {
+                let odd = self.heat().into_iter().enumerate().skip(1).step_by(2);
+                known(vec![odd.map(|(n, j)| 24.0 * j / (PI * n as f64).powi(3)).sum()])
+            }
+            Observable::ItoHeatCurrent => {
+                // C = int D P dq is not quite the same everywhere, for a step.
+                let profile = |carrying: bool| -> Vec<f64> {
+                    let moments = self.moments(|q| {
+                        let energy = if carrying { self.model.energy_within(0, 0.0, &[q]) } else { 1.0 };
+                        energy * self.model.diffusivity_within(0, 0.0, &[q])
+                    });
+                    let of =
+                        |n: usize| self.mode(&self.law, n).iter().zip(&moments).map(|(p, m)| p * m).sum();
+                    (0..bins).map(|b| per_bin(&of, b)).collect()
+                };
+                let (alone, carrying) = (profile(false), profile(true));
+                let count = bins as f64;
+                let c = alone.iter().sum::<f64>() / count;
+                // -d_x by parts, with the weight k (bins - k) at faces.
+                let sum: f64 =
+                    (0..bins).map(|b| (count - 1.0 - 2.0 * b as f64) * carrying[b] / alone[b]).sum();
+                known(vec![6.0 * c * sum / (count * (count * count - 1.0) * grid.bin_width())])
             }
             _ if across == 0 => None,
             Observable::WellPopulation(k) => {
