@@ -17,24 +17,40 @@ use crate::model::{Boundary, Model, Motility};
 /// Map between `x/L` and `y/L`, `y(x) = int_0^x s' / mean(s')`, both onto [0, 1].
 ///
 /// Tabulated as cubic Hermite pieces with exact integrals and slopes at the nodes; nodes are doubled
-/// until the error in the middle of the pieces, measured against quadrature, is below 1e-12 of the domain.
+/// until the error in the middle of the pieces, measured against quadrature, is below 1e-12 of the domain. The way back begins
+/// on Hermite pieces of the inverse function, and Newton's method, nearly always one step, leaves rounding only.
 #[derive(Clone, Debug)]
 pub(super) struct NaturalScale {
     /// Mean of the slope over the domain.
     pub mean: f64,
-    /// Nodes in x/L and y/L, and slope dy/dx right of each node and left of the next.
-    x: Vec<f64>,
-    y: Vec<f64>,
-    slope: Vec<[f64; 2]>,
-    /// First piece for each of equal parts of [0, 1], in x and in y.
-    guide_x: Vec<u32>,
-    guide_y: Vec<u32>,
+    forth: Pieces,
+    back: Pieces,
+}
+
+/// A rising function on [0, 1], cubic between nodes.
+#[derive(Clone, Debug)]
+struct Pieces {
+    /// Where pieces begin, and 1.
+    nodes: Vec<f64>,
+    cubics: Vec<Cubic>,
+    /// First piece for each of equal parts of [0, 1].
+    guide: Vec<u32>,
+}
+
+/// Coefficients of the powers of the place in the piece, from 0 to 1, and its inverse width.
+#[derive(Clone, Copy, Debug)]
+struct Cubic {
+    inverse_width: f64,
+    powers: [f64; 4],
 }
 
 /// Error of the map, as a fraction of the domain, at which refinement ends, and beyond which the map is
 /// refused.
 const FINE: f64 = 1e-12;
 const ROUGH: f64 = 1e-9;
+/// Steps of Newton's method; the last is one below this part of a piece.
+const MOST_STEPS: usize = 6;
+const SMALL: f64 = 1e-7;
 const FEWEST_PIECES: usize = 1024;
 const MOST_PIECES: usize = 1 << 16;
 
@@ -83,81 +99,109 @@ impl NaturalScale {
         }
         y.iter_mut().for_each(|v| *v /= sum);
         slopes.iter_mut().flatten().for_each(|s| *s /= sum);
-        let mut map = NaturalScale { mean: sum, guide_x: guide(&x), guide_y: guide(&y), x, y, slope: slopes };
         // Pieces whose cubic would not be monotone become straight.
-        for (k, slopes) in map.slope.iter_mut().enumerate() {
-            let chord = (map.y[k + 1] - map.y[k]) / (map.x[k + 1] - map.x[k]);
+        for (k, slopes) in slopes.iter_mut().enumerate() {
+            let chord = (y[k + 1] - y[k]) / (x[k + 1] - x[k]);
             if slopes.iter().any(|s| *s > 3.0 * chord) {
                 *slopes = [chord; 2];
             }
         }
-        let error = (0..map.slope.len())
+        let steepness: Vec<[f64; 2]> = slopes.iter().map(|s| s.map(|s| 1.0 / s)).collect();
+        let (forth, back) = (Pieces::new(&x, &y, &slopes), Pieces::new(&y, &x, &steepness));
+        let map = NaturalScale { mean: sum, forth, back };
+        let error = (0..slopes.len())
             .map(|k| {
-                let middle = 0.5 * (map.x[k] + map.x[k + 1]);
-                (map.piece(k, middle).0 - map.y[k] - integral(map.x[k], middle) / sum).abs()
+                let middle = 0.5 * (x[k] + x[k + 1]);
+                (map.forth.at(k, middle).0 - y[k] - integral(x[k], middle) / sum).abs()
             })
             .fold(0.0, f64::max);
         (map, error)
     }
 
-    /// Value and slope of piece `k` at `x`.
-    fn piece(&self, k: usize, x: f64) -> (f64, f64) {
-        let (width, rise) = (self.x[k + 1] - self.x[k], self.y[k + 1] - self.y[k]);
-        let t = (x - self.x[k]) / width;
-        let [a, b] = self.slope[k].map(|s| s * width);
-        // y0 + a t + (3 rise - 2a - b) t^2 + (a + b - 2 rise) t^3
-        let (c2, c3) = (3.0 * rise - 2.0 * a - b, a + b - 2.0 * rise);
-        (self.y[k] + t * (a + t * (c2 + t * c3)), (a + t * (2.0 * c2 + t * 3.0 * c3)) / width)
-    }
-
     /// `y/L` at `x/L`.
+    #[inline]
     pub fn forward(&self, x: f64) -> f64 {
-        self.piece(find(&self.x, &self.guide_x, x), x).0
+        self.forth.at(self.forth.find(x), x).0
     }
 
     /// `x/L` at `y/L`.
+    #[inline]
     pub fn backward(&self, y: f64) -> f64 {
-        let k = find(&self.y, &self.guide_y, y);
-        let (low, high) = (self.x[k], self.x[k + 1]);
-        let rise = self.y[k + 1] - self.y[k];
-        let mut x = low + (high - low) * ((y - self.y[k]) / rise).clamp(0.0, 1.0);
-        // The pieces are nearly straight: Newton's method gains four digits or more a step.
-        for _ in 0..6 {
-            let (value, slope) = self.piece(k, x);
-            let next = (x - (value - y) / slope).clamp(low, high);
-            if next == x {
+        // Pieces of both are the same.
+        let k = self.back.find(y);
+        let (low, high) = (self.forth.nodes[k], self.forth.nodes[k + 1]);
+        let mut x = self.back.at(k, y).0.clamp(low, high);
+        // Nearly always once: the error of the next step would be the square of this one. Where pieces bend, more often.
+        for _ in 0..MOST_STEPS {
+            let (value, slope) = self.forth.at(k, x);
+            let by = (value - y) / slope;
+            // A slope may vanish where the scale is next to flat.
+            if !by.is_finite() {
                 break;
             }
+            let next = (x - by).clamp(low, high);
+            let step = (next - x).abs() * self.forth.cubics[k].inverse_width;
             x = next;
+            if step < SMALL {
+                break;
+            }
         }
         x
     }
 }
 
-/// For each of as many equal parts as there are pieces, the piece that holds its lower end.
+impl Pieces {
+    /// The function through these values with these slopes at both ends of every piece.
+    fn new(nodes: &[f64], values: &[f64], slopes: &[[f64; 2]]) -> Self {
+        let cubics = nodes.windows(2).zip(values.windows(2)).zip(slopes).map(|((x, y), slopes)| {
+            let (width, rise) = (x[1] - x[0], y[1] - y[0]);
+            let [a, b] = slopes.map(|s| s * width);
+            Cubic {
+                inverse_width: 1.0 / width,
+                powers: [y[0], a, 3.0 * rise - 2.0 * a - b, a + b - 2.0 * rise],
+            }
+        });
+        Pieces { cubics: cubics.collect(), guide: guide(nodes), nodes: nodes.to_vec() }
+    }
+
+    /// Value and slope of piece `k`.
+    #[inline]
+    fn at(&self, k: usize, x: f64) -> (f64, f64) {
+        let Cubic { inverse_width, powers: [c0, c1, c2, c3] } = self.cubics[k];
+        let t = (x - self.nodes[k]) * inverse_width;
+        (c0 + t * (c1 + t * (c2 + t * c3)), (c1 + t * (2.0 * c2 + t * 3.0 * c3)) * inverse_width)
+    }
+
+    /// The piece that holds `x`.
+    #[inline]
+    fn find(&self, x: f64) -> usize {
+        let (parts, pieces) = (self.guide.len(), self.cubics.len());
+        let part = ((x * parts as f64) as usize).min(parts - 1);
+        let mut piece = self.guide[part] as usize;
+        while piece + 1 < pieces && self.nodes[piece + 1] <= x {
+            piece += 1;
+        }
+        piece
+    }
+}
+
+/// Equal parts of [0, 1] a piece: where pieces differ in width few parts hold the end of one.
+const PARTS: usize = 4;
+
+/// For each of so many equal parts the piece that holds its lower end.
 fn guide(nodes: &[f64]) -> Vec<u32> {
     let pieces = nodes.len() - 1;
+    let parts = PARTS * pieces;
     let mut piece = 0;
-    (0..pieces)
+    (0..parts)
         .map(|k| {
-            let at = k as f64 / pieces as f64;
+            let at = k as f64 / parts as f64;
             while piece + 1 < pieces && nodes[piece + 1] <= at {
                 piece += 1;
             }
             piece as u32
         })
         .collect()
-}
-
-/// The piece that holds `value`.
-fn find(nodes: &[f64], guide: &[u32], value: f64) -> usize {
-    let pieces = guide.len();
-    let part = ((value * pieces as f64) as usize).min(pieces - 1);
-    let mut piece = guide[part] as usize;
-    while piece + 1 < pieces && nodes[piece + 1] <= value {
-        piece += 1;
-    }
-    piece
 }
 
 /// Gauss-Legendre rule with five points on `[a, b]`.
