@@ -24,6 +24,7 @@ mod block;
 mod decisions;
 mod normal;
 mod steps;
+mod timed;
 
 use super::bounds::CandidateRates;
 use super::exact::Exact;
@@ -42,11 +43,16 @@ pub use steps::LaneSteps;
 #[derive(Clone, Debug)]
 pub struct Lanes {
     decisions: Decisions,
+    /// Mean durations of legs in each state, if timed legs can be done.
+    waits: Option<Vec<f64>>,
     most: Instructions,
 }
 
 /// Displacements of a smaller scale than this, in lengths of the domain, would feel the lattice of positions.
 const SHORTEST: f64 = 1.0 / 262_144.0;
+
+/// A span with fewer legs than this, of all walkers together, is not worth the tables of lanes.
+const FEWEST: f64 = 1.0;
 
 impl Lanes {
     /// Prepares lanes for `model`, with tables on the cells of `grid`; `None` where only [`Exact`] will do.
@@ -62,13 +68,21 @@ impl Lanes {
         let mut rates = CandidateRates::with_clocks(model, grid, &clocks)?;
         let Some(scale) = representable(model, &mut rates) else { return Ok(None) };
         let exact = Exact::with_rates(model, grid, rates)?;
+        let waits = exact.waits().filter(|waits| timed::even(waits)).map(<[f64]>::to_vec);
         let decisions = Decisions::new(exact, scale, Candidates::One);
-        Ok(decisions.map(|decisions| Lanes { decisions, most: Instructions::Avx512 }))
+        Ok(decisions.map(|decisions| Lanes { decisions, waits, most: Instructions::Avx512 }))
     }
 
     /// The same with at most these instructions; which are used changes no bit of any result.
     pub fn at_most(self, most: Instructions) -> Self {
         Lanes { most, ..self }
+    }
+
+    /// Mean durations of legs, if a span has so many of them that lanes serve.
+    fn timed(&self, span: Span, walkers: usize) -> Option<&[f64]> {
+        let waits = self.waits.as_deref()?;
+        let slowest = waits.iter().copied().fold(0.0, f64::max);
+        (span.amount() * walkers as f64 >= FEWEST * slowest).then_some(waits)
     }
 
     /// The same legs without lanes.
@@ -133,8 +147,13 @@ impl Kernel for Lanes {
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        match span {
-            Span::Legs(legs) if !T::EVENTS => self.decisions.run(self.most, walkers, legs, stream, tally),
+        match (span, self.timed(span, walkers.len())) {
+            (Span::Legs(legs), _) if !T::EVENTS => {
+                self.decisions.run(self.most, walkers, legs, stream, tally)
+            }
+            (Span::Duration(duration), Some(waits)) if !T::EVENTS => {
+                self.decisions.run_timed(self.most, walkers, (duration, waits), stream, tally)
+            }
             _ => self.exact().advance(walkers, span, stream, tally),
         }
     }

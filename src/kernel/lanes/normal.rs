@@ -48,6 +48,33 @@ pub(super) fn normals(moves: &[u8; ROW], deviates: &mut [f32; BLOCK]) {
     }
 }
 
+/// For every walker an exponential deviate `E`, and a normal one times `sqrt(2 E)`; the first half and the second share
+/// words of the latter.
+///
+/// `2 sqrt(E E') cos(phi)`: radius and `sqrt(2 E)` are one root.
+#[inline(always)]
+pub(super) fn diffused(
+    when: &[u8; ROW],
+    moves: &[u8; ROW],
+    exponentials: &mut [f32; BLOCK],
+    deviates: &mut [f32; BLOCK],
+) {
+    for (e, word) in exponentials.iter_mut().zip(when.as_chunks::<4>().0) {
+        *e = signed_exponential(u32::from_le_bytes(*word)).abs();
+    }
+    let (radii, angles) = moves.split_at(ROW / 2);
+    let (first, second) = deviates.split_at_mut(BLOCK / 2);
+    let words = radii.as_chunks::<4>().0.iter().zip(angles.as_chunks::<4>().0);
+    let (a, b) = exponentials.split_at(BLOCK / 2);
+    for (((x, y), (a, b)), (r, phi)) in first.iter_mut().zip(second).zip(a.iter().zip(b)).zip(words) {
+        let e = signed_exponential(u32::from_le_bytes(*r));
+        let four = 4.0 * e.abs();
+        let r = f32::from_bits(f32::sqrt(four * a).to_bits() | e.to_bits() & 0x8000_0000);
+        let (cos, sin) = half_circle(u32::from_le_bytes(*phi));
+        (*x, *y) = (r * cos, f32::sqrt(four * b) * sin);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::block::units;
