@@ -97,6 +97,11 @@ impl Decisions {
         Some(Decisions { exact, candidates, tables, rows })
     }
 
+    /// Number of thresholds.
+    pub fn entries(&self) -> usize {
+        self.tables.accept.len()
+    }
+
     /// Advances everybody by so many legs or steps.
     pub fn run<T: Tally>(
         &self,

@@ -334,3 +334,147 @@ fn avx512(
 ) -> Result<(), KernelError> {
     any(tables, block, timed, room, words, counts, rare)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::{CHOICE_BITS, SCALE, signed_exponential, slot};
+    use super::*;
+    use crate::rng::{Purpose, stream};
+
+    /// Mean of what a leg takes from all of a piece, over the mean that it should have: over all words.
+    ///
+    /// What is taken grows with the deviate, so that a bisection tells how many words take a multiple of the lattice or more.
+    fn mean_taken(wait: f32) -> f64 {
+        let taken = |w: u32| {
+            let spent = signed_exponential(w).abs();
+            let mut left = [0.0; BLOCK];
+            let (state, bits) = ([0; BLOCK], [wait.to_bits(); BLOCK]);
+            assert!(!spend::<false>([0, 0], &state, &bits, &[spent; BLOCK], &[1.0; BLOCK], &mut left));
+            1.0 - f64::from(left[0])
+        };
+        let lattice = f64::from(f32::EPSILON) / 2.0;
+        let most = (taken(1) / lattice) as u64;
+        assert!(most < 1 << 23, "the lattice must not change on the way");
+        let reach = |multiple: u64| {
+            // The number of odd words below 2^31 that take so much or more: the small ones.
+            let (mut low, mut high) = (0u32, 1 << 30);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if taken(2 * middle + 1) >= (multiple as f64 - 0.5) * lattice {
+                    low = middle + 1
+                } else {
+                    high = middle
+                }
+            }
+            f64::from(low) / 1_073_741_824.0
+        };
+        (1..=most).map(reach).sum::<f64>() * lattice / f64::from(wait)
+    }
+
+    #[test]
+    fn the_lattice_of_times_is_fine_enough() {
+        // The fastest legs, of the longest piece: the lattice makes their mean 1e-8 of itself too small, the exponential
+        // 7e-9. Legs that are eight times as fast show the law of the lattice.
+        let fastest = (1.0 / PIECE) as f32;
+        let off = mean_taken(fastest) - 1.0;
+        assert!(off.abs() < 2.5e-8, "{off:e}");
+        let finer = mean_taken(fastest / 8.0) - 1.0;
+        let expected = -(8.0 * PIECE * f64::from(f32::EPSILON) / 2.0).powi(2) / 24.0;
+        assert!((finer / expected - 1.0).abs() < 0.05, "{finer:e} {expected:e}");
+    }
+
+    #[test]
+    fn what_is_taken_is_what_is_left_over() {
+        // Time is neither won nor lost: with legs of any duration the differences add up to the piece, exactly.
+        let mut word = 1u32;
+        for wait in [1.0 / PIECE as f32, 1e-3, 0.3] {
+            let (mut left, mut taken) = ([1.0f32; BLOCK], 0.0f64);
+            loop {
+                word = word.wrapping_mul(0x9e37_79b9).wrapping_add(0x6a09_e667);
+                let spent = [signed_exponential(word).abs(); BLOCK];
+                let mut after = [0.0; BLOCK];
+                if spend::<true>([wait.to_bits(), 0], &[0; BLOCK], &[0; BLOCK], &spent, &left, &mut after) {
+                    break;
+                }
+                taken += f64::from(left[0]) - f64::from(after[0]);
+                left = after;
+            }
+            assert_eq!(taken + f64::from(left[0]), 1.0);
+        }
+    }
+
+    /// Makes every transition that is left open.
+    struct Yes(u64);
+
+    impl Rare for Yes {
+        fn decide(&mut self, block: &mut Block, leg: usize) -> Result<(), KernelError> {
+            for lane in 0..block.walkers {
+                let (slot, uniform, threshold) =
+                    (block.chosen[lane], block.uniform(leg, lane), block.threshold[lane]);
+                if (threshold >> 6..(threshold >> 6) + ((threshold & 63) << 18)).contains(&uniform) {
+                    block.key[leg + 1][lane] |= 1;
+                    block.state[leg + 1][lane] = leads_to(slot) as u32;
+                    block.scale[leg + 1][lane] = slot >> 1 & SCALE;
+                    self.0 += 1;
+                }
+            }
+            Ok(())
+        }
+
+        fn exchange(&mut self, _: &Block, _: usize) {}
+    }
+
+    #[test]
+    fn clocks_follow_states() {
+        // Three states in a circle, one cell, a quarter of all transitions left open: each lane has the scale and the clock of its
+        // state, after every few legs and whoever came and went, until all have gone.
+        let scale: Vec<u32> = [0.01f32, 0.02, 0.07].iter().map(|s| s.to_bits() & SCALE).collect();
+        let slots = (0..192).map(|k| slot(scale[(k / 64 + 1) % 3], k / 64, (k / 64 + 1) % 3)).collect();
+        let accept = vec![20_000_000 << 6 | 63; 3];
+        let tables = Tables {
+            cells: 1,
+            slots,
+            targets: Vec::new(),
+            accept,
+            gap: 18,
+            top: 1 << CHOICE_BITS,
+            exchange: false,
+            steps: false,
+            scale,
+        };
+        let n = 150;
+        let mut walkers =
+            Walkers::new(vec![Position::from_fraction(0.3); n], (0..n as u16).map(|k| k % 3).collect());
+        let mut random = stream(1, Purpose::Advance, 0);
+        let (words, _) = random.lanes();
+        let (mut block, mut rare, mut counts) = (Block::new(), Yes(0), [0; 7]);
+        let mut timed = Timed::new(&tables, &[0.1, 0.3, 0.02], 5.0, &mut walkers, &mut block);
+        let (mut widest, mut ends) = (BLOCK, 0);
+        while block.walkers > 0 {
+            go(Instructions::Avx512, &tables, (&mut block, &mut timed), 3, words, &mut counts, &mut rare)
+                .expect("no bounds");
+            let columns = &timed.columns;
+            for lane in 0..block.walkers {
+                let state = block.state[0][lane] as usize;
+                assert_eq!(columns.wait[0][lane], timed.waits[state]);
+                assert_eq!(block.scale[0][lane], tables.scale[state]);
+                assert!((0.0..=1.0).contains(&columns.left[0][lane]));
+            }
+            assert!(columns.left[0][block.walkers..].iter().all(|left| *left == f32::INFINITY));
+            ends += u32::from(block.walkers < widest);
+            widest = block.walkers;
+        }
+        assert!(ends > 5 && rare.0 > 1000 && timed.begun == n);
+        // Everybody moved, and every candidate was counted once: in all a Poisson number, 8 % of which would be seen.
+        assert!(walkers.position.iter().all(|x| *x != Position::from_fraction(0.3)));
+        let mean = n as f64 * 5.0 * 3.0 / (0.1 + 0.3 + 0.02);
+        let counted = f64::from(counts[..6].iter().sum::<u32>());
+        assert!((counted / mean - 1.0).abs() < 0.08, "{counted} {mean}");
+    }
+
+    #[test]
+    fn uneven_states_are_left_to_others() {
+        assert!(even(&[0.3]) && even(&[1.0, 500.0]) && even(&[2.0, 1.0, 3.0]));
+        assert!(!even(&[1.0, 600.0]) && !even(&[600.0, 2.0, 1.0]));
+    }
+}
