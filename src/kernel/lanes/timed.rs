@@ -424,14 +424,12 @@ mod tests {
         fn exchange(&mut self, _: &Block, _: usize) {}
     }
 
-    #[test]
-    fn clocks_follow_states() {
-        // Three states in a circle, one cell, a quarter of all transitions left open: each lane has the scale and the clock of its
-        // state, after every few legs and whoever came and went, until all have gone.
+    /// Three states in a circle, one cell, a quarter of all transitions left open.
+    fn circle() -> Tables {
         let scale: Vec<u32> = [0.01f32, 0.02, 0.07].iter().map(|s| s.to_bits() & SCALE).collect();
         let slots = (0..192).map(|k| slot(scale[(k / 64 + 1) % 3], k / 64, (k / 64 + 1) % 3)).collect();
         let accept = vec![20_000_000 << 6 | 63; 3];
-        let tables = Tables {
+        Tables {
             cells: 1,
             slots,
             targets: Vec::new(),
@@ -441,7 +439,13 @@ mod tests {
             exchange: false,
             steps: false,
             scale,
-        };
+        }
+    }
+
+    #[test]
+    fn clocks_follow_states() {
+        // Each lane has the scale and the clock of its state, after every few legs and whoever came and went, until all have gone.
+        let tables = circle();
         let n = 150;
         let mut walkers =
             Walkers::new(vec![Position::from_fraction(0.3); n], (0..n as u16).map(|k| k % 3).collect());
@@ -470,6 +474,25 @@ mod tests {
         let mean = n as f64 * 5.0 * 3.0 / (0.1 + 0.3 + 0.02);
         let counted = f64::from(counts[..6].iter().sum::<u32>());
         assert!((counted / mean - 1.0).abs() < 0.08, "{counted} {mean}");
+    }
+
+    #[test]
+    fn spans_are_cut_into_pieces() {
+        // None is longer than it may be, few are much shorter, and all of them are the span.
+        let tables = circle();
+        for duration in [1e-6, 100.0, 163.0, 164.0, 1000.0, 1e9] {
+            let waits = [0.1, 0.3, 0.02];
+            let mut walkers = Walkers::new(vec![Position::from_fraction(0.3); 3], vec![0; 3]);
+            let timed = Timed::new(&tables, &waits, duration, &mut walkers, &mut Block::new());
+            let fastest = f64::from(f32::from_bits(timed.waits[2]));
+            assert!(fastest * PIECE > 1.0 - 1e-7, "{duration}");
+            assert!(timed.pieces == 1 || fastest * PIECE < 2.0, "{duration}");
+            for (wait, bits) in waits.iter().zip(&timed.waits) {
+                let span = timed.pieces as f64 * wait / f64::from(f32::from_bits(*bits));
+                assert!((span / duration - 1.0).abs() < 6e-8, "{duration}");
+            }
+            assert!(timed.lanes[..3].iter().all(|(_, pieces)| pieces + 1 == timed.pieces));
+        }
     }
 
     #[test]
