@@ -250,11 +250,11 @@ fn visits_stand_for_the_time_in_a_state() {
                 .expect("bounds");
             profile.flush();
             assert!(in_lanes(&random));
-            for s in 0..2 {
+            for (s, sums) in sums.iter_mut().enumerate() {
                 let visits = profile.visits(s).iter().sum::<u64>() as f64;
                 let time = visits * kernel.dwell(s, 0) / n as f64;
-                sums[s][0] += time;
-                sums[s][1] += time * time;
+                sums[0] += time;
+                sums[1] += time * time;
             }
         }
         let batches = BATCHES as f64;
