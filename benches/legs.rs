@@ -59,6 +59,11 @@ fn main() -> io::Result<()> {
             let case = InLanes::new(kernel.at_most(most), model, true);
             cases.push((format!("{states}, lanes, tallies, {most:?}"), Box::new(case)));
         }
+        for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+            let kernel = Lanes::new(model, &grid).expect("bounded rates").expect("constant diffusivities");
+            let case = Legs::of(kernel.at_most(most), model, true, true);
+            cases.push((format!("{states}, timed, lanes, tallies, {most:?}"), Box::new(case)));
+        }
         let scalar = EulerMaruyama::new(model, &grid, DT).expect("bounded rates");
         cases.push((format!("{states}, steps, tallies"), Box::new(InLanes::new(scalar, model, false))));
         for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
@@ -174,13 +179,19 @@ fn eight() -> Model {
 }
 
 #[inline(never)]
-fn advance<T: Tally>(kernel: &Exact, walkers: &mut Walkers, span: Span, stream: &mut Stream, tally: &mut T) {
+fn advance<K: Kernel, T: Tally>(
+    kernel: &K,
+    walkers: &mut Walkers,
+    span: Span,
+    stream: &mut Stream,
+    tally: &mut T,
+) {
     kernel.advance(walkers, span, stream, tally).expect("rates within their bounds");
 }
 
 /// Exact legs.
-struct Legs {
-    kernel: Exact,
+struct Legs<K> {
+    kernel: K,
     walkers: Walkers,
     stream: Stream,
     profile: Profile,
@@ -190,10 +201,16 @@ struct Legs {
     rate: f64,
 }
 
-impl Legs {
+impl Legs<Exact> {
     fn new(model: &Model, timed: bool, scored: bool) -> Self {
+        let kernel = Exact::new(model, &Grid::new(1.0, BINS)).expect("bounded rates");
+        Legs::of(kernel, model, timed, scored)
+    }
+}
+
+impl<K: Kernel> Legs<K> {
+    fn of(kernel: K, model: &Model, timed: bool, scored: bool) -> Self {
         let grid = Grid::new(1.0, BINS);
-        let kernel = Exact::new(model, &grid).expect("bounded rates");
         let mut random = stream(1, Purpose::Start, 0);
         let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, !timed, WALKERS, &mut random);
         let states = model.network.states().len();
@@ -209,7 +226,7 @@ impl Legs {
     }
 }
 
-impl Case for Legs {
+impl<K: Kernel> Case for Legs<K> {
     fn go(&mut self, legs: u64) -> u64 {
         let span = if self.timed { Span::Duration(legs as f64 / self.rate) } else { Span::Legs(legs) };
         if self.scored {

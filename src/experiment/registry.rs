@@ -51,9 +51,10 @@ pub fn runner(
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
         Method::Exact {} => {
-            // Lanes keep counts; trajectories need events, and a duration needs legs with one.
-            let counts = matches!(experiment.run.span, Span::Legs(_)) && trajectories.is_none();
-            if counts && let Some(kernel) = Lanes::new(&model, grid).map_err(numeric)? {
+            // Lanes keep counts, and trajectories need events.
+            if trajectories.is_none()
+                && let Some(kernel) = Lanes::new(&model, grid).map_err(numeric)?
+            {
                 return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
             }
             let kernel = Exact::new(&model, grid).map_err(numeric)?;

@@ -285,6 +285,11 @@ impl Exact {
         Ok(self.channels.get(usize::from(channel[0])).copied().filter(|_| accepted[0]))
     }
 
+    /// Mean time between two candidates in each state, if it is a constant in all of them.
+    pub(super) fn waits(&self) -> Option<&[f64]> {
+        (!self.variable_clock).then_some(&self.wait)
+    }
+
     /// Number of cells of its tables.
     pub(super) fn cells(&self) -> usize {
         self.grid.cells()

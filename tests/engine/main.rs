@@ -28,6 +28,7 @@ mod reactions;
 mod reactions_mean_field;
 mod reactions_run;
 mod resolvent;
+mod timed_lanes;
 mod underdamped;
 mod underdamped_chain;
 mod until;

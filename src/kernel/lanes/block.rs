@@ -11,7 +11,7 @@ use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
 /// Legs for which words and exponentials are made at once.
-const CHUNK: usize = 4;
+pub(super) const CHUNK: usize = 4;
 
 /// Bits of a choice that pick a slot; the others are compared with a threshold.
 pub(super) const SLOT_BITS: u32 = 6;
@@ -82,14 +82,14 @@ pub(super) struct Block {
     /// Twice the entry in `accept` used, plus one if a transition was made.
     pub key: [[u32; BLOCK]; CHUNK + 1],
     /// Words that move, words that choose.
-    moves: [[u8; ROW]; CHUNK],
+    pub moves: [[u8; ROW]; CHUNK],
     pub choices: [[u8; ROW]; CHUNK],
-    signed: [[f32; BLOCK]; CHUNK],
-    index: [u32; BLOCK],
-    chosen: [u32; BLOCK],
-    target: [u32; BLOCK],
-    entry: [u32; BLOCK],
-    threshold: [u32; BLOCK],
+    pub signed: [[f32; BLOCK]; CHUNK],
+    pub index: [u32; BLOCK],
+    pub chosen: [u32; BLOCK],
+    pub target: [u32; BLOCK],
+    pub entry: [u32; BLOCK],
+    pub threshold: [u32; BLOCK],
 }
 
 impl Block {
@@ -198,13 +198,26 @@ pub(super) fn cell(folded: u32, cells: u32) -> u32 {
 
 /// What the loops need besides columns.
 #[derive(Clone, Copy)]
-struct Law {
+pub(super) struct Law {
     /// Of two states: scale of the first, and what changes it into that of the second.
     first: u32,
     change: u32,
     cells: u32,
     gap: u32,
     top: u32,
+}
+
+impl Law {
+    pub fn of(tables: &Tables) -> Self {
+        let scale = |s: usize| tables.scale.get(s).copied().unwrap_or_default();
+        Law {
+            first: scale(0),
+            change: scale(0) ^ scale(1),
+            cells: tables.cells & 0x7fff,
+            gap: tables.gap & 31,
+            top: tables.top,
+        }
+    }
 }
 
 #[inline(always)]
@@ -216,7 +229,7 @@ fn exponentials(moves: &[u8; ROW], signed: &mut [f32; BLOCK]) {
 
 /// Which slot each candidate has.
 #[inline(always)]
-fn pick(state: &[u32; BLOCK], choices: &[u8; ROW], index: &mut [u32; BLOCK]) {
+pub(super) fn pick(state: &[u32; BLOCK], choices: &[u8; ROW], index: &mut [u32; BLOCK]) {
     for (i, word) in choices.as_chunks::<4>().0.iter().enumerate() {
         index[i] = state[i] << SLOT_BITS | u32::from_le_bytes(*word) >> CHOICE_BITS;
     }
@@ -231,7 +244,7 @@ fn deal(index: &[u32; BLOCK], slots: &[u32], chosen: &mut [u32; BLOCK]) {
 
 /// The same, and the scales of the states that candidates lead to, which need more digits than a slot has.
 #[inline(always)]
-fn deal_both(
+pub(super) fn deal_both(
     index: &[u32; BLOCK],
     slots: &[u32],
     scales: &[u32],
@@ -246,7 +259,7 @@ fn deal_both(
 
 /// Moves everybody and finds the entry of its threshold.
 #[inline(always)]
-fn advance<const TWO: bool>(
+pub(super) fn advance<const TWO: bool>(
     law: Law,
     state: &[u32; BLOCK],
     scale: &[u32; BLOCK],
@@ -298,7 +311,7 @@ fn shift<const TWO: bool>(
 
 /// Looks thresholds up and counts what happened one leg before.
 #[inline(always)]
-fn look(
+pub(super) fn look(
     entry: &[u32; BLOCK],
     accept: &[u32],
     threshold: &mut [u32; BLOCK],
@@ -312,14 +325,14 @@ fn look(
 }
 
 /// One column before and after a leg.
-type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
+pub(super) type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
 
 /// Entries, their thresholds, slots, and scales that go with slots.
-type Found<'a> = (&'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK]);
+pub(super) type Found<'a> = (&'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK]);
 
 /// Makes those transitions that the thresholds decide; whether any is left open.
 #[inline(always)]
-fn decide<const TWO: bool, const STEPS: bool>(
+pub(super) fn decide<const TWO: bool, const STEPS: bool>(
     law: Law,
     choices: &[u8; ROW],
     (entry, threshold, chosen, target): Found<'_>,
@@ -357,14 +370,7 @@ fn legs<const TWO: bool, const STEPS: bool>(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    let scale = |s: usize| tables.scale.get(s).copied().unwrap_or_default();
-    let law = Law {
-        first: scale(0),
-        change: scale(0) ^ scale(1),
-        cells: tables.cells & 0x7fff,
-        gap: tables.gap & 31,
-        top: tables.top,
-    };
+    let law = Law::of(tables);
     // The last counter is for those who are not there.
     let nobody = counts.len() as u32 - 1;
     block.key[0].fill(nobody);

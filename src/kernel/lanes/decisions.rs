@@ -4,6 +4,7 @@ use super::super::bounds::{CandidateRates, ONE, SLOTS};
 use super::super::exact::Exact;
 use super::super::{BLOCK, KernelError};
 use super::block::{self, Block, CHOICE_BITS, Instructions, MOST_ROWS, Rare, Tables};
+use super::timed::{self, Timed};
 use crate::event::{Counts, Position, Tally, Walkers};
 use crate::model::{Boundary, Channel, Model};
 use crate::rng::{Single, Stream, open_unit};
@@ -96,6 +97,11 @@ impl Decisions {
         Some(Decisions { exact, candidates, tables, rows })
     }
 
+    /// Number of thresholds.
+    pub fn entries(&self) -> usize {
+        self.tables.accept.len()
+    }
+
     /// Advances everybody by so many legs or steps.
     pub fn run<T: Tally>(
         &self,
@@ -140,6 +146,35 @@ impl Decisions {
                 *state = *now as u16;
             }
         }
+        self.hand_on(sums, rare, tally);
+        Ok(())
+    }
+
+    /// Advances everybody by a duration in which legs in each state last so long on average.
+    pub fn run_timed<T: Tally>(
+        &self,
+        most: Instructions,
+        walkers: &mut Walkers,
+        (duration, waits): (f64, &[f64]),
+        stream: &mut Stream,
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
+        let mut sums = Sums::new(self);
+        let (words, single) = stream.lanes();
+        let mut rare = Undecided::new(self, single);
+        let mut block = Block::new();
+        let mut timed = Timed::new(&self.tables, waits, duration, walkers, &mut block);
+        while block.walkers > 0 {
+            let room = sums.take(u64::MAX, self);
+            let group = (&mut block, &mut timed);
+            timed::go(most, &self.tables, group, room, words, &mut sums.hot, &mut rare)?;
+        }
+        self.hand_on(sums, rare, tally);
+        Ok(())
+    }
+
+    /// Hands on what has been counted.
+    fn hand_on<T: Tally>(&self, mut sums: Sums, rare: Undecided<'_>, tally: &mut T) {
         sums.flush(self);
         let Undecided { mut heat, mut work, surplus, passages, .. } = rare;
         sums.visits.iter_mut().zip(&surplus).for_each(|(visits, surplus)| *visits -= surplus);
@@ -149,7 +184,6 @@ impl Decisions {
         }
         let (visits, passages) = (&sums.visits, &sums.passages);
         tally.counted(&Counts { visits, passages, heat: &heat, work: &work });
-        Ok(())
     }
 
     /// Counts where the walkers of a block are, state by state and cell by cell.

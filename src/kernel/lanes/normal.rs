@@ -48,6 +48,33 @@ pub(super) fn normals(moves: &[u8; ROW], deviates: &mut [f32; BLOCK]) {
     }
 }
 
+/// For every walker an exponential deviate `E`, and a normal one times `sqrt(2 E)`; the first half and the second share
+/// words of the latter.
+///
+/// `2 sqrt(E E') cos(phi)`: radius and `sqrt(2 E)` are one root.
+#[inline(always)]
+pub(super) fn diffused(
+    when: &[u8; ROW],
+    moves: &[u8; ROW],
+    exponentials: &mut [f32; BLOCK],
+    deviates: &mut [f32; BLOCK],
+) {
+    for (e, word) in exponentials.iter_mut().zip(when.as_chunks::<4>().0) {
+        *e = signed_exponential(u32::from_le_bytes(*word)).abs();
+    }
+    let (radii, angles) = moves.split_at(ROW / 2);
+    let (first, second) = deviates.split_at_mut(BLOCK / 2);
+    let words = radii.as_chunks::<4>().0.iter().zip(angles.as_chunks::<4>().0);
+    let (a, b) = exponentials.split_at(BLOCK / 2);
+    for (((x, y), (a, b)), (r, phi)) in first.iter_mut().zip(second).zip(a.iter().zip(b)).zip(words) {
+        let e = signed_exponential(u32::from_le_bytes(*r));
+        let four = 4.0 * e.abs();
+        let r = f32::from_bits(f32::sqrt(four * a).to_bits() | e.to_bits() & 0x8000_0000);
+        let (cos, sin) = half_circle(u32::from_le_bytes(*phi));
+        (*x, *y) = (r * cos, f32::sqrt(four * b) * sin);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::block::units;
@@ -178,6 +205,83 @@ mod tests {
                     let limit = if q * s < 6.0 { 3e-8 } else { 1e-6 };
                     assert!(relative.abs() < limit, "s = {s}, q = {q}: {relative:e}");
                 }
+            }
+        }
+    }
+
+    /// Three words each, evenly spread: multiples of numbers that no small whole numbers relate.
+    fn triples(n: u32) -> impl Iterator<Item = [u32; 3]> {
+        (0..n).map(|k| [0x9e37_79b9u32, 0x6a09_e667, 0xbb67_ae85].map(|a| k.wrapping_add(1).wrapping_mul(a)))
+    }
+
+    /// Deviates of timed legs of such words, lane by lane, and what they would be without rounding.
+    fn diffusing(n: u32) -> Vec<[[f64; 2]; 2]> {
+        let mut all = Vec::new();
+        for words in triples(n).collect::<Vec<_>>().chunks_exact(BLOCK / 2) {
+            let (mut when, mut moves) = ([0; ROW], [0; ROW]);
+            for (i, [w, r, phi]) in words.iter().enumerate() {
+                for half in [i, i + BLOCK / 2] {
+                    when.as_chunks_mut::<4>().0[half] = w.to_le_bytes();
+                }
+                moves.as_chunks_mut::<4>().0[i] = r.to_le_bytes();
+                moves.as_chunks_mut::<4>().0[i + BLOCK / 2] = phi.to_le_bytes();
+            }
+            let (mut spent, mut deviates) = ([0.0; BLOCK], [0.0; BLOCK]);
+            diffused(&when, &moves, &mut spent, &mut deviates);
+            for (i, [w, r, phi]) in words.iter().enumerate() {
+                let (e, (c, s)) = (0.5 * ideal_radius(*w).powi(2), ideal_half_circle(*phi));
+                let r = ideal_radius(*r) * libm::sqrt(2.0 * e);
+                for (lane, ideal) in [(i, r * c), (i + BLOCK / 2, r.abs() * s)] {
+                    all.push([[spent[lane], deviates[lane]].map(f64::from), [e, ideal]]);
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn timed_legs_have_the_moments_of_both() {
+        // Means of E, E^2/2, x^2/2, x^4/24, E x^2/4 are 1, of x^2 E^2/12 and x^4 E/72 too; roundings alone make the difference from
+        // the ideal deviates of the same words.
+        let all = diffusing(1 << 20);
+        let moments = |[e, x]: [f64; 2]| {
+            let (e2, x2) = (e * e, x * x);
+            [e, e2 / 2.0, x2 / 2.0, x2 * x2 / 24.0, e * x2 / 4.0, e2 * x2 / 12.0, e * x2 * x2 / 72.0]
+        };
+        let (mut off, mut ideally) = ([0.0; 7], [0.0; 7]);
+        for [found, ideal] in &all {
+            let (found, ideal) = (moments(*found), moments(*ideal));
+            for k in 0..7 {
+                off[k] += (found[k] - ideal[k]) / all.len() as f64;
+                ideally[k] += ideal[k] / all.len() as f64;
+            }
+        }
+        assert!(ideally.iter().all(|m| (m - 1.0).abs() < 2e-2), "{ideally:?}");
+        assert!(off.iter().all(|off| off.abs() < 5e-8), "{off:?}");
+    }
+
+    #[test]
+    fn timed_legs_multiply_every_mode_as_they_should() {
+        // A leg of scale l turns the mean of cos(q x) into that over 1 + (q l)^2, whatever the walls. Differences from ideal
+        // legs of the same words, relative to what a leg forgets.
+        let all = diffusing(1 << 18);
+        for l in [1e-4f64, 0.003, 0.07, 0.5, 4.0] {
+            let scale = l as f32;
+            for n in [1.0, 2.0, 7.0, 30.0] {
+                let (q, scale64) = (n * std::f64::consts::PI, f64::from(scale));
+                let forgotten = |x: f64| 2.0 * libm::sin(0.5 * q * x) * libm::sin(0.5 * q * x);
+                let (mut off, mut ideally) = (0.0, 0.0);
+                for [[_, found], [_, ideal]] in &all {
+                    let moved = units(*found as f32 * scale);
+                    let ideal = forgotten(scale64 * ideal);
+                    off += forgotten(f64::from(moved as i32) / 2_147_483_648.0) - ideal;
+                    ideally += ideal;
+                }
+                let square = (q * scale64).powi(2);
+                let expected = square / (1.0 + square) * all.len() as f64;
+                assert!((ideally / expected - 1.0).abs() < 1e-2, "l = {l}, n = {n}: {ideally} {expected}");
+                let limit = if q * l < 6.0 { 5e-8 } else { 2e-6 };
+                assert!((off / expected).abs() < limit, "l = {l}, n = {n}: {:e}", off / expected);
             }
         }
     }
