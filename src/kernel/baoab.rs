@@ -135,7 +135,15 @@ impl Baoab {
         self.dt
     }
 
-    fn steps(&self, span: Span) -> u64 {
+    /// Mass, `c` and whether fluxes are exact, where a walker asks for nothing else: one state, no force, a friction
+    /// that does not vary.
+    pub(super) fn plain(&self) -> Option<(f64, f64, bool)> {
+        let [motion] = &self.motion[..] else { return None };
+        let decay = motion.decay.constant().filter(|_| motion.push.is_none() && self.frozen.is_none())?;
+        Some((motion.mass, decay, self.bath == Bath::Flux))
+    }
+
+    pub(super) fn steps(&self, span: Span) -> u64 {
         match span {
             Span::Legs(steps) => steps,
             Span::Duration(duration) => libm::round(duration / self.dt).max(1.0) as u64,

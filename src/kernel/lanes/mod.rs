@@ -20,10 +20,12 @@
 //! **When not to use it:** it is chosen by itself where it serves. Tallies that must see every event, timed legs, and
 //! all that is not said above go by [`Exact`].
 
+mod baoab;
 mod block;
 mod decisions;
 mod normal;
 mod steps;
+mod velocity;
 
 use super::bounds::CandidateRates;
 use super::exact::Exact;
@@ -33,6 +35,7 @@ use crate::event::{Tally, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
 use crate::rng::Stream;
+pub use baoab::LaneBaoab;
 pub use block::Instructions;
 use block::SCALE;
 use decisions::{Candidates, Decisions, suits};
