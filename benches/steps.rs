@@ -48,12 +48,15 @@ fn main() -> io::Result<()> {
     let mut cases: Vec<_> = cases.into_iter().map(|(name, case)| (name.to_owned(), case)).collect();
 
     for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
-        for scored in [false, true] {
-            let kernel = LaneBaoab::with_exact_flux(&one, &Grid::new(1.0, BINS), DT);
+        for (what, model, scored) in [
+            ("no tally", &one, false),
+            ("tallies", &one, true),
+            ("in a well, tallies", &model(1, true), true),
+        ] {
+            let kernel = LaneBaoab::with_exact_flux(model, &Grid::new(1.0, BINS), DT);
             let kernel = kernel.expect("bounded rates").expect("a plain model").at_most(most);
-            let what = if scored { "tallies" } else { "no tally" };
-            let name = format!("one state, exact flux, lanes, {what}, {most:?}");
-            cases.push((name, Box::new(Steps::of(kernel, &one, scored))));
+            let name = format!("the same in lanes, {what}, {most:?}");
+            cases.push((name, Box::new(Steps::of(kernel, model, scored))));
         }
     }
 

@@ -35,11 +35,16 @@ fn lanes(make: Make, model: &Model, grid: &Grid, dt: f64) -> LaneBaoab {
     make(model, grid, dt).expect("masses, frictions and bounds").expect("a plain model")
 }
 
-/// A constant, a linear and a curved temperature, no friction and much.
-fn cases() -> [(&'static str, LaneBaoab, Model, Grid); 4] {
+/// A constant, a linear and a curved temperature, no friction and much, wells with a linear force and another.
+fn cases() -> [(&'static str, LaneBaoab, Model, Grid); 6] {
     let grid = Grid::new(1.0, 20);
     let case = |name, make: Make, temperature, friction, dt| {
-        let model = model(temperature, friction);
+        let mut model = model(temperature, friction);
+        model.potential = match name {
+            "harmonic" => Some(field("30*(x - 0.4)^2")),
+            "hilly" => Some(field("2*sin(3*x) + x^4")),
+            _ => None,
+        };
         (name, lanes(make, &model, &grid, dt), model, grid)
     };
     [
@@ -47,6 +52,8 @@ fn cases() -> [(&'static str, LaneBaoab, Model, Grid); 4] {
         ("linear", LaneBaoab::with_exact_flux, "1 + 0.8*x", "20", 0.02),
         ("curved", LaneBaoab::with_exact_flux, "1 - 0.4*cos(pi*x)", "6", 0.05),
         ("frictionless", LaneBaoab::new, "1 + x", "0", 0.03),
+        ("harmonic", LaneBaoab::new, "1 + x", "5", 0.03),
+        ("hilly", LaneBaoab::with_exact_flux, "1.2", "5", 0.04),
     ]
     .map(|(name, make, temperature, friction, dt)| case(name, make, temperature, friction, dt))
 }
@@ -146,7 +153,7 @@ fn counts_are_those_of_the_walkers() {
 }
 
 #[test]
-fn heat_is_the_energy_gained() {
+fn heat_and_work_are_the_energy_gained() {
     for (name, kernel, model, grid) in cases() {
         for spans in [&[1u64][..], &[3000], &[500, 1, 1700]] {
             let After { tally: (_, phase), .. } = after(&kernel, (&model, &grid), 150, spans);
@@ -154,7 +161,9 @@ fn heat_is_the_energy_gained() {
             let gain: f64 = phase.gain().iter().sum();
             let exchanged: f64 = phase.heat().iter().map(|heat| heat.abs()).sum();
             let seen: f64 = phase.moments(0).iter().map(|m| m[2]).sum();
-            assert!((heat - gain).abs() <= 1e-13 * seen, "{name}: {heat} {gain}");
+            let work: f64 = phase.exchanged().map(|[_, work]| work).sum();
+            assert!((heat + work - gain).abs() <= 1e-13 * seen, "{name}: {heat} {work} {gain}");
+            assert_eq!(work != 0.0, model.potential.is_some(), "{name}: {work}");
             // Energies are whole numbers of units: a ten-thousandth at the beginning and at the end.
             assert_eq!(exchanged > 1e-3 * seen, name != "frictionless", "{name}: {exchanged} {seen}");
         }
@@ -307,6 +316,31 @@ fn the_lanes_sample_the_law_of_their_chain() {
     }
 }
 
+#[test]
+fn a_harmonic_well_has_the_variances_of_the_scheme() {
+    // omega dt = 0.8, walls ten standard deviations away. The Hamiltonian part of a step is velocity Verlet; what it conserves
+    // gives <x^2> = kT/k and m <v^2> = kT (1 - (omega dt)^2/4), whatever the bath.
+    let (k, dt, grid) = (800.0, 0.04, Grid::new(1.0, 10));
+    let mut model = model("1", "30");
+    model.potential = Some(field("400*(x - 0.5)^2"));
+    let narrowed = 1.0 - k / 2.0 * dt * dt / 4.0;
+    // The mean of a square over a cell.
+    let cell = (1.0 / grid.cells() as f64).powi(2) / 12.0;
+    for make in [LaneBaoab::new as Make, LaneBaoab::with_exact_flux] {
+        let groups = sample(&lanes(make, &model, &grid, dt), &model, &grid, 200, 4000);
+        for (power, factor, expected, wrong) in
+            [(0, k, 1.0, narrowed), (2, 2.0, narrowed, 1.0), (1, 2.0, 0.0, 0.01), (3, 2.0, 0.0, 0.01)]
+        {
+            let square = |x: f64| if power == 0 { (x - 0.5).powi(2) + cell } else { 1.0 };
+            let [z, other] =
+                [expected, wrong].map(|e| deviate(&groups, |g| factor * mean(g, power, square), e));
+            note(format!("well, v^{power}: z = {z:.1}, of another law {other:.1}"));
+            assert!(z.abs() < SIGMAS, "v^{power}: {z}");
+            assert!(power % 2 == 1 || other.abs() > SIGMAS, "negative control: {other}");
+        }
+    }
+}
+
 /// The mean over a range of bins over another number, with its standard error.
 fn mean_over(samples: &Samples, range: std::ops::Range<usize>, unit: f64) -> (f64, f64) {
     let all: Vec<&Sample> = samples[range].iter().map(|s| s.as_ref().expect("seen")).collect();
@@ -370,7 +404,14 @@ fn what_lanes_cannot_do_they_leave() {
         Model { domain: soret::model::Domain { walls: Boundary::Periodic, ..plain.domain }, ..plain.clone() };
     let ring = Model { temperature: field("1.2"), ..ring };
     assert!(none(&ring, 0.02));
-    assert!(none(&Model { potential: Some(field("x^2")), ..plain.clone() }, 0.02));
+    // Forces that jump, that are too rough or too deep, and any without friction.
+    let pushed = |potential: &str, friction: &str| {
+        let model = Model { potential: Some(field(potential)), ..model("1 + 0.8*x", friction) };
+        none(&model, 0.02)
+    };
+    assert!(!pushed("x^2", "20") && !pushed("sin(pi*x)", "20"));
+    assert!(pushed("abs(x - 0.5)", "20") && pushed("tanh((x - 0.3)/0.02)", "20"));
+    assert!(pushed("400*x", "20") && pushed("x^2", "0") && pushed("9000*(x - 0.5)^2", "20"));
     assert!(none(&model("1 + 0.8*x", "20 + x"), 0.02));
     // Kinks of the temperature, one too rough for a polynomial, steps too long, too short, and a friction that is lost in rounding.
     assert!(none(&model("1 + 0.4*step(x - 0.3)", "20"), 0.02));

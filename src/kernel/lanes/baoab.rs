@@ -1,5 +1,5 @@
-//! Underdamped steps in vector lanes: the law of [`Baoab`] for one state between walls, with a friction that does not vary and
-//! no force.
+//! Underdamped steps in vector lanes: the law of [`Baoab`] for one state between walls, with a friction that does not vary, with a
+//! force or without.
 //!
 //! Positions and cells are kept as for legs; velocities are floats, in lengths of the domain per half step.
 //!
@@ -11,6 +11,8 @@
 //! - **Heat** is a difference of energies that are whole numbers of some 1e-4 of the largest kT, so that sums of it are exact and the
 //!   same in any order. What rounding takes or gives of the energy of a walker is booked where a span begins and ends: the first
 //!   law closes as in double precision.
+//! - **Forces** are polynomials too, known to 1e-7 of their largest value. The half kick that ends a step and the one that begins the
+//!   next are the same; velocities are seen between them. Work is kept like heat.
 //! - **Counts** are kept here and handed on at the end of a span: visits, heat, powers of v per cell, cells of v per bin.
 //!
 //! **When not to use it:** it is chosen by itself where it serves; all else goes by [`Baoab`].
@@ -22,7 +24,6 @@ use super::block::Instructions;
 use super::decisions::suits;
 use super::velocity::{self, Block, Cell, Hot, Law, POWERS, Speeds, TERMS, WHOLE};
 use crate::event::{Counts, Position, Sighted, SpeedCells, Tally, Walkers};
-use crate::expression::Interval;
 use crate::grid::Grid;
 use crate::model::Model;
 use crate::rng::Stream;
@@ -71,7 +72,7 @@ impl LaneBaoab {
     fn of(scalar: Baoab, model: &Model, grid: &Grid) -> Option<Self> {
         let (mass, decay, exact_flux) = scalar.plain().filter(|_| suits(model, grid.cells()))?;
         let length = model.domain.length;
-        if !model.temperature.kinks(Interval::new(0.0, length)).is_empty() {
+        if !model.force_kinks(0).is_empty() {
             return None;
         }
         let speed = 2.0 * length / scalar.dt();
@@ -91,13 +92,23 @@ impl LaneBaoab {
             return None;
         }
         let noise = |x: f64| share * (2.0 - share) * variance(x);
-        let linear = fitted(&noise, length, 2);
+        let force = model.has_force(0);
+        let push = |x: f64| if force { scalar.push(x) / speed } else { 0.0 };
+        if force && (share == 0.0 || !gentle(model, &push)) {
+            return None;
+        }
+        let largest = points(length).fold(0.0, |most, (_, x)| f64::max(most, push(x).abs()));
+        let both =
+            |terms| Some((fitted(&noise, length, terms, 0.0)?, fitted(&push, length, terms, largest)?));
+        let linear = both(2);
+        let (noise, push) = linear.or_else(|| both(TERMS))?;
         let law = Law {
             cells: grid.cells() as u32,
             forgotten,
             lead: lead as f32,
             linear: linear.is_some(),
-            noise: linear.or_else(|| fitted(&noise, length, TERMS))?,
+            noise,
+            push: Some(push).filter(|_| force),
             // Twice the fastest velocity is still below the whole.
             energy: libm::exp2(libm::floor(libm::log2(
                 f64::from(WHOLE) / libm::pow(2.0 * FASTEST * fast, 2.0),
@@ -127,17 +138,15 @@ impl LaneBaoab {
         self.energy(self.speed) / f64::from(self.law.energy)
     }
 
-    /// The energies of walkers less what stands for them, with a sign, as heat where they are.
-    fn settle(
-        &self,
-        block: &Block,
-        (position, velocity): (&[Position], &[f64]),
-        sign: f64,
-        heat: &mut [f64],
-    ) {
-        for ((position, v), units) in position.iter().zip(velocity).zip(&block.energy) {
-            let stands = f64::from(units.wrapping_sub(WHOLE.to_bits())) * self.unit();
-            heat[position.cell(heat.len())] += sign * (self.energy(*v) - stands);
+    /// At the beginning (-1) and at the end (1) of a span: as heat where they are the energies of walkers less what stands
+    /// for them, as work the half kick behind which walkers are.
+    fn settle(&self, block: &Block, (position, velocity): (&[Position], &[f64]), sign: f64, sums: &mut Sums) {
+        let number = |units: u32| f64::from(units.wrapping_sub(WHOLE.to_bits())) * self.unit();
+        for (i, (position, v)) in position.iter().zip(velocity).enumerate() {
+            let stands = number(velocity::energy(&self.law, block.along[i]));
+            let cell = position.cell(self.law.cells as usize);
+            sums.heat[cell] += sign * (self.energy(*v) - stands);
+            sums.work[cell] -= sign * (number(block.energy[i]) - stands);
         }
     }
 
@@ -156,7 +165,8 @@ impl LaneBaoab {
                 block.velocity[i] = (position.reflected(*velocity) / self.speed) as f32;
             }
             block.ready(&self.law);
-            self.settle(&block, (position, velocity), -1.0, &mut sums.heat);
+            block.kick(&self.law);
+            self.settle(&block, (position, velocity), -1.0, &mut sums);
             let mut left = steps;
             while left > 0 {
                 let piece = sums.take(left, self);
@@ -166,14 +176,14 @@ impl LaneBaoab {
             for (i, (position, velocity)) in position.iter_mut().zip(&mut *velocity).enumerate() {
                 // Where they are on the circle decides which way noise takes them: a span may be cut anywhere.
                 *position = Position::from_coarse(block.position[i]);
-                *velocity = position.reflected(f64::from(block.velocity[i]) * self.speed);
+                *velocity = f64::from(block.along[i]) * self.speed;
             }
-            self.settle(&block, (position, velocity), 1.0, &mut sums.heat);
+            self.settle(&block, (position, velocity), 1.0, &mut sums);
         }
         sums.flush(self);
         let nothing = vec![0.0; cells];
-        let Sums { visits, heat, powers, speeds, .. } = &sums;
-        let sighted = Sighted { powers, speeds, heat, work: &nothing };
+        let Sums { visits, heat, work, powers, speeds, .. } = &sums;
+        let sighted = Sighted { powers, speeds, heat, work };
         tally.counted(&Counts {
             visits,
             passages: &[],
@@ -218,9 +228,24 @@ fn points(length: f64) -> impl Iterator<Item = (f64, f64)> {
     })
 }
 
+/// Whether no walker falls so deep, and no well is so steep, that velocities grow beyond twice those that walkers begin with.
+fn gentle(model: &Model, push: &dyn Fn(f64) -> f64) -> bool {
+    let length = model.domain.length;
+    let energy = |x: f64| model.potentials(0).map(|u| u.value(x)).sum::<f64>();
+    let ends = |of: fn(f64, f64) -> f64, f: &dyn Fn(f64) -> f64| {
+        points(length).map(|(_, x)| f(x)).reduce(of).unwrap_or_default()
+    };
+    let depth = ends(f64::max, &energy) - ends(f64::min, &energy);
+    // (omega dt)^2 <= 1, in lengths of the domain and half steps.
+    let steepest = points(length)
+        .zip(points(length).skip(1))
+        .fold(0.0, |most, (a, b)| f64::max(most, (push(b.1) - push(a.1)).abs() * 2.0 / (b.0 - a.0)));
+    depth <= 0.5 * FASTEST * FASTEST * ends(f64::max, &|x| model.thermal_energy(x)) && steepest <= 0.25
+}
+
 /// The polynomial in `z = 2 x/L - 1` through a function at `terms` Chebyshev nodes, if its coefficients are good enough as
-/// floats.
-fn fitted(function: &dyn Fn(f64) -> f64, length: f64, terms: usize) -> Option<[f32; TERMS]> {
+/// floats, where values smaller than `size` count as that.
+fn fitted(function: &dyn Fn(f64) -> f64, length: f64, terms: usize, size: f64) -> Option<[f32; TERMS]> {
     let n = terms as f64;
     let nodes: Vec<f64> =
         (0..terms).map(|k| libm::cos(std::f64::consts::PI * (k as f64 + 0.5) / n)).collect();
@@ -241,8 +266,9 @@ fn fitted(function: &dyn Fn(f64) -> f64, length: f64, terms: usize) -> Option<[f
         let exact = function(x);
         let double = floats.iter().rev().fold(0.0, |sum, c| sum * z + f64::from(*c));
         let single = floats.iter().rev().fold(0.0, |sum, c| sum * z as f32 + c);
-        (double - exact).abs() <= TOLERANCE * exact
-            && (f64::from(single) - exact).abs() <= TOLERANCE_OF_FLOATS * exact
+        let size = exact.abs().max(size);
+        (double - exact).abs() <= TOLERANCE * size
+            && (f64::from(single) - exact).abs() <= TOLERANCE_OF_FLOATS * size
     };
     points(length).all(good).then_some(floats)
 }
@@ -254,6 +280,7 @@ struct Sums {
     room: u64,
     visits: Vec<u64>,
     heat: Vec<f64>,
+    work: Vec<f64>,
     powers: Vec<[f64; POWERS]>,
     speeds: Vec<u64>,
 }
@@ -262,10 +289,11 @@ impl Sums {
     fn new(cells: usize, speeds: Option<&Speeds>) -> Self {
         let counted = speeds.map_or(0, |s| s.scale.len() * s.cells as usize);
         Sums {
-            hot: Hot { cells: vec![Cell::default(); cells], speeds: vec![0; counted] },
+            hot: Hot { cells: vec![Cell::default(); cells], work: vec![0; cells], speeds: vec![0; counted] },
             room: Self::ROOM,
             visits: vec![0; cells],
             heat: vec![0.0; cells],
+            work: vec![0.0; cells],
             powers: vec![[0.0; POWERS]; cells],
             speeds: vec![0; counted],
         }
@@ -287,7 +315,10 @@ impl Sums {
     /// Empties the hot counters.
     fn flush(&mut self, kernel: &LaneBaoab) {
         let of = [1, 2, 3, 4].map(|power| kernel.speed.powi(power));
-        let Hot { cells, speeds } = &mut self.hot;
+        let Hot { cells, work, speeds } = &mut self.hot;
+        for (total, hot) in self.work.iter_mut().zip(work) {
+            *total += std::mem::take(hot) as f64 * kernel.unit();
+        }
         for (cell, hot) in cells.iter_mut().map(std::mem::take).enumerate() {
             self.visits[cell] += u64::from(hot.visits);
             self.heat[cell] += hot.heat as f64 * kernel.unit();
@@ -354,14 +385,17 @@ mod tests {
 
     #[test]
     fn polynomials_are_those_of_smooth_functions() {
-        let fits = |f: &dyn Fn(f64) -> f64| [2, TERMS].map(|terms| fitted(f, 3.0, terms).is_some());
+        let fits = |f: &dyn Fn(f64) -> f64| [2, TERMS].map(|terms| fitted(f, 3.0, terms, 0.0).is_some());
         assert_eq!(fits(&|_| 1e-7), [true, true]);
         assert_eq!(fits(&|x| 1e-7 * (1.0 + 0.3 * x)), [true, true]);
         assert_eq!(fits(&|x| 1.0 - 0.4 * libm::cos(std::f64::consts::PI * x / 3.0)), [false, true]);
         assert_eq!(fits(&|x| 1.5 + libm::tanh(x - 1.5)), [false, false]);
         // Next to zero floats are not good enough.
         assert_eq!(fits(&|x| 1e-4 + x), [false, false]);
-        let quadratic = fitted(&|x| 1.0 + x * x, 2.0, TERMS).expect("a polynomial");
+        // A force may vanish.
+        let force = |x: f64| libm::cos(2.0 * x);
+        assert!(fitted(&force, 1.0, TERMS, 0.0).is_none() && fitted(&force, 1.0, TERMS, 1.0).is_some());
+        let quadratic = fitted(&|x| 1.0 + x * x, 2.0, TERMS, 0.0).expect("a polynomial");
         // 1 + (1 + z)^2.
         for (found, exact) in quadratic.into_iter().zip([2.0, 2.0, 1.0, 0.0, 0.0]) {
             assert!((found - exact).abs() < 1e-6, "{quadratic:?}");

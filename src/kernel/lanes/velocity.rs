@@ -33,7 +33,9 @@ pub(super) struct Law {
     pub lead: f32,
     /// The variance of the noise, a polynomial in `2 x/L - 1`.
     pub noise: [f32; TERMS],
-    /// Whether all but the first two of its coefficients are zero.
+    /// What half a kick by the force adds to a velocity, a polynomial in the same; none where no force acts.
+    pub push: Option<[f32; TERMS]>,
+    /// Whether all but the first two coefficients of both are zero.
     pub linear: bool,
     /// Units of energy, of which [`WHOLE`] are never reached, over the square of the velocity.
     pub energy: f32,
@@ -56,9 +58,12 @@ pub(super) struct Block {
     pub walkers: usize,
     /// Places on the circle of `2^32` units.
     pub position: [u32; BLOCK],
+    /// As they are in the first flight of a step: with a force, half a kick behind the velocity at which they are seen.
     pub velocity: [f32; BLOCK],
     /// Kinetic energies as [`WHOLE`] has them.
     pub energy: [u32; BLOCK],
+    /// Work of the two half kicks at the end of a step and at the beginning of the next, in these units.
+    work: [u32; BLOCK],
     /// Lengths of flights.
     units: [u32; BLOCK],
     moves: [[u8; ROW]; CHUNK],
@@ -68,8 +73,8 @@ pub(super) struct Block {
     end: [u32; BLOCK],
     bin: [u32; BLOCK],
     heat: [u32; BLOCK],
-    /// Velocities along x.
-    along: [f32; BLOCK],
+    /// Velocities along x at the end of a step.
+    pub along: [f32; BLOCK],
     scale: [f32; BLOCK],
     speed: [u32; BLOCK],
 }
@@ -81,6 +86,7 @@ impl Block {
             position: [0; BLOCK],
             velocity: [0.0; BLOCK],
             energy: [0; BLOCK],
+            work: [0; BLOCK],
             units: [0; BLOCK],
             moves: [[0; ROW]; CHUNK],
             normal: [[0.0; BLOCK]; CHUNK],
@@ -94,13 +100,38 @@ impl Block {
         }
     }
 
-    /// What follows from places and velocities.
+    /// What follows from places and velocities at the end of a step.
     pub fn ready(&mut self, law: &Law) {
         for i in 0..BLOCK {
-            self.units[i] = units(self.velocity[i]);
+            self.along[i] = along(self.position[i], self.velocity[i]);
             self.energy[i] = energy(law, self.velocity[i]);
+            self.units[i] = units(self.velocity[i]);
         }
     }
+
+    /// Half a kick by the force: the beginning of a step.
+    pub fn kick(&mut self, law: &Law) {
+        let Some(push) = &law.push else { return };
+        for i in 0..BLOCK {
+            // Terms that are zero change no bit.
+            self.velocity[i] += pushed::<false>(push, self.position[i]);
+            self.energy[i] = energy(law, self.velocity[i]);
+            self.units[i] = units(self.velocity[i]);
+        }
+    }
+}
+
+/// A velocity along the circle as one along x, and the reverse.
+#[inline(always)]
+pub(super) fn along(place: u32, velocity: f32) -> f32 {
+    f32::from_bits(velocity.to_bits() ^ place & 0x8000_0000)
+}
+
+/// What half a kick adds to a velocity along the circle.
+#[inline(always)]
+fn pushed<const LINEAR: bool>(push: &[f32; TERMS], place: u32) -> f32 {
+    let z = 2.0 * (place as i32 as f32 * (1.0 / 2_147_483_648.0)).abs() - 1.0;
+    along(place, polynomial::<LINEAR>(push, z))
 }
 
 /// The energy of a velocity, in units.
@@ -112,6 +143,8 @@ pub(super) fn energy(law: &Law, velocity: f32) -> u32 {
 /// Counters of a span, small to stay in the cache.
 pub(super) struct Hot {
     pub cells: Vec<Cell>,
+    /// Work done by forces in cells of x, in units of energy.
+    pub work: Vec<i64>,
     pub speeds: Vec<u16>,
 }
 
@@ -139,8 +172,8 @@ fn polynomial<const LINEAR: bool>(c: &[f32; TERMS], z: f32) -> f32 {
 
 /// A step of everybody, but for its counts. Several loops, because one needs more registers than there are.
 #[inline(always)]
-fn step<const LINEAR: bool>(law: &Law, block: &mut Block, normal: usize) {
-    let Block { position, velocity, energy, units: flight, middle, end, heat, along, .. } = block;
+fn step<const LINEAR: bool, const FORCED: bool>(law: &Law, block: &mut Block, normal: usize) {
+    let Block { position, velocity, energy, work, units: flight, middle, end, heat, along, .. } = block;
     let normal = &mut block.normal[normal];
     let cells = law.cells & 0x7fff;
     for i in 0..BLOCK {
@@ -162,7 +195,20 @@ fn step<const LINEAR: bool>(law: &Law, block: &mut Block, normal: usize) {
         (velocity[i], energy[i]) = (after, gained);
         flight[i] = units(after);
         position[i] = position[i].wrapping_add(flight[i]);
-        along[i] = f32::from_bits(after.to_bits() ^ position[i] & 0x8000_0000);
+        along[i] = self::along(position[i], after);
+    }
+    if let Some(push) = law.push.as_ref().filter(|_| FORCED) {
+        for i in 0..BLOCK {
+            // The same half kick ends this step and begins the next.
+            let push = pushed::<LINEAR>(push, position[i]);
+            let seen = velocity[i] + push;
+            along[i] = self::along(position[i], seen);
+            velocity[i] = seen + push;
+            let gained = self::energy(law, velocity[i]);
+            work[i] = gained.wrapping_sub(energy[i]);
+            energy[i] = gained;
+            flight[i] = units(velocity[i]);
+        }
     }
     for i in 0..BLOCK {
         end[i] = cell(folded(position[i]), cells);
@@ -192,7 +238,7 @@ fn look(speeds: &Speeds, block: &mut Block) {
 
 /// Counts visits, heat, powers and cells of velocity.
 #[inline(always)]
-fn count(block: &Block, hot: &mut [Cell], hot_speeds: &mut [u16]) {
+fn count<const FORCED: bool>(block: &Block, Hot { cells: hot, work, speeds }: &mut Hot) {
     let n = block.walkers;
     let Block { middle, end, heat, along, speed, .. } = block;
     let columns = middle[..n].iter().zip(&end[..n]).zip(heat[..n].iter().zip(&along[..n])).zip(&speed[..n]);
@@ -204,7 +250,12 @@ fn count(block: &Block, hot: &mut [Cell], hot_speeds: &mut [u16]) {
         for (sum, power) in cell.powers.iter_mut().zip([*v, square, square * v, square * square]) {
             *sum += power;
         }
-        hot_speeds[*speed as usize] += 1;
+        speeds[*speed as usize] += 1;
+    }
+    if FORCED {
+        for (end, gained) in end[..n].iter().zip(&block.work[..n]) {
+            work[*end as usize] += i64::from(*gained as i32);
+        }
     }
 }
 
@@ -220,7 +271,7 @@ fn sort(speeds: &Speeds, block: &mut Block) {
 }
 
 #[inline(always)]
-fn steps<const LINEAR: bool>(
+fn steps<const LINEAR: bool, const FORCED: bool>(
     law: &Law,
     speeds: Option<&Speeds>,
     block: &mut Block,
@@ -237,13 +288,13 @@ fn steps<const LINEAR: bool>(
             normals(moves, normal);
         }
         for k in 0..chunk {
-            step::<LINEAR>(law, block, k);
+            step::<LINEAR, FORCED>(law, block, k);
             match speeds {
                 None => visit(block, hot),
                 Some(speeds) => {
                     look(speeds, block);
                     sort(speeds, block);
-                    count(block, &mut hot.cells, &mut hot.speeds);
+                    count::<FORCED>(block, hot);
                 }
             }
         }
@@ -277,9 +328,11 @@ fn any(
     words: &mut WordLanes,
     hot: &mut Hot,
 ) {
-    match law.linear {
-        true => steps::<true>(law, speeds, block, left, words, hot),
-        false => steps::<false>(law, speeds, block, left, words, hot),
+    match (law.linear, law.push.is_some()) {
+        (true, false) => steps::<true, false>(law, speeds, block, left, words, hot),
+        (false, false) => steps::<false, false>(law, speeds, block, left, words, hot),
+        (true, true) => steps::<true, true>(law, speeds, block, left, words, hot),
+        (false, true) => steps::<false, true>(law, speeds, block, left, words, hot),
     }
 }
 
@@ -322,7 +375,7 @@ mod tests {
         if !linear {
             noise[3] = (-0.3 * variance) as f32;
         }
-        Law { cells: 1050, forgotten, lead, noise, linear, energy: 65_536.0 }
+        Law { cells: 1050, forgotten, lead, noise, linear, push: None, energy: 65_536.0 }
     }
 
     fn words() -> WordLanes {
@@ -361,55 +414,89 @@ mod tests {
         if u > 1.0 { 2.0 - u } else { u }
     }
 
+    /// `push` in double precision, along the circle.
+    fn push(law: &Law, u: f64) -> f64 {
+        let z = 2.0 * fold(u) - 1.0;
+        let push = law.push.unwrap_or_default().iter().rev().fold(0.0, |sum, c| sum * z + f64::from(*c));
+        if u.rem_euclid(2.0) > 1.0 { -push } else { push }
+    }
+
     #[test]
     fn a_step_is_what_the_equations_say() {
         let mut words = words();
-        let (mut reflected, mut apart) = (0, 0.0f64);
-        for (forgotten, lead, linear) in
-            [(0.2, 0.0, true), (0.2, 0.2, true), (0.6, 1.0, false), (1.0, 0.0, false), (0.0, 0.0, true)]
-        {
-            let law = law(forgotten, lead, linear);
+        let (mut reflected, mut apart, mut pushed_by) = (0, 0.0f64, 0.0f64);
+        for (forgotten, lead, linear, forced) in [
+            (0.2, 0.0, true, false),
+            (0.2, 0.2, true, true),
+            (0.6, 1.0, false, false),
+            (1.0, 0.0, false, true),
+            (0.0, 0.0, true, false),
+        ] {
+            let mut law = law(forgotten, lead, linear);
+            if forced {
+                let mut push = [0.0; TERMS];
+                push[..2].copy_from_slice(&[0.002, -0.01]);
+                push[5] = if linear { 0.0 } else { 0.003 };
+                law.push = Some(push);
+            }
             for _ in 0..50 {
                 let mut block = block(&law, &mut words);
-                let (places, velocities) = (block.position, block.velocity);
-                match linear {
-                    true => step::<true>(&law, &mut block, 0),
-                    false => step::<false>(&law, &mut block, 0),
+                let (places, begun) = (block.position, block.velocity);
+                block.kick(&law);
+                let first = block.energy;
+                match (linear, forced) {
+                    (true, false) => step::<true, false>(&law, &mut block, 0),
+                    (false, false) => step::<false, false>(&law, &mut block, 0),
+                    (true, true) => step::<true, true>(&law, &mut block, 0),
+                    (false, true) => step::<false, true>(&law, &mut block, 0),
                 }
-                // The deviate of a walker before it was scaled: `block` draws it from this row.
+                // The deviates before they were scaled: `block` draws them from this row.
                 let mut deviates = [0.0; BLOCK];
                 normals(&block.moves[2], &mut deviates);
                 for i in 0..BLOCK {
-                    let (v, n) = (f64::from(velocities[i]), f64::from(deviates[i]));
+                    let n = f64::from(deviates[i]);
+                    let v = f64::from(begun[i]) + push(&law, circle(places[i]));
                     let middle = circle(places[i]) + v;
                     let felt = 2.0 * fold(middle + f64::from(lead) * v) - 1.0;
                     let variance = law.noise.iter().rev().fold(0.0, |sum, c| sum * felt + f64::from(*c));
                     let after = v + n * libm::sqrt(variance) - f64::from(forgotten) * v;
-                    let size = v.abs() + (n * libm::sqrt(variance)).abs();
-                    assert!((f64::from(block.velocity[i]) - after).abs() < 3e-7 * size, "{i}: {after}");
-                    let end = middle + f64::from(block.velocity[i]);
+                    let end = middle + after;
+                    let kick = push(&law, end);
+                    let size = 3e-7 * (v.abs() + (n * libm::sqrt(variance)).abs() + kick.abs());
+                    assert!(
+                        (f64::from(block.velocity[i]) - (after + 2.0 * kick)).abs() < 2.0 * size,
+                        "{i}: {after}"
+                    );
                     let off = circle(block.position[i]) - end;
                     let off = off - 2.0 * libm::round(0.5 * off);
-                    assert!(off.abs() < 1e-9, "{i}: {off:e}");
+                    assert!(off.abs() < 1e-9 + 2.0 * size, "{i}: {off:e}");
+                    assert_eq!(block.units[i], units(block.velocity[i]), "the next flight");
                     let back = f64::from(i32::from(end.rem_euclid(2.0) > 1.0));
-                    let along = (1.0 - 2.0 * back) * f64::from(block.velocity[i]);
-                    assert!(f64::from(block.along[i]) == along || (fold(end) - 0.5).abs() > 0.5 - 1e-9);
-                    reflected += i32::from(along != f64::from(block.velocity[i]));
+                    let along = (1.0 - 2.0 * back) * (after + kick);
+                    let at_wall = (fold(end) - 0.5).abs() > 0.5 - 1e-6;
+                    assert!((f64::from(block.along[i]) - along).abs() < 2.0 * size || at_wall);
+                    reflected += i32::from(back > 0.0);
                     // Cells are those of places, where these are not at a face.
                     for (cell, u) in [(block.middle[i], middle), (block.end[i], end)] {
                         let number = 1050.0 * fold(u);
-                        assert!(
-                            f64::from(cell) == libm::floor(number)
-                                || (number - libm::round(number)).abs() < 1e-5
-                        );
+                        let at_face = (number - libm::round(number)).abs() < 1e-3;
+                        assert!(f64::from(cell) == libm::floor(number) || at_face, "{i}: {number}");
                     }
-                    let heat = 65_536.0 * (f64::from(block.velocity[i]).powi(2) - v * v);
-                    assert!((f64::from(block.heat[i] as i32) - heat).abs() < 1.001, "{i}: {heat}");
+                    let energy = |v: f64| 65_536.0 * v * v;
+                    let gained = |gain: u32, from: f64, to: f64| {
+                        (f64::from(gain as i32) - (energy(to) - energy(from))).abs() < 1.01
+                    };
+                    assert!(gained(block.heat[i], v, after), "{i}: {after}");
+                    if forced {
+                        assert!(gained(first[i].wrapping_sub(WHOLE.to_bits()), 0.0, v), "{i}: {v}");
+                        assert!(gained(block.work[i], after, after + 2.0 * kick), "{i}: {after}");
+                    }
                     apart = apart.max((felt - (2.0 * fold(middle) - 1.0)).abs());
+                    pushed_by = pushed_by.max((energy(after + 2.0 * kick) - energy(after)).abs());
                 }
             }
         }
-        assert!(reflected > 1000 && apart > 0.1, "{reflected} {apart}");
+        assert!(reflected > 1000 && apart > 0.1 && pushed_by > 50.0, "{reflected} {apart} {pushed_by}");
     }
 
     #[test]
@@ -431,7 +518,7 @@ mod tests {
                 let mut deviates = [0.0; BLOCK];
                 normals(&block.moves[0], &mut deviates);
                 block.normal[0] = deviates;
-                step::<true>(&law, &mut block, 0);
+                step::<true, false>(&law, &mut block, 0);
                 for i in 0..BLOCK {
                     let noise = f64::from(deviates[i]) * libm::sqrt(f64::from(law.noise[0]));
                     ideal[i] += noise - share * ideal[i];
