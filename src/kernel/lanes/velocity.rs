@@ -229,7 +229,7 @@ fn look(speeds: &Speeds, block: &mut Block) {
     let Block { end, bin, scale, .. } = block;
     let [factor, shift] = speeds.bin;
     for i in 0..BLOCK {
-        bin[i] = (end[i] * factor) >> (shift & 31);
+        bin[i] = end[i].wrapping_mul(factor) >> (shift & 31);
     }
     for i in 0..BLOCK {
         scale[i] = speeds.scale[bin[i] as usize];
@@ -263,10 +263,11 @@ fn count<const FORCED: bool>(block: &Block, Hot { cells: hot, work, speeds }: &m
 #[inline(always)]
 fn sort(speeds: &Speeds, block: &mut Block) {
     let Block { bin, along, scale, speed, .. } = block;
-    let last = (speeds.cells - 1) as f32;
+    let mask = speeds.cells - 1;
+    let last = mask as f32;
     for i in 0..BLOCK {
         let number = (along[i] * scale[i] + 0.5 * last).clamp(0.0, last) + WHOLE;
-        speed[i] = bin[i] * speeds.cells + (number.to_bits() & (speeds.cells - 1));
+        speed[i] = bin[i].wrapping_mul(speeds.cells).wrapping_add(number.to_bits() & mask);
     }
 }
 
