@@ -11,7 +11,7 @@ use soret::event::{Profile, Tally, Walkers};
 use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Baoab, Kernel, KernelError, Span};
+use soret::kernel::{Baoab, Instructions, Kernel, KernelError, LaneBaoab, Span};
 use soret::model::{Edge, Model, Motility, State, Uniform};
 use soret::phase_space::PhaseSpace;
 use soret::rng::{Purpose, Stream, stream};
@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
     let (rounds, steps) = if measured { (61, 8192) } else { (1, 8) };
 
     let (one, two) = (model(1, false), model(2, false));
-    let mut cases: Vec<(&str, Box<dyn Case>)> = vec![
+    let cases: Vec<(&str, Box<dyn Case>)> = vec![
         ("plain BAOAB step, no tally (reference)", Box::new(Plain::new())),
         ("one state, no tally", Box::new(Steps::new(&one, Baoab::new, false))),
         ("one state, tallies", Box::new(Steps::new(&one, Baoab::new, true))),
@@ -45,6 +45,20 @@ fn main() -> io::Result<()> {
         ("two states, exact flux, no tally", Box::new(Steps::new(&two, Baoab::with_exact_flux, false))),
         ("two states, exact flux, tallies", Box::new(Steps::new(&two, Baoab::with_exact_flux, true))),
     ];
+    let mut cases: Vec<_> = cases.into_iter().map(|(name, case)| (name.to_owned(), case)).collect();
+
+    for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+        for (what, model, scored) in [
+            ("no tally", &one, false),
+            ("tallies", &one, true),
+            ("in a well, tallies", &model(1, true), true),
+        ] {
+            let kernel = LaneBaoab::with_exact_flux(model, &Grid::new(1.0, BINS), DT);
+            let kernel = kernel.expect("bounded rates").expect("a plain model").at_most(most);
+            let name = format!("the same in lanes, {what}, {most:?}");
+            cases.push((name, Box::new(Steps::of(kernel, model, scored))));
+        }
+    }
 
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
@@ -100,7 +114,13 @@ fn model(states: usize, well: bool) -> Model {
 }
 
 #[inline(never)]
-fn advance<T: Tally>(kernel: &Baoab, walkers: &mut Walkers, steps: u64, stream: &mut Stream, tally: &mut T) {
+fn advance<T: Tally>(
+    kernel: &impl Kernel,
+    walkers: &mut Walkers,
+    steps: u64,
+    stream: &mut Stream,
+    tally: &mut T,
+) {
     kernel.advance(walkers, Span::Legs(steps), stream, tally).expect("rates within their bounds");
 }
 
@@ -108,18 +128,24 @@ fn advance<T: Tally>(kernel: &Baoab, walkers: &mut Walkers, steps: u64, stream: 
 type Make = fn(&Model, &Grid, f64) -> Result<Baoab, KernelError>;
 
 /// The kernel.
-struct Steps {
-    kernel: Baoab,
+struct Steps<K> {
+    kernel: K,
     walkers: Walkers,
     stream: Stream,
     tally: (Profile, PhaseSpace),
     scored: bool,
 }
 
-impl Steps {
+impl Steps<Baoab> {
     fn new(model: &Model, make: Make, scored: bool) -> Self {
+        let kernel = make(model, &Grid::new(1.0, BINS), DT).expect("bounded rates");
+        Steps::of(kernel, model, scored)
+    }
+}
+
+impl<K: Kernel> Steps<K> {
+    fn of(kernel: K, model: &Model, scored: bool) -> Self {
         let grid = Grid::new(1.0, BINS);
-        let kernel = make(model, &grid, DT).expect("bounded rates");
         let mut random = stream(1, Purpose::Start, 0);
         let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, false, WALKERS, &mut random);
         let states = model.network.states().len();
@@ -129,7 +155,7 @@ impl Steps {
     }
 }
 
-impl Case for Steps {
+impl<K: Kernel> Case for Steps<K> {
     fn go(&mut self, steps: u64) {
         if self.scored {
             advance(&self.kernel, &mut self.walkers, steps, &mut self.stream, &mut self.tally);

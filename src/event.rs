@@ -288,6 +288,30 @@ pub struct Counts<'a> {
     pub heat: &'a [f64],
     /// Work done in the transitions of each cell.
     pub work: &'a [f64],
+    /// What was seen of velocities, if walkers have one and the tally names its cells.
+    pub sighted: Option<Sighted<'a>>,
+}
+
+/// Velocities at the ends of the steps of a span, and what kicks exchanged, as sums.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighted<'a> {
+    /// Sums of `v .. v^4`, state by state and cell by cell.
+    pub powers: &'a [[f64; 4]],
+    /// Walkers in the [`SpeedCells`] of the tally: state by state, bin by bin.
+    pub speeds: &'a [u64],
+    /// Heat absorbed from the bath in the kicks of each cell.
+    pub heat: &'a [f64],
+    /// Work done by forces in the kicks of each cell.
+    pub work: &'a [f64],
+}
+
+/// Cells in which a tally counts velocities: of equal width around zero, per state and bin of x.
+#[derive(Clone, Copy, Debug)]
+pub struct SpeedCells<'a> {
+    /// Number of cells, a power of two; the outer ones hold what is beyond.
+    pub cells: usize,
+    /// Cells per velocity, state by state and bin by bin.
+    pub scale: &'a [f64],
 }
 
 /// Something that keeps sums over events. Every method has an empty body by default: a tally looks at
@@ -299,7 +323,13 @@ pub trait Tally {
     /// themselves, and events by all others.
     const EVENTS: bool = true;
 
-    /// Scores what has happened in a span; in place of moves and transitions, never besides.
+    /// Where a kernel that keeps [`Counts`] of walkers with velocities is to count these; none if they do not matter.
+    #[inline]
+    fn speed_cells(&self) -> Option<SpeedCells<'_>> {
+        None
+    }
+
+    /// Scores what has happened in a span; in place of all events and sightings, never besides.
     #[inline]
     fn counted(&mut self, _counts: &Counts<'_>) {}
     /// Scores a block of moves.
@@ -326,6 +356,10 @@ impl Tally for () {
 impl<T: Tally> Tally for &mut T {
     const EVENTS: bool = T::EVENTS;
 
+    #[inline]
+    fn speed_cells(&self) -> Option<SpeedCells<'_>> {
+        T::speed_cells(self)
+    }
     #[inline]
     fn counted(&mut self, counts: &Counts<'_>) {
         T::counted(self, counts);
@@ -355,6 +389,10 @@ impl<T: Tally> Tally for &mut T {
 impl<A: Tally, B: Tally> Tally for (A, B) {
     const EVENTS: bool = A::EVENTS || B::EVENTS;
 
+    #[inline]
+    fn speed_cells(&self) -> Option<SpeedCells<'_>> {
+        self.0.speed_cells().or_else(|| self.1.speed_cells())
+    }
     #[inline]
     fn counted(&mut self, counts: &Counts<'_>) {
         self.0.counted(counts);

@@ -1,6 +1,6 @@
 //! What is scored where velocities matter: moments and histograms of the velocity, heat and stored energy.
 
-use crate::event::{Kicks, Sightings, Tally, Transitions, Walkers};
+use crate::event::{Counts, Kicks, Sightings, SpeedCells, Tally, Transitions, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
 use serde::{Deserialize, Serialize};
@@ -179,6 +179,27 @@ impl PhaseSpace {
 }
 
 impl Tally for PhaseSpace {
+    const EVENTS: bool = false;
+
+    fn speed_cells(&self) -> Option<SpeedCells<'_>> {
+        Some(SpeedCells { cells: SPEEDS, scale: &self.scale })
+    }
+
+    fn counted(&mut self, counts: &Counts<'_>) {
+        add(&mut self.heat, counts.heat);
+        add(&mut self.work, counts.work);
+        let Some(sighted) = counts.sighted else { return };
+        add(&mut self.heat, sighted.heat);
+        add(&mut self.work, sighted.work);
+        add(self.powers.as_flattened_mut(), sighted.powers.as_flattened());
+        for (sum, count) in self.speeds.iter_mut().zip(sighted.speeds) {
+            *sum += count;
+        }
+        for (moments, speeds) in self.moments.iter_mut().zip(sighted.speeds.chunks(SPEEDS)) {
+            moments[0] += speeds.iter().sum::<u64>() as f64;
+        }
+    }
+
     #[inline]
     fn transitions(&mut self, t: &Transitions<'_>) {
         for (&cell, (&heat, &work)) in t.cell.iter().zip(t.heat.iter().zip(t.work)) {
@@ -222,6 +243,10 @@ impl Tally for PhaseSpace {
             speeds[row][speed(v * scale[row])] += 1;
         }
     }
+}
+
+fn add(sums: &mut [f64], more: &[f64]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
 /// The bin of a velocity in units of their width.

@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
 use crate::kernel::{
-    ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, LaneSteps, Lanes, Scheme, Span,
+    ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, LaneBaoab, LaneSteps, Lanes, Scheme,
+    Span,
 };
 
 /// The finished pair of kernel and tallies that an experiment asks for.
@@ -71,6 +72,11 @@ pub fn runner(
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
         Method::Baoab { dt } => {
+            if trajectories.is_none()
+                && let Some(kernel) = LaneBaoab::new(&model, grid, dt).map_err(numeric)?
+            {
+                return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
+            }
             let kernel = Baoab::new(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }
@@ -107,6 +113,11 @@ pub fn runner(
         Method::Mala { dt } => continuous(dt, Scheme::Mala),
         Method::Heun { dt } => continuous(dt, Scheme::Heun),
         Method::BaoabFlux { dt } => {
+            if trajectories.is_none()
+                && let Some(kernel) = LaneBaoab::with_exact_flux(&model, grid, dt).map_err(numeric)?
+            {
+                return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }));
+            }
             let kernel = Baoab::with_exact_flux(&model, grid, dt).map_err(numeric)?;
             Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories }))
         }

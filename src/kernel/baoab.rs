@@ -135,7 +135,20 @@ impl Baoab {
         self.dt
     }
 
-    fn steps(&self, span: Span) -> u64 {
+    /// Mass, `c` and whether fluxes are exact, where a walker asks for nothing else but a force: one state, a friction that
+    /// does not vary.
+    pub(super) fn plain(&self) -> Option<(f64, f64, bool)> {
+        let [motion] = &self.motion[..] else { return None };
+        let decay = motion.decay.constant().filter(|_| self.frozen.is_none())?;
+        Some((motion.mass, decay, self.bath == Bath::Flux))
+    }
+
+    /// What half a kick by the force adds to the velocity of a walker in the first state.
+    pub(super) fn push(&self, x: f64) -> f64 {
+        self.motion[0].push(&self.model, 0, self.dt, x)
+    }
+
+    pub(super) fn steps(&self, span: Span) -> u64 {
         match span {
             Span::Legs(steps) => steps,
             Span::Duration(duration) => libm::round(duration / self.dt).max(1.0) as u64,

@@ -6,6 +6,7 @@ mod common;
 mod array_rqmc;
 mod assisted;
 mod assisted_more;
+mod baoab_lanes;
 mod conformance;
 mod coordinates;
 mod coordinates_precision;

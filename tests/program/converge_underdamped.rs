@@ -41,8 +41,8 @@ fn find<'a>(study: &'a Study, label: &str) -> &'a Series {
 
 #[test]
 fn currents_have_order_two_with_the_exact_bath_and_no_bias_with_the_exact_flux() {
-    // Every order to about 0.12.
-    let [exact, flux] = [("baoab", 3e8), ("baoab_flux", 5e7)]
+    // Every order to about 0.06: steps in lanes are cheap, and fits to points that hardly stand out of the noise are not normal.
+    let [exact, flux] = [("baoab", 1.2e9), ("baoab_flux", 5e7)]
         .map(|(m, effort)| done(&ONE.replace("METHOD", m), Axis::Dt, effort));
     for label in ["mean_heat_current", "heat_current_carried", "peak_slow_current particle"] {
         let series = find(&exact, label);

@@ -23,11 +23,13 @@
 //! **When not to use it:** it is chosen by itself where it serves. Tallies that must see every event, short durations,
 //! timed legs of states that are very unlike, and all that is not said above go by [`Exact`].
 
+mod baoab;
 mod block;
 mod decisions;
 mod normal;
 mod steps;
 mod timed;
+mod velocity;
 
 use super::bounds::CandidateRates;
 use super::exact::Exact;
@@ -37,6 +39,7 @@ use crate::event::{Tally, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
 use crate::rng::Stream;
+pub use baoab::LaneBaoab;
 pub use block::Instructions;
 use block::SCALE;
 use decisions::{Candidates, Decisions, suits};

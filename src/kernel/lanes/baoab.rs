@@ -1,0 +1,412 @@
+//! Underdamped steps in vector lanes: the law of [`Baoab`] for one state between walls, with a friction that does not vary, with a
+//! force or without.
+//!
+//! Positions and cells are kept as for legs; velocities are floats, in lengths of the domain per half step.
+//!
+//! - **Flights** are rounded to `2^-31 L`, the same way in both halves of a step.
+//! - **The bath** is `v + (s N - (1 - c) v)` with `s^2 = (1 - c^2) kT/m`: friction and noise come from the one float `1 - c`, and
+//!   rounding a velocity adds less than 1e-9 of itself to its variance. Without friction nothing is rounded at all. `kT` is a
+//!   polynomial in x, known to 1e-7 of itself, and its root is taken where each walker is; no table is asked. With the rounding of
+//!   the root the variance of `s N` is off by 3e-7 of itself at most.
+//! - **Heat** is a difference of energies that are whole numbers of some 1e-4 of the largest kT, so that sums of it are exact and the
+//!   same in any order. What rounding takes or gives of the energy of a walker is booked where a span begins and ends: the first
+//!   law closes as in double precision.
+//! - **Forces** are polynomials too, known to 1e-7 of their largest value. The half kick that ends a step and the one that begins the
+//!   next are the same; velocities are seen between them. Work is kept like heat.
+//! - **Counts** are kept here and handed on at the end of a span: visits, heat, powers of v per cell, cells of v per bin.
+//!
+//! **When not to use it:** it is chosen by itself where it serves; all else goes by [`Baoab`].
+
+use super::super::baoab::Baoab;
+use super::super::{BLOCK, Caution, Kernel, KernelError, Span};
+use super::SHORTEST;
+use super::block::Instructions;
+use super::decisions::suits;
+use super::velocity::{self, Block, Cell, Hot, Law, POWERS, Speeds, TERMS, WHOLE};
+use crate::event::{Counts, Position, Sighted, SpeedCells, Tally, Walkers};
+use crate::grid::Grid;
+use crate::model::Model;
+use crate::rng::Stream;
+
+/// The methods `baoab` and `baoab_flux`, in vector lanes.
+#[derive(Clone, Debug)]
+pub struct LaneBaoab {
+    /// The same without lanes.
+    scalar: Baoab,
+    law: Law,
+    mass: f64,
+    /// A velocity over the number that stands for it.
+    speed: f64,
+    /// The largest number that a velocity may begin with.
+    fastest: f64,
+    most: Instructions,
+}
+
+/// Velocities beyond so many of the largest thermal one do not come up, and are left to the scalar kernel.
+const FASTEST: f64 = 16.0;
+
+/// Below this share of a velocity what a step forgets of it would be lost in rounding.
+const LEAST_FORGOTTEN: f64 = 1.0 / 1_048_576.0;
+
+/// Error of a polynomial over the function that it stands for, and in floats.
+const TOLERANCE: f64 = 1e-7;
+const TOLERANCE_OF_FLOATS: f64 = 1e-6;
+
+impl LaneBaoab {
+    /// Prepares steps of length `dt` with the exact bath of a resting particle; `None` where only [`Baoab`] will do.
+    ///
+    /// # Errors
+    /// As [`Baoab::new`].
+    pub fn new(model: &Model, grid: &Grid, dt: f64) -> Result<Option<Self>, KernelError> {
+        Ok(Self::of(Baoab::new(model, grid, dt)?, model, grid))
+    }
+
+    /// Prepares steps of length `dt` with fluxes that are exact in the bulk; `None` where only [`Baoab`] will do.
+    ///
+    /// # Errors
+    /// As [`Baoab::with_exact_flux`].
+    pub fn with_exact_flux(model: &Model, grid: &Grid, dt: f64) -> Result<Option<Self>, KernelError> {
+        Ok(Self::of(Baoab::with_exact_flux(model, grid, dt)?, model, grid))
+    }
+
+    fn of(scalar: Baoab, model: &Model, grid: &Grid) -> Option<Self> {
+        let (mass, decay, exact_flux) = scalar.plain().filter(|_| suits(model, grid.cells()))?;
+        let length = model.domain.length;
+        if !model.force_kinks(0).is_empty() {
+            return None;
+        }
+        let speed = 2.0 * length / scalar.dt();
+        // Noise and friction from the same float.
+        let forgotten = (1.0 - decay) as f32;
+        let share = f64::from(forgotten);
+        if !(share == 0.0 || (LEAST_FORGOTTEN..=1.0).contains(&share)) {
+            return None;
+        }
+        let lead = if exact_flux { 2.0 * share / (3.0 * (1.0 - share)) } else { 0.0 };
+        let variance = |x: f64| model.thermal_energy(x) / (mass * speed * speed);
+        let ends = |of: fn(f64, f64) -> f64| {
+            points(length).map(|(_, x)| variance(x)).reduce(of).map_or(0.0, libm::sqrt)
+        };
+        let (slow, fast) = (ends(f64::min), ends(f64::max));
+        if slow < SHORTEST || FASTEST * fast * (1.0 + lead) > 1.0 {
+            return None;
+        }
+        let noise = |x: f64| share * (2.0 - share) * variance(x);
+        let force = model.has_force(0);
+        let push = |x: f64| if force { scalar.push(x) / speed } else { 0.0 };
+        if force && (share == 0.0 || !gentle(model, &push)) {
+            return None;
+        }
+        let largest = points(length).fold(0.0, |most, (_, x)| f64::max(most, push(x).abs()));
+        let both =
+            |terms| Some((fitted(&noise, length, terms, 0.0)?, fitted(&push, length, terms, largest)?));
+        let linear = both(2);
+        let (noise, push) = linear.or_else(|| both(TERMS))?;
+        let law = Law {
+            cells: grid.cells() as u32,
+            forgotten,
+            lead: lead as f32,
+            linear: linear.is_some(),
+            noise,
+            push: Some(push).filter(|_| force),
+            // Twice the fastest velocity is still below the whole.
+            energy: libm::exp2(libm::floor(libm::log2(
+                f64::from(WHOLE) / libm::pow(2.0 * FASTEST * fast, 2.0),
+            ))) as f32,
+        };
+        let most = Instructions::Avx512;
+        Some(LaneBaoab { scalar, law, mass, speed, fastest: FASTEST * fast, most })
+    }
+
+    /// The same with at most these instructions; which are used changes no bit of any result.
+    pub fn at_most(self, most: Instructions) -> Self {
+        LaneBaoab { most, ..self }
+    }
+
+    /// The same steps without lanes.
+    pub fn scalar(&self) -> &Baoab {
+        &self.scalar
+    }
+
+    /// Kinetic energy of a velocity.
+    fn energy(&self, velocity: f64) -> f64 {
+        0.5 * self.mass * velocity * velocity
+    }
+
+    /// The unit of energies.
+    fn unit(&self) -> f64 {
+        self.energy(self.speed) / f64::from(self.law.energy)
+    }
+
+    /// At the beginning (-1) and at the end (1) of a span: as heat where they are the energies of walkers less what stands
+    /// for them, as work the half kick behind which walkers are.
+    fn settle(&self, block: &Block, (position, velocity): (&[Position], &[f64]), sign: f64, sums: &mut Sums) {
+        let number = |units: u32| f64::from(units.wrapping_sub(WHOLE.to_bits())) * self.unit();
+        for (i, (position, v)) in position.iter().zip(velocity).enumerate() {
+            let stands = number(velocity::energy(&self.law, block.along[i]));
+            let cell = position.cell(self.law.cells as usize);
+            sums.heat[cell] += sign * (self.energy(*v) - stands);
+            sums.work[cell] -= sign * (number(block.energy[i]) - stands);
+        }
+    }
+
+    fn run<T: Tally>(&self, walkers: &mut Walkers, steps: u64, stream: &mut Stream, tally: &mut T) {
+        let cells = self.law.cells as usize;
+        let speeds = tally.speed_cells().map(|cells| self.speeds(cells));
+        let mut sums = Sums::new(cells, speeds.as_ref());
+        let (words, _) = stream.lanes();
+        let mut block = Block::new();
+        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.velocity.chunks_mut(BLOCK));
+        for (position, velocity) in columns {
+            block.walkers = position.len();
+            for (i, (position, velocity)) in position.iter().zip(&*velocity).enumerate() {
+                block.position[i] = position.coarse(cells);
+                // Along the circle.
+                block.velocity[i] = (position.reflected(*velocity) / self.speed) as f32;
+            }
+            block.ready(&self.law);
+            block.kick(&self.law);
+            self.settle(&block, (position, velocity), -1.0, &mut sums);
+            let mut left = steps;
+            while left > 0 {
+                let piece = sums.take(left, self);
+                velocity::go(self.most, &self.law, speeds.as_ref(), &mut block, piece, words, &mut sums.hot);
+                left -= piece;
+            }
+            for (i, (position, velocity)) in position.iter_mut().zip(&mut *velocity).enumerate() {
+                // Where they are on the circle decides which way noise takes them: a span may be cut anywhere.
+                *position = Position::from_coarse(block.position[i]);
+                *velocity = f64::from(block.along[i]) * self.speed;
+            }
+            self.settle(&block, (position, velocity), 1.0, &mut sums);
+        }
+        sums.flush(self);
+        let nothing = vec![0.0; cells];
+        let Sums { visits, heat, work, powers, speeds, .. } = &sums;
+        let sighted = Sighted { powers, speeds, heat, work };
+        tally.counted(&Counts {
+            visits,
+            passages: &[],
+            heat: &nothing,
+            work: &nothing,
+            sighted: Some(sighted).filter(|_| !speeds.is_empty()),
+        });
+    }
+
+    /// Whether velocities can be counted like that.
+    fn serves(&self, cells: SpeedCells<'_>) -> bool {
+        let bins = cells.scale.len();
+        bins > 0
+            && (self.law.cells as usize).is_multiple_of(bins)
+            && cells.cells.is_power_of_two()
+            && cells.cells < 1 << 15
+    }
+
+    fn speeds(&self, cells: SpeedCells<'_>) -> Speeds {
+        let per_bin = self.law.cells / cells.scale.len() as u32;
+        Speeds {
+            bin: quotient(per_bin),
+            cells: cells.cells as u32,
+            scale: cells.scale.iter().map(|scale| (scale * self.speed) as f32).collect(),
+        }
+    }
+}
+
+/// A factor and a shift that divide numbers below `2^15`: the factor is rounded up, by too little to be seen, and products
+/// stay below `2^32`.
+fn quotient(by: u32) -> [u32; 2] {
+    let shift = 15 + by.next_power_of_two().trailing_zeros();
+    [(1 << shift) / by + 1, shift]
+}
+
+/// Places all over the domain, as `2 x/L - 1` and x.
+fn points(length: f64) -> impl Iterator<Item = (f64, f64)> {
+    const POINTS: u32 = 20_000;
+    (0..=POINTS).map(move |k| {
+        let fraction = f64::from(k) / f64::from(POINTS);
+        (2.0 * fraction - 1.0, fraction * length)
+    })
+}
+
+/// Whether no walker falls so deep, and no well is so steep, that velocities grow beyond twice those that walkers begin with.
+fn gentle(model: &Model, push: &dyn Fn(f64) -> f64) -> bool {
+    let length = model.domain.length;
+    let energy = |x: f64| model.potentials(0).map(|u| u.value(x)).sum::<f64>();
+    let ends = |of: fn(f64, f64) -> f64, f: &dyn Fn(f64) -> f64| {
+        points(length).map(|(_, x)| f(x)).reduce(of).unwrap_or_default()
+    };
+    let depth = ends(f64::max, &energy) - ends(f64::min, &energy);
+    // (omega dt)^2 <= 1, in lengths of the domain and half steps.
+    let steepest = points(length)
+        .zip(points(length).skip(1))
+        .fold(0.0, |most, (a, b)| f64::max(most, (push(b.1) - push(a.1)).abs() * 2.0 / (b.0 - a.0)));
+    depth <= 0.5 * FASTEST * FASTEST * ends(f64::max, &|x| model.thermal_energy(x)) && steepest <= 0.25
+}
+
+/// The polynomial in `z = 2 x/L - 1` through a function at `terms` Chebyshev nodes, if its coefficients are good enough as
+/// floats, where values smaller than `size` count as that.
+fn fitted(function: &dyn Fn(f64) -> f64, length: f64, terms: usize, size: f64) -> Option<[f32; TERMS]> {
+    let n = terms as f64;
+    let nodes: Vec<f64> =
+        (0..terms).map(|k| libm::cos(std::f64::consts::PI * (k as f64 + 0.5) / n)).collect();
+    let values: Vec<f64> = nodes.iter().map(|z| function(0.5 * (1.0 + z) * length)).collect();
+    // Chebyshev polynomials as powers of z: T_{j+1} = 2 z T_j - T_{j-1}, and T_{-1} = T_1 = z.
+    let (mut last, mut now) = ([0.0; TERMS], [0.0; TERMS]);
+    (last[1], now[0]) = (1.0, 1.0);
+    let mut sum = [0.0; TERMS];
+    for j in 0..terms {
+        let product = |(z, f): (&f64, &f64)| libm::cos(j as f64 * libm::acos(*z)) * f;
+        let share = nodes.iter().zip(&values).map(product).sum::<f64>() * if j == 0 { 1.0 } else { 2.0 } / n;
+        sum.iter_mut().zip(&now).for_each(|(sum, c)| *sum += share * c);
+        let next = std::array::from_fn(|k| 2.0 * if k > 0 { now[k - 1] } else { 0.0 } - last[k]);
+        (last, now) = (now, next);
+    }
+    let floats = sum.map(|c| c as f32);
+    let good = |(z, x): (f64, f64)| {
+        let exact = function(x);
+        let double = floats.iter().rev().fold(0.0, |sum, c| sum * z + f64::from(*c));
+        let single = floats.iter().rev().fold(0.0, |sum, c| sum * z as f32 + c);
+        let size = exact.abs().max(size);
+        (double - exact).abs() <= TOLERANCE * size
+            && (f64::from(single) - exact).abs() <= TOLERANCE_OF_FLOATS * size
+    };
+    points(length).all(good).then_some(floats)
+}
+
+/// Counters of a span.
+struct Sums {
+    hot: Hot,
+    /// Steps of a block that the hot ones have room for.
+    room: u64,
+    visits: Vec<u64>,
+    heat: Vec<f64>,
+    work: Vec<f64>,
+    powers: Vec<[f64; POWERS]>,
+    speeds: Vec<u64>,
+}
+
+impl Sums {
+    fn new(cells: usize, speeds: Option<&Speeds>) -> Self {
+        let counted = speeds.map_or(0, |s| s.scale.len() * s.cells as usize);
+        Sums {
+            hot: Hot { cells: vec![Cell::default(); cells], work: vec![0; cells], speeds: vec![0; counted] },
+            room: Self::ROOM,
+            visits: vec![0; cells],
+            heat: vec![0.0; cells],
+            work: vec![0.0; cells],
+            powers: vec![[0.0; POWERS]; cells],
+            speeds: vec![0; counted],
+        }
+    }
+
+    /// No counter grows by more than the walkers of a block in a step; of so many floats none is lost beside their sum.
+    const ROOM: u64 = (u16::MAX as usize / BLOCK) as u64;
+
+    /// Makes room for some of `steps`: how many.
+    fn take(&mut self, steps: u64, kernel: &LaneBaoab) -> u64 {
+        if self.room == 0 {
+            self.flush(kernel);
+        }
+        let piece = steps.min(self.room);
+        self.room -= piece;
+        piece
+    }
+
+    /// Empties the hot counters.
+    fn flush(&mut self, kernel: &LaneBaoab) {
+        let of = [1, 2, 3, 4].map(|power| kernel.speed.powi(power));
+        let Hot { cells, work, speeds } = &mut self.hot;
+        for (total, hot) in self.work.iter_mut().zip(work) {
+            *total += std::mem::take(hot) as f64 * kernel.unit();
+        }
+        for (cell, hot) in cells.iter_mut().map(std::mem::take).enumerate() {
+            self.visits[cell] += u64::from(hot.visits);
+            self.heat[cell] += hot.heat as f64 * kernel.unit();
+            for ((total, hot), of) in self.powers[cell].iter_mut().zip(hot.powers).zip(of) {
+                *total += f64::from(hot) * of;
+            }
+        }
+        for (total, hot) in self.speeds.iter_mut().zip(speeds) {
+            *total += u64::from(std::mem::take(hot));
+        }
+        self.room = Self::ROOM;
+    }
+}
+
+impl Kernel for LaneBaoab {
+    fn states(&self) -> usize {
+        self.scalar.states()
+    }
+
+    fn dwell(&self, state: usize, cell: usize) -> f64 {
+        self.scalar.dwell(state, cell)
+    }
+
+    fn elapsed(&self, span: Span) -> Option<f64> {
+        self.scalar.elapsed(span)
+    }
+
+    fn flux_excess(&self) -> f64 {
+        self.scalar.flux_excess()
+    }
+
+    fn cautions(&self) -> Vec<Caution> {
+        self.scalar.cautions()
+    }
+
+    fn arithmetic(&self) -> &'static str {
+        "32-bit vector lanes; the temperature of the bath is off by less than 3e-7 of itself, friction by 6e-8, estimates by \
+         less than 1e-6 of themselves"
+    }
+
+    /// # Panics
+    /// If there is not one velocity for each walker.
+    fn advance<T: Tally>(
+        &self,
+        walkers: &mut Walkers,
+        span: Span,
+        stream: &mut Stream,
+        tally: &mut T,
+    ) -> Result<(), KernelError> {
+        assert_eq!(walkers.velocity.len(), walkers.len(), "one velocity for each walker");
+        let quick = |v: &f64| v.abs() <= self.fastest * self.speed;
+        let served = tally.speed_cells().is_none_or(|cells| self.serves(cells));
+        if T::EVENTS || !served || !walkers.velocity.iter().all(quick) {
+            return self.scalar.advance(walkers, span, stream, tally);
+        }
+        self.run(walkers, self.scalar.steps(span), stream, tally);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polynomials_are_those_of_smooth_functions() {
+        let fits = |f: &dyn Fn(f64) -> f64| [2, TERMS].map(|terms| fitted(f, 3.0, terms, 0.0).is_some());
+        assert_eq!(fits(&|_| 1e-7), [true, true]);
+        assert_eq!(fits(&|x| 1e-7 * (1.0 + 0.3 * x)), [true, true]);
+        assert_eq!(fits(&|x| 1.0 - 0.4 * libm::cos(std::f64::consts::PI * x / 3.0)), [false, true]);
+        assert_eq!(fits(&|x| 1.5 + libm::tanh(x - 1.5)), [false, false]);
+        // Next to zero floats are not good enough.
+        assert_eq!(fits(&|x| 1e-4 + x), [false, false]);
+        // A force may vanish.
+        let force = |x: f64| libm::cos(2.0 * x);
+        assert!(fitted(&force, 1.0, TERMS, 0.0).is_none() && fitted(&force, 1.0, TERMS, 1.0).is_some());
+        let quadratic = fitted(&|x| 1.0 + x * x, 2.0, TERMS, 0.0).expect("a polynomial");
+        // 1 + (1 + z)^2.
+        for (found, exact) in quadratic.into_iter().zip([2.0, 2.0, 1.0, 0.0, 0.0]) {
+            assert!((found - exact).abs() < 1e-6, "{quadratic:?}");
+        }
+    }
+
+    #[test]
+    fn bins_are_quotients() {
+        for per_bin in 1u32..600 {
+            let [factor, shift] = quotient(per_bin);
+            assert!((0..1u32 << 15).all(|cell| (cell * factor) >> shift == cell / per_bin), "{per_bin}");
+        }
+    }
+}
