@@ -136,13 +136,10 @@ fn a_double_well_gains_what_its_chain_allows() {
     let value =
         |law: &CoordinateChain, o| law.reference(o, &experiment.grid()).expect("known")[0].expect("a number");
     let continuum = Continuum::solve(&experiment).expect("a law");
-    for (observable, bias, least) in [
-        (Observable::Soret, Observable::Soret, 25.0),
-        (Observable::ItoHeatCurrent, Observable::MeanHeatCurrent, 5.0),
-    ] {
+    for (observable, least) in [(Observable::Soret, 25.0), (Observable::ItoHeatCurrent, 5.0)] {
         let theory =
             continuum.reference(observable, &experiment.grid()).expect("known")[0].expect("a number");
-        let room = (theory * (value(&stepping, bias) / value(&still, bias) - 1.0)).abs();
+        let room = (theory * (value(&stepping, observable) / value(&still, observable) - 1.0)).abs();
         gains(&sampled, &made, observable, theory, (room, least));
     }
     // Negative control: the theory of half the diffusivity.
@@ -153,7 +150,8 @@ fn a_double_well_gains_what_its_chain_allows() {
     assert!(t_two_sided((sharp.value - other) / sharp.std_error, 47.0) < ALPHA, "{sharp:?} {other}");
 }
 
-const WELL_DT: f64 = 0.01;
+/// Short enough for Ito's form of the heat current.
+const WELL_DT: f64 = 0.0075;
 
 /// The double well of Fig 2.
 fn well(temperature: &str, response: &str, run: &str) -> Experiment {
