@@ -29,33 +29,21 @@ impl WordLanes {
     }
 
     /// The next word of every generator.
+    ///
+    /// Many lanes held in memory: that is what compilers turn into vectors of any width.
     #[inline(always)]
     pub fn fill(&mut self, row: &mut [u8; ROW]) {
-        self.fill_rows([row]);
-    }
-
-    /// As many next words of every generator as there are rows.
-    ///
-    /// A loop over lanes held in memory is what compilers turn into vectors of any width. States stay in registers from
-    /// row to row: writing them back after every word would cost more than the words.
-    #[inline(always)]
-    pub fn fill_rows<const ROWS: usize>(&mut self, rows: [&mut [u8; ROW]; ROWS]) {
-        let mut rows = rows.map(|row| row.as_chunks_mut::<8>().0);
         let [s0, s1, s2, s3] = &mut self.state;
-        for i in 0..WIDTH {
-            let (mut a, mut b, mut c, mut d) = (s0[i], s1[i], s2[i], s3[i]);
-            for row in &mut rows {
-                let word = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
-                row[i] = word.to_le_bytes();
-                let t = b << 17;
-                c ^= a;
-                d ^= b;
-                b ^= c;
-                a ^= d;
-                c ^= t;
-                d = d.rotate_left(45);
-            }
-            (s0[i], s1[i], s2[i], s3[i]) = (a, b, c, d);
+        for (i, bytes) in row.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let word = s0[i].wrapping_add(s3[i]).rotate_left(23).wrapping_add(s0[i]);
+            *bytes = word.to_le_bytes();
+            let t = s1[i] << 17;
+            s2[i] ^= s0[i];
+            s3[i] ^= s1[i];
+            s1[i] ^= s2[i];
+            s0[i] ^= s3[i];
+            s2[i] ^= t;
+            s3[i] = s3[i].rotate_left(45);
         }
     }
 }

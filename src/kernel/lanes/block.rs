@@ -376,14 +376,9 @@ fn legs<const TWO: bool, const STEPS: bool>(
     block.key[0].fill(nobody);
     while left > 0 {
         let chunk = left.min(CHUNK as u64) as usize;
-        if chunk == CHUNK {
-            let ([m0, m1, m2, m3], [c0, c1, c2, c3]) = (&mut block.moves, &mut block.choices);
-            words.fill_rows([m0, c0, m1, c1, m2, c2, m3, c3]);
-        } else {
-            for leg in 0..chunk {
-                words.fill(&mut block.moves[leg]);
-                words.fill(&mut block.choices[leg]);
-            }
+        for leg in 0..chunk {
+            words.fill(&mut block.moves[leg]);
+            words.fill(&mut block.choices[leg]);
         }
         for leg in 0..chunk {
             let (moves, signed) = (&block.moves[leg], &mut block.signed[leg]);
