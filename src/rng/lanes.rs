@@ -13,6 +13,7 @@ pub(crate) const ROW: usize = 8 * WIDTH;
 ///
 /// Their words are the same whatever the processor: rows of little-endian bytes, the first generator first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[repr(align(64))]
 pub(crate) struct WordLanes {
     /// The four words of state, generator by generator.
     state: [[u64; WIDTH]; 4],

@@ -72,9 +72,10 @@ pub(super) fn leads_to(slot: u32) -> usize {
 pub(super) const SCALE: u32 = 0x7fff_f800;
 
 /// Columns of 64 walkers; where several legs are kept, the first is the one before.
+///
+/// Every column begins where a line of the cache does, so that no vector lies in two: hence the order of the fields.
+#[repr(C, align(64))]
 pub(super) struct Block {
-    /// How many walkers are real.
-    pub walkers: usize,
     /// Places on the circle of `2^32` units.
     pub position: [u32; BLOCK],
     pub state: [[u32; BLOCK]; CHUNK + 1],
@@ -90,6 +91,8 @@ pub(super) struct Block {
     pub target: [u32; BLOCK],
     pub entry: [u32; BLOCK],
     pub threshold: [u32; BLOCK],
+    /// How many walkers are real.
+    pub walkers: usize,
 }
 
 impl Block {

@@ -48,6 +48,7 @@ pub(super) struct Timed<'a> {
 }
 
 /// Columns of 64 walkers beside those of [`Block`]; where several legs are kept, the first is the one before.
+#[repr(C, align(64))]
 struct Columns {
     /// Words that say when.
     when: [[u8; ROW]; CHUNK],

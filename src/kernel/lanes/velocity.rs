@@ -52,10 +52,9 @@ pub(super) struct Speeds {
     pub scale: Vec<f32>,
 }
 
-/// Columns of 64 walkers.
+/// Columns of 64 walkers, each of which begins where a line of the cache does.
+#[repr(C, align(64))]
 pub(super) struct Block {
-    /// How many walkers are real.
-    pub walkers: usize,
     /// Places on the circle of `2^32` units.
     pub position: [u32; BLOCK],
     /// As they are in the first flight of a step: with a force, half a kick behind the velocity at which they are seen.
@@ -77,6 +76,8 @@ pub(super) struct Block {
     pub along: [f32; BLOCK],
     scale: [f32; BLOCK],
     speed: [u32; BLOCK],
+    /// How many walkers are real.
+    pub walkers: usize,
 }
 
 impl Block {
