@@ -2,7 +2,7 @@
 //! laws of the steps' own chain.
 //!
 //! Statistics are over 64 groups, a limit of 7.5 standard errors each (Student's t with 63 degrees of freedom: alpha 3e-10); there
-//! are fewer than 80 such comparisons, 3e-8 altogether.
+//! are fewer than 100 such comparisons, 3e-8 altogether.
 
 use super::underdamped_chain::{self as inertia, FRICTION, Scheme};
 use crate::common;
