@@ -132,6 +132,7 @@ fn positive(observable: Observable) -> bool {
     match observable {
         Density | StateDensity(_) | Population(_) | TransitionRate(_) | PhaseDensity(_) => true,
         PlaneDensity | WellPopulation(_) | PointDensity | PointStateDensity(_) => true,
+        MomentumFlux | KineticTemperature(_) => true,
         Concentration(_) | MeanConcentration(_) | Content | TransportedContent => true,
         At(_, what) => {
             use Instant::{Concentration, Content, MeanConcentration};
@@ -322,4 +323,33 @@ fn joint_test_on_plane(compared: &Compared, grid: &Grid) -> Option<Joint> {
         .collect();
     let test = hotelling(&contrasts, &expected)?;
     Some(Joint { observable, t_squared: test.t_squared, modes: contrasts.len(), p_value: test.p_value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_group_saw_is_not_compared() {
+        // One group of 64 saw a particle in a bin where eight times as many were expected: the error is as large as the value, and says
+        // nothing about what was missed.
+        let grid = Grid::new(1.0, 1);
+        let sample = |of: fn(usize) -> f64| Sample {
+            value: (0..64).map(of).sum::<f64>() / 64.0,
+            pseudo: (0..64).map(of).collect(),
+        };
+        let compared = |observable, of| {
+            let measured = Measured { observable, samples: vec![Some(sample(of))], reason: String::new() };
+            compare(vec![measured], &grid, ALPHA, &|_| Some(vec![Some(0.125)])).compared[0].z[0]
+        };
+        let alone: fn(usize) -> f64 = |group| if group == 0 { 1.0 } else { 0.0 };
+        let many: fn(usize) -> f64 = |group| 1.0 + 0.001 * group as f64;
+        for observable in [Observable::Density, Observable::MomentumFlux, Observable::KineticTemperature(0)] {
+            assert_eq!(compared(observable, alone), None, "{observable:?}");
+            // Negative control: what is known is compared, and refused.
+            assert!(compared(observable, many).is_some_and(|z| z > 10.0), "{observable:?}");
+        }
+        // A current has either sign.
+        assert!(compared(Observable::Current(0), alone).is_some());
+    }
 }
