@@ -18,6 +18,7 @@ mod determinism;
 mod euler_maruyama;
 mod forces;
 mod identities;
+mod lane_models;
 mod lanes;
 mod lanes_clocks;
 mod lanes_steps;

@@ -1,17 +1,16 @@
 //! Timed legs in vector lanes: the same bits with any instructions and any number of threads, the laws that are known in
 //! closed form, the law of the scalar kernel.
 
+use super::lane_models::{driven, five_states};
 use crate::common::*;
 use soret::ensemble::{Control, Ensemble, Group, GroupRunner, Plan};
 use soret::event::{Position, Profile, Tally, Walkers};
-use soret::expression::Expression;
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
 use soret::kernel::{Exact, Instructions, Kernel, Lanes, Span};
-use soret::model::{Edge, Model, Network, RateLaw, State};
+use soret::model::Model;
 use soret::rng::{Purpose, Stream, stream};
 use std::f64::consts::PI;
-use std::sync::Arc;
 
 fn grid() -> Grid {
     Grid::new(1.0, 20)
@@ -24,27 +23,6 @@ fn lanes(model: &Model) -> Lanes {
 /// Whether a stream has been used by lanes: it is written down with their generators.
 fn in_lanes(random: &Stream) -> bool {
     serde_json::to_string(random).expect("plain data").len() > 1000
-}
-
-fn five_states() -> Model {
-    let states = [(1.0, 1e-2), (0.7, 3e-3), (0.4, 6e-3), (0.2, 2e-3), (0.0, 1e-3)];
-    let edges: Vec<_> = (0..5).flat_map(|a| (a + 1..5).map(move |b| (a, b, 1.0, 1.5))).collect();
-    model("1 + 0.8*x", &states, &edges)
-}
-
-/// Three states in a circle, driven: heat that depends on x, a temperature with a step inside a cell.
-fn driven() -> Model {
-    let states = [(0.4, 1e-2), (0.0, 2e-3), (0.9, 5e-2)];
-    let states = states.iter().enumerate().map(|(k, s)| State::new(format!("s{k}"), s.0, s.1)).collect();
-    let rate = |text: &str| Some(Arc::new(Expression::parse(text, &["x"], &[]).expect("a rate")) as _);
-    let edges = vec![
-        Edge { between: [0, 1], law: RateLaw::Activated { attempt_rate: 2.0, barrier: 1.2, affinity: 0.8 } },
-        Edge { between: [1, 2], law: RateLaw::Free { forward: rate("0.3 + x"), backward: rate("2 - x") } },
-        Edge { between: [2, 0], law: RateLaw::Free { forward: rate("0.5"), backward: None } },
-    ];
-    let mut model = model("0.5 + 0.5*x + 0.4*step(x - 0.3333)", &[(0.0, 1.0)], &[]);
-    model.network = Network::new(states, edges).expect("a network");
-    model
 }
 
 fn models() -> [(&'static str, Model); 4] {
