@@ -252,7 +252,6 @@ fn variances_are_less_than_a_third_of_those_of_independent_words() {
 }
 
 #[test]
-#[ignore = "long; see docs/statistics.md"]
 fn intervals_cover() {
     // 120 runs of 32 groups of 32: coverage of 0.95 within 6 of its standard deviations, 0.02; intervals half as long (0.67)
     // are seen.

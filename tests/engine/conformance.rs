@@ -81,7 +81,6 @@ fn five_states_with_slow_reactions_agree_with_theory() {
 }
 
 #[test]
-#[ignore = "long; see docs/statistics.md"]
 fn five_states_with_fast_reactions_agree_with_theory() {
     conform_precisely("five_states_fast", 36_000, 104);
 }

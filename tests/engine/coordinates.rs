@@ -423,7 +423,6 @@ fn against_theory(model: &Model, run: &Model, size: (usize, u64, u64)) -> ([f64;
 }
 
 #[test]
-#[ignore = "long; see docs/statistics.md"]
 fn the_stationary_law_is_that_of_the_continuum() {
     for (model, size) in [
         (double_well("0.5 + 0.5*x", 0.01), (32, 800, 4000)),

@@ -127,7 +127,6 @@ fn law(mixture: &Mixture, concentrations: &[f64]) -> steady::Steady {
 /// of units: concentrations, currents, heat and rates, 68 + 68 + 126 deviates of 32 groups below 6.2 (alpha 1.5e-7).
 /// Errors of bins are about 0.4 %, of currents 2 %. The control is the law of units that bind at `k_+ c_1`.
 #[test]
-#[ignore = "long; see docs/statistics.md"]
 fn steady_profiles_follow_the_deterministic_theory() {
     let mut rough = dimers("1");
     let mut species = rough.species().to_vec();

@@ -125,7 +125,6 @@ fn p_value(coverage: f64) -> f64 {
 }
 
 #[test]
-#[ignore = "long; see docs/statistics.md"]
 fn intervals_of_runs_that_end_themselves_cover_what_they_claim() {
     let until = |quantity, relative_error, absolute_error| {
         End::Settled(Until { quantity, relative_error, absolute_error })
