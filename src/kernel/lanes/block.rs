@@ -6,12 +6,15 @@
 //! hardly anything there.
 
 use super::super::{BLOCK, KernelError};
-use super::normal::normals;
+use super::normal::{normals, pairs};
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
-/// Legs for which words and exponentials are made at once.
+/// Legs for which words are made at once.
 pub(super) const CHUNK: usize = 4;
+
+/// Walkers that are looked up before vectors have their turn, where both can be done at the same time.
+const PART: usize = 16;
 
 /// Bits of a choice that pick a slot; the others are compared with a threshold.
 pub(super) const SLOT_BITS: u32 = 6;
@@ -20,6 +23,12 @@ pub(super) const CHOICE_BITS: u32 = 32 - SLOT_BITS;
 /// Most states, and most rows of thresholds: what fits into a [`slot`].
 pub(super) const MOST_STATES: usize = 64;
 pub(super) const MOST_ROWS: usize = 64;
+
+/// Slots of all states that there may be.
+pub(super) const SLOTS: usize = MOST_STATES << SLOT_BITS;
+
+/// Entries and keys below this are looked up by 16 bits: nobody asks whether an index lies within a table of this length.
+pub(super) const NARROW: usize = 1 << 16;
 
 /// Which instructions may be used. The bits of all results are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +48,17 @@ pub(super) struct Tables {
     pub cells: u32,
     /// Scale of a leg in each state over the length of the domain, as bits.
     pub scale: Vec<u32>,
-    /// Of 64 slots of each state what the candidate is for, see [`slot`]; empty if two states have one row each,
-    /// numbered like them, that leads to the other.
+    /// Two states with one row each, numbered like them, that leads to the other.
+    pub two: bool,
+    /// Of 64 slots of each state what the candidate is for, see [`slot`]; as long as [`SLOTS`].
     pub slots: Vec<u32>,
-    /// Of steps, beside each slot the scale of the state that it leads to, which a slot has no room for.
+    /// Of steps, beside each slot the scale of the state that it leads to, which a slot has no room for; as long.
     pub targets: Vec<u32>,
     /// Per (row, cell): above the lowest six bits the lower bound of the acceptance probability in units of
-    /// `2^-26`, in them the width of what is undecided, in units of `2^gap`.
+    /// `2^-26`, in them the width of what is undecided, in units of `2^gap`. As long as [`NARROW`], or longer.
     pub accept: Vec<u32>,
+    /// Entries in use.
+    pub entries: usize,
     pub gap: u32,
     /// A choice from here on, in units of `2^-26`, asks for more than a transition.
     pub top: u32,
@@ -55,6 +67,18 @@ pub(super) struct Tables {
     /// Whether these are steps: transitions come first, then a normal displacement. Else legs: a displacement, then a
     /// transition.
     pub steps: bool,
+}
+
+impl Tables {
+    /// Whether keys have more than 16 bits.
+    pub fn is_wide(&self) -> bool {
+        self.counters() > NARROW
+    }
+
+    /// How many counters there must be: one for each key, and one for those who are not there, which is the last of all.
+    pub fn counters(&self) -> usize {
+        (2 * self.entries + 1).max(NARROW)
+    }
 }
 
 /// A slot: scale of the state that a transition leads to, row of thresholds, that state.
@@ -82,14 +106,16 @@ pub(super) struct Block {
     pub scale: [[u32; BLOCK]; CHUNK + 1],
     /// Twice the entry in `accept` used, plus one if a transition was made.
     pub key: [[u32; BLOCK]; CHUNK + 1],
-    /// Words that move, words that choose.
-    pub moves: [[u8; ROW]; CHUNK],
-    pub choices: [[u8; ROW]; CHUNK],
-    pub signed: [[f32; BLOCK]; CHUNK],
+    /// Words that move, words that choose, and what is made of the former; those of the leg after as well.
+    pub moves: [[u8; ROW]; CHUNK + 1],
+    pub choices: [[u8; ROW]; CHUNK + 1],
+    pub signed: [[f32; BLOCK]; CHUNK + 1],
     pub index: [u32; BLOCK],
     pub chosen: [u32; BLOCK],
     pub target: [u32; BLOCK],
     pub entry: [u32; BLOCK],
+    /// The entry of a leg, above it the key of the one before: where they have 16 bits.
+    pub both: [u32; BLOCK],
     pub threshold: [u32; BLOCK],
     /// How many walkers are real.
     pub walkers: usize,
@@ -103,13 +129,14 @@ impl Block {
             state: [[0; BLOCK]; CHUNK + 1],
             scale: [[0; BLOCK]; CHUNK + 1],
             key: [[0; BLOCK]; CHUNK + 1],
-            moves: [[0; ROW]; CHUNK],
-            choices: [[0; ROW]; CHUNK],
-            signed: [[0.0; BLOCK]; CHUNK],
+            moves: [[0; ROW]; CHUNK + 1],
+            choices: [[0; ROW]; CHUNK + 1],
+            signed: [[0.0; BLOCK]; CHUNK + 1],
             index: [0; BLOCK],
             chosen: [0; BLOCK],
             target: [0; BLOCK],
             entry: [0; BLOCK],
+            both: [0; BLOCK],
             threshold: [0; BLOCK],
         }
     }
@@ -223,11 +250,37 @@ impl Law {
     }
 }
 
+/// Deviates of everybody, of a step or a leg.
 #[inline(always)]
-fn exponentials(moves: &[u8; ROW], signed: &mut [f32; BLOCK]) {
+fn deviates<const STEPS: bool>(moves: &[u8; ROW], deviates: &mut [f32; BLOCK]) {
+    if STEPS { normals(moves, deviates) } else { exponentials(moves, deviates) }
+}
+
+#[inline(always)]
+fn exponentials(moves: &[u8], signed: &mut [f32]) {
     for (signed, word) in signed.iter_mut().zip(moves.as_chunks::<4>().0) {
         *signed = signed_exponential(u32::from_le_bytes(*word));
     }
+}
+
+/// A table of what belongs to slots.
+pub(super) fn padded(entries: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut table: Vec<u32> = entries.collect();
+    table.resize(SLOTS, 0);
+    table
+}
+
+/// Slots in a table of the length that they may number.
+pub(super) fn dealt(table: &[u32]) -> &[u32; SLOTS] {
+    table.first_chunk().expect("a table of all slots")
+}
+
+fn narrow(table: &[u32]) -> &[u32; NARROW] {
+    table.first_chunk().expect("a table of all entries of 16 bits")
+}
+
+fn narrow_mut(counters: &mut [u32]) -> &mut [u32; NARROW] {
+    counters.first_chunk_mut().expect("counters of all keys of 16 bits")
 }
 
 /// Which slot each candidate has.
@@ -238,38 +291,51 @@ pub(super) fn pick(state: &[u32; BLOCK], choices: &[u8; ROW], index: &mut [u32; 
     }
 }
 
+/// Deals slots, and moves everybody meanwhile.
 #[inline(always)]
-fn deal(index: &[u32; BLOCK], slots: &[u32], chosen: &mut [u32; BLOCK]) {
-    for i in 0..BLOCK {
-        chosen[i] = slots[index[i] as usize];
+fn deal_and_move(
+    index: &[u32; BLOCK],
+    slots: &[u32; SLOTS],
+    chosen: &mut [u32; BLOCK],
+    (scale, signed): (&[u32; BLOCK], &[f32; BLOCK]),
+    position: &mut [u32; BLOCK],
+) {
+    let dealt = index.as_chunks::<PART>().0.iter().zip(chosen.as_chunks_mut::<PART>().0);
+    let ways = scale.as_chunks::<PART>().0.iter().zip(signed.as_chunks::<PART>().0);
+    let places = position.as_chunks_mut::<PART>().0;
+    for (((index, chosen), (scale, signed)), position) in dealt.zip(ways).zip(places) {
+        for (index, chosen) in index.iter().zip(chosen) {
+            *chosen = slots[*index as usize % SLOTS];
+        }
+        for i in 0..PART {
+            position[i] = position[i].wrapping_add(units(signed[i] * f32::from_bits(scale[i])));
+        }
     }
 }
 
-/// The same, and the scales of the states that candidates lead to, which need more digits than a slot has.
+/// Deals slots, and the scales or durations of the states that candidates lead to, which need more digits than a slot has.
 #[inline(always)]
 pub(super) fn deal_both(
     index: &[u32; BLOCK],
-    slots: &[u32],
-    scales: &[u32],
+    (slots, others): (&[u32; SLOTS], &[u32; SLOTS]),
     chosen: &mut [u32; BLOCK],
     target: &mut [u32; BLOCK],
 ) {
     for i in 0..BLOCK {
-        chosen[i] = slots[index[i] as usize];
-        target[i] = scales[index[i] as usize];
+        let index = index[i] as usize % SLOTS;
+        (chosen[i], target[i]) = (slots[index], others[index]);
     }
 }
 
-/// Moves everybody and finds the entry of its threshold.
+/// Moves everybody and finds the entry of its threshold; beside it, that with the key of the leg before.
 #[inline(always)]
 pub(super) fn advance<const TWO: bool>(
     law: Law,
-    state: &[u32; BLOCK],
-    scale: &[u32; BLOCK],
+    (state, scale, key): (&[u32; BLOCK], &[u32; BLOCK], &[u32; BLOCK]),
     signed: &[f32; BLOCK],
     chosen: &[u32; BLOCK],
     position: &mut [u32; BLOCK],
-    entry: &mut [u32; BLOCK],
+    [entry, both]: Pair<'_>,
 ) {
     for i in 0..BLOCK {
         // All ones in the second of two states.
@@ -278,21 +344,26 @@ pub(super) fn advance<const TWO: bool>(
         position[i] = position[i].wrapping_add(units(signed[i] * scale));
         let row = if TWO { law.cells & second } else { (chosen[i] >> 6 & 63) * law.cells };
         entry[i] = row + cell(folded(position[i]), law.cells);
+        both[i] = key[i] << 16 | entry[i];
     }
 }
 
-/// The entry of everybody's threshold.
+/// One column before and after a leg, or two side by side.
+pub(super) type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
+
+/// The entry of everybody's threshold; beside it, that with the key of the leg before.
 #[inline(always)]
 fn locate<const TWO: bool>(
     law: Law,
-    state: &[u32; BLOCK],
+    (state, key): (&[u32; BLOCK], &[u32; BLOCK]),
     chosen: &[u32; BLOCK],
     position: &[u32; BLOCK],
-    entry: &mut [u32; BLOCK],
+    [entry, both]: Pair<'_>,
 ) {
     for i in 0..BLOCK {
         let row = if TWO { law.cells & state[i].wrapping_neg() } else { (chosen[i] >> 6 & 63) * law.cells };
         entry[i] = row + cell(folded(position[i]), law.cells);
+        both[i] = key[i] << 16 | entry[i];
     }
 }
 
@@ -327,8 +398,50 @@ pub(super) fn look(
     }
 }
 
-/// One column before and after a leg.
-pub(super) type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
+/// The same with 16 bits each, while deviates of the next leg are made: loads and stores keep one part of the processor busy,
+/// arithmetic in vectors another.
+#[inline(always)]
+fn look_and_make<const STEPS: bool>(
+    both: &[u32; BLOCK],
+    accept: &[u32; NARROW],
+    threshold: &mut [u32; BLOCK],
+    counts: &mut [u32; NARROW],
+    (moves, deviates): (&[u8; ROW], &mut [f32; BLOCK]),
+) {
+    let columns = both.as_chunks::<PART>().0.iter().zip(threshold.as_chunks_mut::<PART>().0);
+    if !STEPS {
+        let next = moves.as_chunks::<{ 4 * PART }>().0.iter().zip(deviates.as_chunks_mut::<PART>().0);
+        for ((both, threshold), (moves, signed)) in columns.zip(next) {
+            look_at(both, accept, threshold, counts);
+            exponentials(moves, signed);
+        }
+        return;
+    }
+    let (radii, angles) = moves.split_at(ROW / 2);
+    let (first, second) = deviates.split_at_mut(BLOCK / 2);
+    for (part, (both, threshold)) in columns.enumerate() {
+        look_at(both, accept, threshold, counts);
+        // Two deviates from two words: in every second part.
+        if part % 2 == 0 {
+            let of = PART / 2 * part..PART / 2 * part + PART;
+            let words = 4 * of.start..4 * of.end;
+            pairs((&radii[words.clone()], &angles[words]), (&mut first[of.clone()], &mut second[of]));
+        }
+    }
+}
+
+#[inline(always)]
+fn look_at(
+    both: &[u32; PART],
+    accept: &[u32; NARROW],
+    threshold: &mut [u32; PART],
+    counts: &mut [u32; NARROW],
+) {
+    for (both, threshold) in both.iter().zip(threshold) {
+        *threshold = accept[*both as usize % NARROW];
+        counts[(both >> 16) as usize] += 1;
+    }
+}
 
 /// Entries, their thresholds, slots, and scales that go with slots.
 pub(super) type Found<'a> = (&'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK], &'a [u32; BLOCK]);
@@ -365,7 +478,7 @@ pub(super) fn decide<const TWO: bool, const STEPS: bool>(
 }
 
 #[inline(always)]
-fn legs<const TWO: bool, const STEPS: bool>(
+fn legs<const TWO: bool, const STEPS: bool, const WIDE: bool>(
     tables: &Tables,
     block: &mut Block,
     mut left: u64,
@@ -374,41 +487,51 @@ fn legs<const TWO: bool, const STEPS: bool>(
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
     let law = Law::of(tables);
+    let (slots, targets) = (dealt(&tables.slots), dealt(&tables.targets));
     // The last counter is for those who are not there.
     let nobody = counts.len() as u32 - 1;
     block.key[0].fill(nobody);
+    if left > 0 {
+        words.fill(&mut block.moves[0]);
+        words.fill(&mut block.choices[0]);
+        deviates::<STEPS>(&block.moves[0], &mut block.signed[0]);
+    }
     while left > 0 {
         let chunk = left.min(CHUNK as u64) as usize;
-        for leg in 0..chunk {
+        let ahead = (left - 1).min(CHUNK as u64) as usize;
+        for leg in 1..=ahead {
             words.fill(&mut block.moves[leg]);
             words.fill(&mut block.choices[leg]);
-        }
-        for leg in 0..chunk {
-            let (moves, signed) = (&block.moves[leg], &mut block.signed[leg]);
-            if STEPS { normals(moves, signed) } else { exponentials(moves, signed) }
         }
         for leg in 0..chunk {
             let choices = &block.choices[leg];
             let [state, state_after, ..] = &mut block.state[leg..] else { unreachable!() };
             let [scale, scale_after, ..] = &mut block.scale[leg..] else { unreachable!() };
             let [key, key_after, ..] = &mut block.key[leg..] else { unreachable!() };
+            let (position, entries) = (&mut block.position, [&mut block.entry, &mut block.both]);
+            let (chosen, signed) = (&mut block.chosen, &block.signed[leg]);
             if !TWO {
                 pick(state, choices, &mut block.index);
-                let (index, chosen) = (&block.index, &mut block.chosen);
                 if STEPS {
-                    deal_both(index, &tables.slots, &tables.targets, chosen, &mut block.target);
+                    deal_both(&block.index, (slots, targets), chosen, &mut block.target);
                 } else {
-                    deal(index, &tables.slots, chosen);
+                    deal_and_move(&block.index, slots, chosen, (scale, signed), position);
                 }
             }
-            let (position, entry) = (&mut block.position, &mut block.entry);
-            if STEPS {
-                locate::<TWO>(law, state, &block.chosen, position, entry);
+            if TWO && !STEPS {
+                advance::<TWO>(law, (state, scale, key), signed, chosen, position, entries);
             } else {
-                advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
+                locate::<TWO>(law, (state, key), chosen, position, entries);
             }
-            look(entry, &tables.accept, &mut block.threshold, key, counts);
-            let found = (&*entry, &block.threshold, &block.chosen, &block.target);
+            let next = (&block.moves[leg + 1], &mut block.signed[leg + 1]);
+            if WIDE {
+                look(&block.entry, &tables.accept, &mut block.threshold, key, counts);
+                deviates::<STEPS>(next.0, next.1);
+            } else {
+                let (accept, counts) = (narrow(&tables.accept), narrow_mut(counts));
+                look_and_make::<STEPS>(&block.both, accept, &mut block.threshold, counts, next);
+            }
+            let found = (&block.entry, &block.threshold, &*chosen, &block.target);
             let pairs = ([state, state_after], [scale, scale_after]);
             let open = decide::<TWO, STEPS>(law, choices, found, pairs.0, pairs.1, key_after);
             key_after[block.walkers..].fill(nobody);
@@ -426,6 +549,8 @@ fn legs<const TWO: bool, const STEPS: bool>(
         block.state[0] = block.state[chunk];
         block.scale[0] = block.scale[chunk];
         block.key[0] = block.key[chunk];
+        block.choices[0] = block.choices[chunk];
+        block.signed[0] = block.signed[chunk];
         left -= chunk as u64;
     }
     for &key in &block.key[0] {
@@ -460,11 +585,13 @@ fn any(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    match (tables.slots.is_empty(), tables.steps) {
-        (true, false) => legs::<true, false>(tables, block, left, words, counts, rare),
-        (false, false) => legs::<false, false>(tables, block, left, words, counts, rare),
-        (true, true) => legs::<true, true>(tables, block, left, words, counts, rare),
-        (false, true) => legs::<false, true>(tables, block, left, words, counts, rare),
+    match (tables.two, tables.steps, tables.is_wide()) {
+        (true, false, _) => legs::<true, false, false>(tables, block, left, words, counts, rare),
+        (true, true, _) => legs::<true, true, false>(tables, block, left, words, counts, rare),
+        (false, false, false) => legs::<false, false, false>(tables, block, left, words, counts, rare),
+        (false, true, false) => legs::<false, true, false>(tables, block, left, words, counts, rare),
+        (false, false, true) => legs::<false, false, true>(tables, block, left, words, counts, rare),
+        (false, true, true) => legs::<false, true, true>(tables, block, left, words, counts, rare),
     }
 }
 

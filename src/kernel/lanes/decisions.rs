@@ -3,7 +3,7 @@
 use super::super::bounds::{CandidateRates, ONE, SLOTS};
 use super::super::exact::Exact;
 use super::super::{BLOCK, KernelError};
-use super::block::{self, Block, CHOICE_BITS, Instructions, MOST_ROWS, Rare, Tables};
+use super::block::{self, Block, CHOICE_BITS, Instructions, MOST_ROWS, NARROW, Rare, Tables};
 use super::timed::{self, Timed};
 use crate::event::{Counts, Position, Tally, Walkers};
 use crate::model::{Boundary, Channel, Model};
@@ -78,17 +78,20 @@ impl Decisions {
         let (accept, gap) = thresholds(&exact, &rows, candidates.one());
         // Two states that have nothing to choose need no slots.
         let one_way = |s: usize| rows[s].1.is_some_and(|c| c.from == s && c.to == 1 - s);
-        let two = scale.len() == 2 && rows.len() == 2 && one_way(0) && one_way(1);
+        let entries = rows.len() * cells;
+        let two = scale.len() == 2 && rows.len() == 2 && 2 * entries < NARROW && one_way(0) && one_way(1);
         // Of the choices at the top, legs ask whether their visit is scored, steps how many candidates there are.
         let top = if steps { candidates.more() } else { exact.unscored() };
         let top = libm::ceil(top * CHOICES) as u32;
         let target = |slot: &u32| scale[block::leads_to(*slot)];
         let tables = Tables {
             cells: cells as u32,
-            targets: if steps && !two { slots.iter().map(target).collect() } else { Vec::new() },
+            two,
+            targets: block::padded(slots.iter().map(target)),
             scale,
-            slots: if two { Vec::new() } else { slots },
+            slots: block::padded(slots.iter().copied()),
             accept,
+            entries,
             gap,
             top: (1 << CHOICE_BITS) - top,
             exchange: exact.model().network.channels().any(|c| exact.model().constant_exchange(c).is_none()),
@@ -99,7 +102,7 @@ impl Decisions {
 
     /// Number of thresholds.
     pub fn entries(&self) -> usize {
-        self.tables.accept.len()
+        self.tables.entries
     }
 
     /// Advances everybody by so many legs or steps.
@@ -255,7 +258,9 @@ fn thresholds(exact: &Exact, rows: &[Row], one: f64) -> (Vec<u32>, u32) {
         let (low, high) = bounds(row, cell);
         low << 6 | (high - low).div_ceil(1 << gap)
     });
-    (accept.collect(), gap)
+    let mut accept: Vec<u32> = accept.collect();
+    accept.resize(accept.len().max(NARROW), 0);
+    (accept, gap)
 }
 
 /// Decides with the rate itself, and books what depends on x.
@@ -410,7 +415,7 @@ impl Sums {
     fn new(decisions: &Decisions) -> Self {
         let cells = decisions.tables.cells as usize;
         Sums {
-            hot: vec![0; 2 * decisions.tables.accept.len() + 1],
+            hot: vec![0; decisions.tables.counters()],
             room: Self::ROOM,
             visits: vec![0; decisions.tables.scale.len() * cells],
             passages: vec![0; decisions.exact.rates().channel.len() * cells],

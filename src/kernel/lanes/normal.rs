@@ -37,8 +37,12 @@ fn radius(word: u32) -> f32 {
 /// A normal deviate for every walker; the first half and the second share words.
 #[inline(always)]
 pub(super) fn normals(moves: &[u8; ROW], deviates: &mut [f32; BLOCK]) {
-    let (radii, angles) = moves.split_at(ROW / 2);
-    let (first, second) = deviates.split_at_mut(BLOCK / 2);
+    pairs(moves.split_at(ROW / 2), deviates.split_at_mut(BLOCK / 2));
+}
+
+/// Two deviates from each pair of words.
+#[inline(always)]
+pub(super) fn pairs((radii, angles): (&[u8], &[u8]), (first, second): (&mut [f32], &mut [f32])) {
     let words = radii.as_chunks::<4>().0.iter().zip(angles.as_chunks::<4>().0);
     for ((x, y), (r, phi)) in first.iter_mut().zip(second).zip(words) {
         let r = radius(u32::from_le_bytes(*r));

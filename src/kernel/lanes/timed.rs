@@ -12,7 +12,8 @@
 
 use super::super::{BLOCK, KernelError};
 use super::block::{
-    Block, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, decide, leads_to, look, pick, units,
+    Block, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look, padded,
+    pick, units,
 };
 use super::normal::diffused;
 use crate::event::{Position, Walkers};
@@ -81,7 +82,7 @@ impl<'a> Timed<'a> {
             left: [[f32::INFINITY; BLOCK]; CHUNK + 1],
         };
         let mut timed = Timed {
-            targets: tables.slots.iter().map(|slot| waits[leads_to(*slot)]).collect(),
+            targets: padded(tables.slots.iter().take(64 * waits.len()).map(|slot| waits[leads_to(*slot)])),
             waits,
             columns: Box::new(columns),
             begun: 0,
@@ -235,13 +236,14 @@ fn legs<const TWO: bool>(
             if !TWO {
                 pick(state, choices, &mut block.index);
                 let (chosen, target) = (&mut block.chosen, &mut block.target);
-                deal_both(&block.index, &tables.slots, &timed.targets, chosen, target);
+                let tables = (dealt(&tables.slots), dealt(&timed.targets));
+                deal_both(&block.index, tables, chosen, target);
             }
-            let (position, entry) = (&mut block.position, &mut block.entry);
-            advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
+            let (position, entries) = (&mut block.position, [&mut block.entry, &mut block.both]);
+            advance::<TWO>(law, (state, scale, key), &block.signed[leg], &block.chosen, position, entries);
             let over = spend::<TWO>(two, state, wait, &columns.spent[leg], left, left_after);
-            look(entry, &tables.accept, &mut block.threshold, key, counts);
-            let found = (&*entry, &block.threshold, &block.chosen, &block.target);
+            look(&block.entry, &tables.accept, &mut block.threshold, key, counts);
+            let found = (&block.entry, &block.threshold, &block.chosen, &block.target);
             let pairs = ([state, state_after], [scale, scale_after]);
             let open = decide::<TWO, false>(law, choices, found, pairs.0, pairs.1, key_after);
             if !TWO {
@@ -300,7 +302,7 @@ fn any(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    if tables.slots.is_empty() {
+    if tables.two {
         legs::<true>(tables, block, timed, room, words, counts, rare)
     } else {
         legs::<false>(tables, block, timed, room, words, counts, rare)
@@ -428,13 +430,14 @@ mod tests {
     /// Three states in a circle, one cell, a quarter of all transitions left open.
     fn circle() -> Tables {
         let scale: Vec<u32> = [0.01f32, 0.02, 0.07].iter().map(|s| s.to_bits() & SCALE).collect();
-        let slots = (0..192).map(|k| slot(scale[(k / 64 + 1) % 3], k / 64, (k / 64 + 1) % 3)).collect();
-        let accept = vec![20_000_000 << 6 | 63; 3];
+        let slots = (0..192).map(|k| slot(scale[(k / 64 + 1) % 3], k / 64, (k / 64 + 1) % 3));
         Tables {
             cells: 1,
-            slots,
-            targets: Vec::new(),
-            accept,
+            two: false,
+            slots: padded(slots),
+            targets: padded([].into_iter()),
+            accept: vec![20_000_000 << 6 | 63; 3],
+            entries: 3,
             gap: 18,
             top: 1 << CHOICE_BITS,
             exchange: false,
