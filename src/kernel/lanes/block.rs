@@ -717,6 +717,80 @@ mod tests {
         assert!(worst <= 0.5, "{worst}");
     }
 
+    /// Leaves open what is left open, and counts it.
+    struct No(u64);
+
+    impl Rare for No {
+        fn decide(&mut self, block: &mut Block, leg: usize) -> Result<(), KernelError> {
+            self.0 += block.state[leg + 1].iter().map(|s| u64::from(*s)).sum::<u64>();
+            Ok(())
+        }
+
+        fn exchange(&mut self, _: &Block, _: usize) {}
+    }
+
+    /// Three states, nine rows of seven cells.
+    fn three(steps: bool) -> Tables {
+        let scale: Vec<u32> = [0.01f32, 0.4, 0.07].iter().map(|s| s.to_bits() & SCALE).collect();
+        let to = |k: usize| (k / 64 + k % 3) % 3;
+        let packed = |to: usize| if steps { 0 } else { scale[to] };
+        let slots = (0..192).map(|k| slot(packed(to(k)), 3 * (k / 64) + k % 3, to(k)));
+        let mut accept: Vec<u32> = (0..63).map(|k| (k * 1_000_000) << 6 | 9).collect();
+        accept.resize(NARROW, 0);
+        Tables {
+            cells: 7,
+            two: false,
+            slots: padded(slots),
+            targets: padded((0..192).map(|k| scale[to(k)])),
+            accept,
+            entries: 63,
+            gap: 12,
+            top: 1 << CHOICE_BITS,
+            exchange: false,
+            steps,
+            scale,
+        }
+    }
+
+    /// Walkers, counters and what was open after some legs or steps.
+    fn gone<const STEPS: bool, const WIDE: bool>(walkers: usize) -> (Block, Vec<u32>, u64) {
+        let tables = three(STEPS);
+        let mut word = 0u64;
+        let mut words = WordLanes::seeded(|| {
+            word += 1;
+            word
+        });
+        let (mut block, mut counts, mut rare) = (Block::new(), vec![0; tables.counters()], No(0));
+        block.walkers = walkers;
+        for i in 0..BLOCK {
+            block.state[0][i] = i as u32 % 3;
+            (block.position[i], block.scale[0][i]) = ((i as u32).wrapping_mul(77_777_777), tables.scale[i % 3]);
+        }
+        // Pieces of all lengths: no word is drawn for a leg that does not come.
+        for left in [1, 4, 3, 9, 100] {
+            legs::<false, STEPS, WIDE>(&tables, &mut block, left, &mut words, &mut counts, &mut rare)
+                .expect("no bounds");
+        }
+        (block, counts, rare.0)
+    }
+
+    #[test]
+    fn wide_keys_make_no_difference() {
+        fn compare<const STEPS: bool>() {
+            for walkers in [BLOCK, 37] {
+                let ((a, counts, open), (b, wide, as_open)) =
+                    (gone::<STEPS, false>(walkers), gone::<STEPS, true>(walkers));
+                assert_eq!((a.position, a.state[0], a.scale[0]), (b.position, b.state[0], b.scale[0]));
+                assert_eq!((&counts, open), (&wide, as_open));
+                let legs = counts[..126].iter().map(|n| u64::from(*n)).sum::<u64>();
+                assert_eq!(legs, 117 * walkers as u64);
+                assert!(counts[..126].iter().filter(|n| **n > 0).count() > 100 && open > 0);
+            }
+        }
+        compare::<false>();
+        compare::<true>();
+    }
+
     #[test]
     fn cells_are_the_floor() {
         for cells in [1u32, 7, 1024, 1050, 32_767] {
