@@ -30,9 +30,9 @@ use super::{ReactionError, in_range};
 use crate::event::{Occupancy, Position, Walkers};
 use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::kernel::bounds::{CandidateRates, Tables};
+use crate::kernel::bounds::{CandidateRates, Tables, clocked_rates};
 use crate::kernel::scale::Clocks;
-use crate::kernel::{Exact, Kernel, Span};
+use crate::kernel::{Exact, Instructions, Kernel, KernelError, Lanes, Span};
 use crate::model::{Boundary, Edge, Field, Mixture, Model, Network, RateLaw, State};
 use crate::rng::{Stream, open_unit};
 use serde::{Deserialize, Serialize};
@@ -60,12 +60,16 @@ pub struct MeanField {
     start: Vec<Vec<f64>>,
     /// Per kind, what does not depend on concentrations.
     frames: Vec<Frame>,
+    /// What lanes may use, if there are to be any.
+    most: Option<Instructions>,
 }
 
 #[derive(Clone, Debug)]
 struct Frame {
     model: Model,
     clocks: Clocks,
+    /// Whether lanes may serve.
+    lanes: bool,
     /// Rate constants, one a turn.
     constants: Vec<Arc<Constant>>,
 }
@@ -129,7 +133,13 @@ impl MeanField {
             kinds,
             grid,
             mixture,
+            most: Some(Instructions::Avx512),
         })
+    }
+
+    /// The same with at most these instructions, which changes no bit of any result; without any all legs go by [`Exact`].
+    pub fn at_most(self, most: Option<Instructions>) -> Self {
+        MeanField { most, ..self }
     }
 
     /// Bins are the cells of concentrations, cells those of events.
@@ -220,7 +230,7 @@ impl MeanField {
             if all <= 0.0 {
                 continue;
             }
-            let legs = frame.legs(kind, &c, &self.grid)?;
+            let legs = frame.among(kind, &c, &self.grid)?.legs()?;
             let at = |cell: usize| -> f64 {
                 let states = kind.states.iter().enumerate();
                 states.map(|(s, m)| held(m) / (all * legs.dwell(s, cell))).sum()
@@ -260,24 +270,18 @@ impl MeanField {
                 units.earlier = std::mem::replace(&mut units.recent, fresh);
             }
             for (k, kind) in self.kinds.iter().enumerate() {
-                let walkers = &mut units.kinds[k];
-                if walkers.is_empty() {
+                let number = units.kinds[k].len();
+                if number == 0 {
                     continue;
                 }
-                let legs = self.frames[k].legs(kind, &c, &self.grid)?;
-                let mut scores = Scores::new(kind.states.len(), kind.turns.len(), self.grid.cells());
-                legs.advance(walkers, length, stream, &mut scores)?;
-                tally.add(k, &scores, |state, cell| legs.dwell(state, cell));
-                tally.legs += match length {
-                    Span::Legs(legs) => legs * walkers.len() as u64,
-                    Span::Duration(_) => scores.visits.iter().sum(),
+                let among = self.frames[k].among(kind, &c, &self.grid)?;
+                let lanes = match self.most.filter(|_| among.worth_lanes(length, number)) {
+                    Some(most) => among.lanes()?.map(|lanes| lanes.at_most(most)),
+                    None => None,
                 };
-                if matches!(length, Span::Legs(_)) {
-                    let cells = self.grid.cells();
-                    for (place, visits) in scores.visits.iter().enumerate() {
-                        units.recent[k][place / FINE] +=
-                            *visits as f64 * legs.dwell(place / cells, place % cells);
-                    }
+                match lanes {
+                    Some(lanes) => self.window(k, &lanes, units, length, stream, tally)?,
+                    None => self.window(k, &among.legs()?, units, length, stream, tally)?,
                 }
             }
             match length {
@@ -286,6 +290,32 @@ impl MeanField {
             }
         }
         tally.change(self.grid(), units, 1);
+        Ok(())
+    }
+
+    /// Takes the units of a kind through a window.
+    fn window<K: Kernel>(
+        &self,
+        kind: usize,
+        legs: &K,
+        units: &mut Units,
+        length: Span,
+        stream: &mut Stream,
+        tally: &mut UnitTally,
+    ) -> Result<(), KernelError> {
+        let (walkers, cells) = (&mut units.kinds[kind], self.grid.cells());
+        let mut scores = Scores::new(legs.states(), self.kinds[kind].turns.len(), cells);
+        legs.advance(walkers, length, stream, &mut scores)?;
+        tally.add(kind, &scores, |state, cell| legs.dwell(state, cell));
+        tally.legs += match length {
+            Span::Legs(legs) => legs * walkers.len() as u64,
+            Span::Duration(_) => scores.visits.iter().sum(),
+        };
+        if matches!(length, Span::Legs(_)) {
+            for (place, visits) in scores.visits.iter().enumerate() {
+                units.recent[kind][place / FINE] += *visits as f64 * legs.dwell(place / cells, place % cells);
+            }
+        }
         Ok(())
     }
 
@@ -359,16 +389,23 @@ fn frame(mixture: &Arc<Mixture>, kind: &Kind, grid: &Grid) -> Result<Frame, Reac
         mixture: None,
     };
     let constant = |turn: &super::kinds::Turn| Constant::new(mixture, turn.way, grid).map(Arc::new);
+    let clocks = Clocks::new(&model)?;
     Ok(Frame {
-        clocks: Clocks::new(&model)?,
+        lanes: Lanes::suit(&model, grid, &clocks),
+        clocks,
         constants: kind.turns.iter().map(constant).collect::<Result<_, _>>()?,
         model,
     })
 }
 
 impl Frame {
-    /// Legs among these concentrations.
-    fn legs(&self, kind: &Kind, c: &[Arc<Concentration>], grid: &Grid) -> Result<Exact, ReactionError> {
+    /// Rates among these concentrations.
+    fn among<'a>(
+        &'a self,
+        kind: &Kind,
+        c: &[Arc<Concentration>],
+        grid: &'a Grid,
+    ) -> Result<Among<'a>, KernelError> {
         let edges = kind.turns.iter().zip(&self.constants).map(|(turn, constant)| {
             let partner = turn.partner.map(|s| Arc::clone(&c[s]));
             let rate = UnitRate { constant: Arc::clone(constant), factor: turn.factor, partner };
@@ -377,17 +414,56 @@ impl Frame {
         });
         let states = self.model.network.states().to_vec();
         let model = Model { network: Network::of_units(states, edges.collect()), ..self.model.clone() };
-        let mut rates = CandidateRates::with_clocks(&model, grid, &self.clocks)?;
-        for (state, rate) in rates.state.iter_mut().enumerate() {
-            let unit = 1.0 / (grid.length * grid.length);
-            let rung = libm::ceil(libm::log(*rate / unit) / libm::log(RUNG) - 1e-9);
-            let raised = (unit * libm::pow(RUNG, rung)).max(*rate);
-            for channel in model.network.channels().filter(|channel| channel.from == state) {
-                rates.channel[channel.index] *= raised / *rate;
-            }
-            *rate = raised;
+        let bounds = clocked_rates(&model, grid, &self.clocks)?;
+        let mut rates = CandidateRates::enclosing(&model, grid, &bounds)?;
+        let unit = 1.0 / (grid.length * grid.length);
+        for state in 0..rates.state.len() {
+            let rate = rates.state[state];
+            let rung = libm::ceil(libm::log(rate / unit) / libm::log(RUNG) - 1e-9);
+            rates.raise(&model, state, (unit * libm::pow(RUNG, rung)).max(rate));
         }
-        let tables = Tables::trusting(&model, grid, &self.clocks, &rates)?;
-        Ok(Exact::with_tables(&model, grid, self.clocks.clone(), rates, tables)?)
+        Ok(Among { frame: self, grid, model, bounds, rates })
+    }
+}
+
+/// A kind of units among given concentrations.
+struct Among<'a> {
+    frame: &'a Frame,
+    grid: &'a Grid,
+    model: Model,
+    /// Bounds on rates, channel by channel and cell by cell.
+    bounds: Vec<Interval>,
+    rates: CandidateRates,
+}
+
+impl Among<'_> {
+    /// Whether so many units have enough legs in a window for lanes to pay: as many as tables have entries, one for each
+    /// species and each way out of it in a cell, if all were in the species whose legs last longest.
+    fn worth_lanes(&self, length: Span, units: usize) -> bool {
+        let network = &self.model.network;
+        let entries = (network.states().len() + network.edges().len()) * self.grid.cells();
+        let legs = match length {
+            Span::Legs(legs) => legs as f64,
+            Span::Duration(duration) => {
+                let pace = |(s, rate): (usize, &f64)| self.frame.clocks.constant(s).unwrap_or(0.0) * rate;
+                duration * self.rates.state.iter().enumerate().map(pace).fold(f64::INFINITY, f64::min)
+            }
+        };
+        self.frame.lanes && legs * units as f64 >= entries as f64
+    }
+
+    /// Legs at candidate rates that do not lie below these.
+    fn at(&self, rates: CandidateRates) -> Result<Exact, KernelError> {
+        let clocks = &self.frame.clocks;
+        let tables = Tables::trusting(&self.model, self.grid, clocks, &rates, &self.bounds)?;
+        Exact::with_tables(&self.model, self.grid, clocks.clone(), rates, tables)
+    }
+
+    fn legs(&self) -> Result<Exact, KernelError> {
+        self.at(self.rates.clone())
+    }
+
+    fn lanes(&self) -> Result<Option<Lanes>, KernelError> {
+        Lanes::raising(&self.model, self.rates.clone(), |rates| self.at(rates))
     }
 }
