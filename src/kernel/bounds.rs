@@ -234,30 +234,54 @@ impl Tables {
         clocks: &Clocks,
         rates: &CandidateRates,
     ) -> Result<Self, KernelError> {
-        Self::tabulated(model, grid, clocks, rates, &clocked_rates(model, grid, clocks)?, check)
+        let bounds = clocked_rates(model, grid, clocks)?;
+        for (channel, bounds) in model.network.channels().zip(bounds.chunks(grid.cells())) {
+            let what = || format!("the rate of {}", channel_name(model, channel));
+            let rate = |x| model.rate(channel, x) / clocks.rate(channel.from, x);
+            for (cell, &bounds) in bounds.iter().enumerate() {
+                check(grid, cell, bounds, &what, &rate)?;
+            }
+        }
+        Self::of_clocks(model, grid, clocks)?.accepting(model, grid, rates, &bounds)
     }
 
-    /// The same of rates with these bounds, whose factors have been checked before.
-    pub fn trusting(
-        model: &Model,
-        grid: &Grid,
-        clocks: &Clocks,
-        rates: &CandidateRates,
-        bounds: &[Interval],
-    ) -> Result<Self, KernelError> {
-        Self::tabulated(model, grid, clocks, rates, bounds, |_, _, _, _, _| Ok(()))
-    }
-
-    fn tabulated(
-        model: &Model,
-        grid: &Grid,
-        clocks: &Clocks,
-        rates: &CandidateRates,
-        bounds: &[Interval],
-        check: Check,
-    ) -> Result<Self, KernelError> {
+    /// What does not depend on rates; no candidate is accepted.
+    ///
+    /// # Errors
+    /// As [`Tables::new`].
+    pub fn of_clocks(model: &Model, grid: &Grid, clocks: &Clocks) -> Result<Self, KernelError> {
         let cells = grid.cells();
         let states = model.network.states();
+        let mut lowest = Vec::with_capacity(states.len() * cells);
+        let mut score = Vec::new();
+        let always = (0..states.len()).all(|s| clocks.constant(s).is_some());
+        for (state, name) in states.iter().map(|s| &s.name).enumerate() {
+            for cell in 0..cells {
+                let bounds = clock(model, grid, clocks, state, cell)?;
+                let what = || format!("the diffusivity of {name}");
+                check(grid, cell, bounds, &what, &|x| clocks.rate(state, x))?;
+                lowest.push(bounds.lo);
+                if !always {
+                    score.push(row(Interval::new(bounds.lo / bounds.hi, 1.0)));
+                }
+            }
+        }
+        Ok(Tables { accept: Vec::new(), score, clock: lowest })
+    }
+
+    /// The same with candidates at these rates, for rates of transitions with these bounds, channel by channel and cell
+    /// by cell.
+    ///
+    /// # Errors
+    /// [`KernelError::TooFewCandidates`] and [`KernelError::UnevenCandidates`].
+    pub fn accepting(
+        self,
+        model: &Model,
+        grid: &Grid,
+        rates: &CandidateRates,
+        bounds: &[Interval],
+    ) -> Result<Self, KernelError> {
+        let cells = grid.cells();
         let mut accept = Vec::with_capacity((rates.channel.len() + 1) * cells);
         for (channel, bounds) in model.network.channels().zip(bounds.chunks(cells)) {
             let candidates = rates.channel[channel.index];
@@ -269,8 +293,6 @@ impl Tables {
                 return Err(KernelError::UnevenCandidates { channel, given: candidates, share });
             }
             for (cell, &bounds) in bounds.iter().enumerate() {
-                let what = || format!("the rate of {}", channel_name(model, channel));
-                check(grid, cell, bounds, &what, &|x| model.rate(channel, x) / clocks.rate(channel.from, x))?;
                 // An acceptance probability above one cannot be had; to cut it off would be a bias.
                 if bounds.hi > candidates {
                     return Err(KernelError::TooFewCandidates {
@@ -288,27 +310,9 @@ impl Tables {
             }
         }
         accept.extend(std::iter::repeat_n(Row::default(), cells));
-
-        let mut lowest = Vec::with_capacity(states.len() * cells);
-        let mut score = Vec::new();
-        let always = (0..states.len()).all(|s| clocks.constant(s).is_some());
-        for (state, name) in states.iter().map(|s| &s.name).enumerate() {
-            for cell in 0..cells {
-                let bounds = clock(model, grid, clocks, state, cell)?;
-                let what = || format!("the diffusivity of {name}");
-                check(grid, cell, bounds, &what, &|x| clocks.rate(state, x))?;
-                lowest.push(bounds.lo);
-                if !always {
-                    score.push(row(Interval::new(bounds.lo / bounds.hi, 1.0)));
-                }
-            }
-        }
-        Ok(Tables { accept, score, clock: lowest })
+        Ok(Tables { accept, ..self })
     }
 }
-
-/// How a function is held against its bounds on a cell.
-type Check = fn(&Grid, usize, Interval, &dyn Fn() -> String, &dyn Fn(f64) -> f64) -> Result<(), KernelError>;
 
 /// Does a function keep to its bounds at both ends of a cell and at three points between?
 ///

@@ -23,14 +23,14 @@
 //! **When not to use it:** where numbers are small and their fluctuations matter ([`Pairs`](super::Pairs)); for
 //! species that come from nothing, and where laws have no form without minus signs: both are refused.
 
-use super::kinds::{Kind, Member, kinds};
+use super::kinds::{Kind, Member, Turn, kinds};
 use super::unit_rate::{Concentration, Constant, UnitRate};
 use super::unit_tally::{Scores, UnitTally, coarse};
 use super::{ReactionError, in_range};
 use crate::event::{Occupancy, Position, Walkers};
 use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::kernel::bounds::{CandidateRates, Tables, clocked_rates};
+use crate::kernel::bounds::{CandidateRates, Tables, channel_name, clocked_rates, widened};
 use crate::kernel::scale::Clocks;
 use crate::kernel::{Exact, Instructions, Kernel, KernelError, Lanes, Span};
 use crate::model::{Boundary, Edge, Field, Mixture, Model, Network, RateLaw, State};
@@ -68,6 +68,10 @@ pub struct MeanField {
 struct Frame {
     model: Model,
     clocks: Clocks,
+    /// What of the tables of legs is the same in all windows.
+    tables: Tables,
+    /// Bounds on the rates of turns without the concentrations of partners, both directions of each, cell by cell.
+    alone: Vec<Interval>,
     /// Whether lanes may serve.
     lanes: bool,
     /// Rate constants, one a turn.
@@ -388,14 +392,34 @@ fn frame(mixture: &Arc<Mixture>, kind: &Kind, grid: &Grid) -> Result<Frame, Reac
         coordinates: None,
         mixture: None,
     };
-    let constant = |turn: &super::kinds::Turn| Constant::new(mixture, turn.way, grid).map(Arc::new);
+    let constant = |turn: &Turn| Constant::new(mixture, turn.way, grid).map(Arc::new);
+    let constants = kind.turns.iter().map(constant).collect::<Result<Vec<_>, _>>()?;
     let clocks = Clocks::new(&model)?;
+    let alone = kind.turns.iter().zip(&constants).map(|(turn, constant)| edge(turn, constant, None));
     Ok(Frame {
         lanes: Lanes::suit(&model, grid, &clocks),
+        tables: Tables::of_clocks(&model, grid, &clocks)?,
+        alone: clocked_rates(&connected(&model, alone), grid, &clocks)?,
         clocks,
-        constants: kind.turns.iter().map(constant).collect::<Result<_, _>>()?,
+        constants,
         model,
     })
+}
+
+/// A turn at the rate that a concentration gives it.
+fn edge(turn: &Turn, constant: &Arc<Constant>, partner: Option<&Arc<Concentration>>) -> Edge {
+    let (constant, partner) = (Arc::clone(constant), partner.map(Arc::clone));
+    let rate = UnitRate { constant, factor: turn.factor, partner };
+    Edge {
+        between: [turn.from, turn.to],
+        law: RateLaw::Free { forward: Some(Arc::new(rate)), backward: None },
+    }
+}
+
+/// The model with these edges.
+fn connected(model: &Model, edges: impl Iterator<Item = Edge>) -> Model {
+    let states = model.network.states().to_vec();
+    Model { network: Network::of_units(states, edges.collect()), ..model.clone() }
 }
 
 impl Frame {
@@ -406,15 +430,22 @@ impl Frame {
         c: &[Arc<Concentration>],
         grid: &'a Grid,
     ) -> Result<Among<'a>, KernelError> {
-        let edges = kind.turns.iter().zip(&self.constants).map(|(turn, constant)| {
-            let partner = turn.partner.map(|s| Arc::clone(&c[s]));
-            let rate = UnitRate { constant: Arc::clone(constant), factor: turn.factor, partner };
-            let law = RateLaw::Free { forward: Some(Arc::new(rate)), backward: None };
-            Edge { between: [turn.from, turn.to], law }
-        });
-        let states = self.model.network.states().to_vec();
-        let model = Model { network: Network::of_units(states, edges.collect()), ..self.model.clone() };
-        let bounds = clocked_rates(&model, grid, &self.clocks)?;
+        let turns = || kind.turns.iter().map(|turn| (turn, turn.partner.map(|s| &c[s])));
+        let edges = turns().zip(&self.constants).map(|((turn, c), constant)| edge(turn, constant, c));
+        let model = connected(&self.model, edges);
+        let mut bounds = self.alone.clone();
+        let forward = model.network.channels().step_by(2).zip(bounds.chunks_mut(2 * grid.cells()));
+        for ((_, partner), (channel, bounds)) in turns().zip(forward) {
+            let Some(c) = partner else { continue };
+            for (cell, bounds) in bounds[..grid.cells()].iter_mut().enumerate() {
+                *bounds = *bounds * c.bounds(widened(grid, cell));
+                if !bounds.hi.is_finite() {
+                    let (low, high) = (bounds.lo, bounds.hi);
+                    let what = format!("the rate of {}", channel_name(&model, channel));
+                    return Err(KernelError::Unbounded { what, x: grid.cell_middle(cell), low, high });
+                }
+            }
+        }
         let mut rates = CandidateRates::enclosing(&model, grid, &bounds)?;
         let unit = 1.0 / (grid.length * grid.length);
         for state in 0..rates.state.len() {
@@ -454,8 +485,8 @@ impl Among<'_> {
 
     /// Legs at candidate rates that do not lie below these.
     fn at(&self, rates: CandidateRates) -> Result<Exact, KernelError> {
-        let clocks = &self.frame.clocks;
-        let tables = Tables::trusting(&self.model, self.grid, clocks, &rates, &self.bounds)?;
+        let Frame { tables, clocks, .. } = self.frame;
+        let tables = tables.clone().accepting(&self.model, self.grid, &rates, &self.bounds)?;
         Exact::with_tables(&self.model, self.grid, clocks.clone(), rates, tables)
     }
 
