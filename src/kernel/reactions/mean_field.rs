@@ -498,3 +498,68 @@ impl Among<'_> {
         Lanes::raising(&self.model, self.rates.clone(), |rates| self.at(rates))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kinetics, Reaction, Species, Uniform};
+
+    fn dimers() -> MeanField {
+        let rate = |k: f64| Some(Arc::new(Uniform(k)) as Arc<dyn Field>);
+        let kinetics = Kinetics::Given { forward: rate(1.0), backward: rate(0.7) };
+        let species = vec![Species::new("M", 0.0, 0.1, 1), Species::new("D", 0.0, 0.04, 2)];
+        let reactions = vec![Reaction::new(&[0, 0], &[1], kinetics)];
+        let mixture = Mixture::new(1.0, Uniform(1.0), species, reactions).unwrap();
+        MeanField::new(&mixture, &[Arc::new(Uniform(1.0)), Arc::new(Uniform(0.5))], 10).unwrap()
+    }
+
+    /// Monomers at about this concentration, up and down by a share from cell to cell.
+    fn among(method: &MeanField, level: f64, noise: f64) -> Among<'_> {
+        let c = (0..10).map(|cell| level * if cell % 2 == 0 { 1.0 + noise } else { 1.0 - noise }).collect();
+        let c = [c, vec![0.5; 10]].map(|c| Arc::new(Concentration::new(c, 1.0)));
+        method.frames[0].among(&method.kinds[0], &c, &method.grid).unwrap()
+    }
+
+    #[test]
+    fn every_leg_ends_in_a_visit_and_turns_add_up() {
+        let method = dimers();
+        let among = among(&method, 1.0, 0.05);
+        fn go(legs: &impl Kernel, method: &MeanField) {
+            let random = &mut crate::rng::stream(1, crate::rng::Purpose::Advance, 0);
+            let mut units = method.start(200, random).unwrap();
+            let walkers = &mut units.kinds[0];
+            let bound = |walkers: &Walkers| walkers.state.iter().map(|s| i64::from(*s)).sum::<i64>();
+            let before = bound(walkers);
+            let mut scores = Scores::new(2, 2, method.grid.cells());
+            legs.advance(walkers, Span::Legs(50), random, &mut scores).unwrap();
+            assert_eq!(scores.visits.iter().sum::<u64>(), 50 * 200);
+            let turned =
+                |turn: usize| scores.turns[turn * method.grid.cells()..][..method.grid.cells()].iter();
+            let [there, back] = [0, 1].map(|turn| turned(turn).sum::<u64>() as i64);
+            assert!(there > 1000 && back > 1000);
+            let gained = if method.kinds[0].turns[0].to == 1 { there - back } else { back - there };
+            assert_eq!(bound(walkers) - before, gained);
+        }
+        go(&among.legs().unwrap(), &method);
+        go(&among.lanes().unwrap().unwrap(), &method);
+    }
+
+    #[test]
+    fn noise_does_not_move_the_legs_of_lanes() {
+        let method = dimers();
+        let lanes = |level: f64, noise: f64| among(&method, level, noise).lanes().unwrap().unwrap();
+        let law = |lanes: &Lanes| [0, 1].map(|s| (lanes.dwell(s, 3), lanes.leg_law(s).unwrap().length));
+        // 2 k_+ c_1/D = 20 lies 12 % below its rung.
+        let plain = law(&lanes(1.0, 0.0));
+        for noise in [0.001, 0.01, 0.02] {
+            assert_eq!(law(&lanes(1.0, noise)), plain);
+        }
+        assert_ne!(law(&lanes(1.3, 0.0)), plain);
+        // Legs of lanes are shorter than those they stand for, by a digit of a scale.
+        let exact = among(&method, 1.0, 0.0).legs().unwrap();
+        for s in 0..2 {
+            let factor = exact.rates().state[s] / lanes(1.0, 0.0).exact().rates().state[s];
+            assert!((1.0 - 2.5e-4..=1.0).contains(&factor), "{factor}");
+        }
+    }
+}
