@@ -75,6 +75,9 @@ impl Lanes {
         Self::raising(model, rates, |rates| Exact::with_rates(model, grid, rates))
     }
 
+    pub(in crate::kernel) const ARITHMETIC: &str = "32-bit vector lanes; what a leg forgets of a mode is off by 2e-8 of itself (8e-7 where hardly any is left), \
+         what a timed one forgets by 5e-8 (2e-6) and its duration by 7e-8, estimates by less than 1e-6 of themselves";
+
     /// Whether lanes may serve the legs of a model, whatever its rates are.
     pub(in crate::kernel) fn suit(model: &Model, grid: &Grid, clocks: &Clocks) -> bool {
         let plain = |s: usize| clocks.scale[s].is_none() && !model.has_force(s);
@@ -152,8 +155,7 @@ impl Kernel for Lanes {
     }
 
     fn arithmetic(&self) -> &'static str {
-        "32-bit vector lanes; what a leg forgets of a mode is off by 2e-8 of itself (8e-7 where hardly any is left), \
-         what a timed one forgets by 5e-8 (2e-6) and its duration by 7e-8, estimates by less than 1e-6 of themselves"
+        Self::ARITHMETIC
     }
 
     fn advance<T: Tally>(

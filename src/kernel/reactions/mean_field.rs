@@ -10,7 +10,8 @@
 //! obey the equations of concentrations (Eqs 23, D1) and nothing else.
 //!
 //! A run is made of **windows**. In each the concentrations are given: means over cells, joined by straight lines; and
-//! units go on [exact legs](crate::kernel::Exact) in them.
+//! units go on [exact legs](crate::kernel::Exact) in them: in [lanes](crate::kernel::Lanes) where these may serve and a window
+//! has as many legs as their tables have entries.
 //!
 //! - **Windows of legs**, for the steady state: concentrations are those of the past, from the last power of two
 //!   windows but one on. Their noise, and the bias that it makes, fall with the length of the run.
@@ -144,6 +145,12 @@ impl MeanField {
     /// The same with at most these instructions, which changes no bit of any result; without any all legs go by [`Exact`].
     pub fn at_most(self, most: Option<Instructions>) -> Self {
         MeanField { most, ..self }
+    }
+
+    /// In what numbers it works, as [`Kernel::arithmetic`]; those of lanes if any kind of units may go on them.
+    pub fn arithmetic(&self) -> &'static str {
+        let lanes = self.most.is_some() && self.frames.iter().any(|frame| frame.lanes);
+        if lanes { Lanes::ARITHMETIC } else { "double precision" }
     }
 
     /// Bins are the cells of concentrations, cells those of events.
