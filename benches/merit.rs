@@ -1,9 +1,13 @@
-//! What precision costs: the time in which `soret` becomes known to 1 %, against the loop that a physicist writes in an
-//! afternoon, run at the step at which its own bias is a tenth of that.
+//! What precision costs: the time in which `soret`, and the hidden current in the middle, become known to 1 %, against the
+//! loop that a physicist writes in an afternoon, run at the step at which its own bias of `soret` is a tenth of that.
 //!
 //! `cargo bench --bench merit` prints, for slow, fast and very fast transitions (`k0 L^2/D_1` = 1, 100, 1e4), how many
 //! seconds of one core each method needs, `(standard error/value)^2` times seconds over `1e-4`; the median of seeds, and
-//! its ratio to the loop. A variance from 64 groups is known to 18 %. Burn-ins are not counted, for nobody.
+//! its ratio to the loop. A variance from 64 groups is known to 18 %. Burn-ins are not counted, for nobody. The current
+//! is `J_1`, the mean over the faces of [`WINDOW`]; the loop counts what passes them, and its time is that of both.
+//!
+//! With array_rqmc groups are 16 randomisations (a variance is known to 37 %) of 3 seeds. Its error falls faster than the
+//! root of the number of walkers, so that its seconds are a statement about the number that is printed.
 //!
 //! The bias of the loop is computed without noise, from the law of its own chain of steps in cosine modes.
 
@@ -14,6 +18,7 @@ use soret::assisted::assist;
 use soret::ensemble::{Control, Ensemble, Plan};
 use soret::estimator::{self, Context};
 use soret::experiment::{Experiment, registry};
+use soret::kernel::Span;
 use soret::observable::Observable;
 use soret::stats::{Outcome, jackknife};
 use soret::theory::stationary;
@@ -32,8 +37,17 @@ const GAP: f64 = 0.5;
 /// Groups of every method.
 const GROUPS: usize = 64;
 
-/// Bins of all histograms.
+/// Bins of the histogram of the loop.
 const BINS: usize = 50;
+
+/// Where currents are averaged, and which bin of how many that is.
+const WINDOW: [f64; 2] = [0.4, 0.6];
+const MIDDLE: usize = 2;
+const WINDOWS: usize = 5;
+
+/// Randomisations of array_rqmc, and their seeds.
+const RANDOMISATIONS: usize = 16;
+const FEW_SEEDS: u64 = 3;
 
 /// Bias of the loop, of `soret`.
 const BIAS: f64 = 1e-3;
@@ -61,38 +75,57 @@ fn study(measured: bool) -> io::Result<()> {
     for k0 in [1.0, 100.0, 1e4] {
         let theory = Model::new(k0, 1, 64, "").theory();
         let dt = honest_step(k0);
+        let [soret, current] = theory;
         writeln!(
             out,
-            "\nk0 L^2/D_1 = {k0}: soret = {theory:.5}; the loop has a bias of 0.1 % at dt = {dt:.2e}"
+            "\nk0 L^2/D_1 = {k0}: soret = {soret:.5}, J_1 = {current:.6}; the loop has a bias of 0.1 % at dt = {dt:.2e}"
         )?;
-        writeln!(out, "{:<44} {:>12} {:>10} {:>22}", "seconds to soret within 1 %", "median", "loop/it", "")?;
-        let mut costs: Vec<(String, Vec<Cost>)> = Vec::new();
+        let mut costs: Vec<(String, Both<Vec<Cost>>)> = Vec::new();
         for seed in 0..seeds {
-            let mut add = |name: &str, cost: Cost| match costs.iter_mut().find(|(n, _)| n == name) {
-                Some((_, all)) => all.push(cost),
-                None => costs.push((name.to_owned(), vec![cost])),
+            let mut add = |name: &str, cost: Both<Cost>| match costs.iter_mut().find(|(n, _)| n == name) {
+                Some((_, all)) => all.iter_mut().zip(cost).for_each(|(all, cost)| all.push(cost)),
+                None => costs.push((name.to_owned(), cost.map(|cost| vec![cost]))),
             };
             add("Euler-Maruyama loop", Loop::cost(k0, dt, seed, effort));
             // Legs of a time 1/k0 each: dozens of relaxations of 0.2.
             let legs = (6e4 * effort) as u64 + 100;
-            let plain = Model::new(k0, legs, 64 * 64, "").costs(seed);
-            add("exact legs, raw", plain[0]);
-            if let Some(assisted) = plain.get(1) {
-                add("exact legs, assisted", *assisted);
+            let plain = Model::new(k0, legs, 64 * 64, "").costs(GROUPS, legs, seed);
+            for (name, cost) in ["exact legs, raw", "exact legs, assisted"].into_iter().zip(plain) {
+                add(name, cost);
+            }
+            if seed < FEW_SEEDS {
+                // A net costs what independent words gain by a burn-in; of two relaxations it sees as much as it will.
+                let walkers: u64 = if measured { 1 << 12 } else { 1 << 6 };
+                let sampling = r#", "sampling": "array_rqmc""#;
+                let net = Model::new(k0, 1, GROUPS as u64 * walkers, sampling);
+                let legs = (2.0 * effort * net.relaxation()) as u64 + 100;
+                let net = net.costs(RANDOMISATIONS, legs, seed);
+                if let Some(raw) = net.into_iter().next() {
+                    add(&format!("array_rqmc, {walkers} walkers a group"), raw);
+                }
             }
         }
-        let reference = median(costs[0].1.iter().map(|c| c.seconds));
-        for (name, all) in &costs {
-            let seconds = median(all.iter().map(|c| c.seconds));
-            let off = all.iter().map(|c| c.value / theory - 1.0).sum::<f64>() / all.len() as f64;
-            let known = all.iter().map(|c| (c.error / theory).powi(2)).sum::<f64>().sqrt() / all.len() as f64;
-            let ratio = reference / seconds;
-            let text = format!("off by {:.3}({:.3}) %", 100.0 * off, 100.0 * known);
-            writeln!(out, "{name:<44} {seconds:>12.3e} {ratio:>10.1} {text:>22}")?;
+        for (which, what) in ["soret", "J_1"].into_iter().enumerate() {
+            let known_to = format!("seconds to {what} within 1 %");
+            writeln!(out, "{known_to:<44} {:>12} {:>10} {:>22}", "median", "loop/it", "")?;
+            let reference = median(costs[0].1[which].iter().map(|c| c.seconds));
+            for (name, all) in &costs {
+                let (all, theory) = (&all[which], theory[which]);
+                let seconds = median(all.iter().map(|c| c.seconds));
+                let off = all.iter().map(|c| c.value / theory - 1.0).sum::<f64>() / all.len() as f64;
+                let known =
+                    all.iter().map(|c| (c.error / theory).powi(2)).sum::<f64>().sqrt() / all.len() as f64;
+                let ratio = reference / seconds;
+                let text = format!("off by {:.3}({:.3}) %", 100.0 * off, 100.0 * known);
+                writeln!(out, "{name:<44} {seconds:>12.3e} {ratio:>10.1} {text:>22}")?;
+            }
         }
     }
     Ok(())
 }
+
+/// Of `soret`, and of the current.
+type Both<T> = [T; 2];
 
 /// What a run has found and what it would take to know that to 1 %.
 #[derive(Clone, Copy)]
@@ -128,31 +161,43 @@ impl Model {
                 "transitions": [ {{ "between": ["up", "down"], "attempt_rate": {k0}, "barrier": {GAP} }} ],
                 "method": {{ "exact": {{}} }},
                 "run": {{ "particles": {particles}, "groups": {GROUPS}, "legs": {legs} {rest} }},
-                "measure": {{ "bins": {BINS} }} }}"#,
+                "measure": {{ "bins": {WINDOWS} }} }}"#,
             DIFFUSIVITY[0], DIFFUSIVITY[1]
         );
         Model { experiment: Experiment::from_str("merit", "merit", &text).expect("a sound file") }
     }
 
-    fn theory(&self) -> f64 {
+    fn theory(&self) -> Both<f64> {
         let law = stationary::solve(&self.experiment.model, &stationary::Options::default());
         let law = law.expect("a solution");
-        law.reference(Observable::Soret, &self.experiment.grid()).and_then(|v| v[0]).expect("a gradient")
+        let of = |(observable, place): (Observable, usize)| {
+            law.reference(observable, &self.experiment.grid()).and_then(|v| v[place]).expect("a gradient")
+        };
+        Self::QUANTITIES.map(of)
     }
 
-    /// Of the raw `soret` and of the assisted one.
-    fn costs(&self, seed: u64) -> Vec<Cost> {
+    const QUANTITIES: Both<(Observable, usize)> =
+        [(Observable::Soret, 0), (Observable::WindowCurrent(0), MIDDLE)];
+
+    /// Legs of a relaxation time, of the state that makes most of them.
+    fn relaxation(&self) -> f64 {
+        let experiment = &self.experiment;
+        let runner = registry::runner(experiment, &experiment.grid(), None).expect("bounded rates");
+        let pace: f64 = runner.dwell().iter().map(|cells| 1.0 / cells[0]).fold(0.0, f64::max);
+        experiment.model.relaxation_time() * pace
+    }
+
+    /// Of the raw quantities and, if there are any, of the assisted ones; groups are as large as the file says.
+    fn costs(&self, groups: usize, legs: u64, seed: u64) -> Vec<Both<Cost>> {
         let experiment = &self.experiment;
         let grid = experiment.grid();
         let runner = registry::runner(experiment, &grid, None).expect("bounded rates");
         let context = Context::new(runner.as_ref(), &experiment.model, &grid, false);
-        let total = experiment.run.span.amount();
-        let pace: f64 = runner.dwell().iter().map(|cells| 1.0 / cells[0]).fold(0.0, f64::max);
         let plan = Plan {
-            particles: experiment.run.particles,
-            groups: GROUPS,
-            span: experiment.run.span,
-            burn_in: (8.0 * experiment.model.relaxation_time() * pace).ceil().min(total),
+            particles: experiment.run.particles / GROUPS as u64 * groups as u64,
+            groups,
+            span: Span::Legs(legs),
+            burn_in: (8.0 * self.relaxation()).ceil().min(5.0 * legs as f64),
             rounds: 1,
             times: Vec::new(),
             start: experiment.run.start.clone(),
@@ -161,27 +206,36 @@ impl Model {
         let mut ensemble = Ensemble::begin(runner.as_ref(), &plan, &|_| ()).expect("a burn-in");
         let begun = Instant::now();
         ensemble.run(&|_| (), &mut |_| Control::Continue).expect("rates within their bounds");
-        let raw = estimator::measure(&estimator::Soret, &context, ensemble.groups());
+        let mut raw = estimator::measure(&estimator::Soret, &context, ensemble.groups());
+        raw.extend(estimator::measure(&estimator::Currents, &context, ensemble.groups()));
         let seconds = begun.elapsed().as_secs_f64();
-        let of = |outcome: Outcome, seconds: f64| match outcome {
-            Outcome::Estimate(e) => Some(Cost::new(e.value, e.std_error, seconds)),
-            Outcome::Null { .. } => None,
+        let of = |outcome: Option<Outcome>, seconds: f64| match outcome {
+            Some(Outcome::Estimate(e)) => Some(Cost::new(e.value, e.std_error, seconds)),
+            _ => None,
         };
-        let mut costs: Vec<Cost> = of(raw[0].outcome(0), seconds).into_iter().collect();
+        let both = |[a, b]: Both<Option<Cost>>| Some([a?, b?]);
+        let plain = Self::QUANTITIES.map(|(observable, place)| {
+            of(raw.iter().find(|m| m.observable == observable).map(|m| m.outcome(place)), seconds)
+        });
         let questions = verification::questions(&context, ensemble.groups());
         let made = assist(&context, ensemble.groups(), &questions).ok();
         let seconds = begun.elapsed().as_secs_f64();
-        let soret = made.and_then(|a| a.quantities.into_iter().find(|(o, _)| *o == Observable::Soret));
-        costs.extend(soret.and_then(|(_, outcomes)| of(outcomes[0].clone(), seconds)));
-        costs
+        let assisted = Self::QUANTITIES.map(|(observable, place)| {
+            let all = made.iter().flat_map(|made| &made.quantities);
+            let mut found = all.filter(|(o, _)| *o == observable);
+            of(found.next().and_then(|(_, outcomes)| outcomes.get(place).cloned()), seconds)
+        });
+        [plain, assisted].into_iter().map_while(both).collect()
     }
 }
 
-/// The loop: floats, a normal deviate, one exponential function and one uniform deviate a step, a histogram.
+/// The loop: floats, a normal deviate, one exponential function and one uniform deviate a step, a histogram, and what
+/// passes the window.
 struct Loop {
     position: Vec<f64>,
     state: Vec<usize>,
     histogram: [[u64; BINS]; 2],
+    passed: [f64; 2],
     random: Xoshiro256PlusPlus,
 }
 
@@ -192,6 +246,7 @@ impl Loop {
         let sigma = DIFFUSIVITY.map(|d| (2.0 * d * dt).sqrt());
         for _ in 0..steps {
             for (x, state) in self.position.iter_mut().zip(&mut self.state) {
+                let before = x.clamp(WINDOW[0], WINDOW[1]);
                 let noise: f64 = StandardNormal.sample(&mut self.random);
                 *x += sigma[*state] * noise;
                 if *x < 0.0 {
@@ -200,6 +255,7 @@ impl Loop {
                 if *x > 1.0 {
                     *x = 2.0 - *x;
                 }
+                self.passed[*state] += x.clamp(WINDOW[0], WINDOW[1]) - before;
                 let climb = if *state == 0 { 0.0 } else { GAP };
                 let rate = k0 * (-climb / temperature(*x)).exp();
                 let uniform = (self.random.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64);
@@ -210,11 +266,11 @@ impl Loop {
                 self.histogram[*state][bin] += 1;
             }
         }
-        black_box(&self.histogram);
+        black_box((&self.histogram, &self.passed));
     }
 
     /// All groups, one after the other.
-    fn cost(k0: f64, dt: f64, seed: u64, effort: f64) -> Cost {
+    fn cost(k0: f64, dt: f64, seed: u64, effort: f64) -> Both<Cost> {
         let mut seconds = 0.0;
         let rows: Vec<Vec<f64>> = (0..GROUPS as u64)
             .map(|group| {
@@ -223,23 +279,28 @@ impl Loop {
                     position: (0..n).map(|k| (k as f64 + 0.5) / n as f64).collect(),
                     state: vec![1; n],
                     histogram: [[0; BINS]; 2],
+                    passed: [0.0; 2],
                     random: Xoshiro256PlusPlus::seed_from_u64(seed * 1000 + group),
                 };
                 // A time of 2 is several relaxations.
                 let steps = (2.0 * effort / dt) as u64 + 1;
                 it.go(k0, dt, steps);
-                it.histogram = [[0; BINS]; 2];
+                (it.histogram, it.passed) = ([[0; BINS]; 2], [0.0; 2]);
                 let begun = Instant::now();
                 it.go(k0, dt, 2 * steps);
                 seconds += begun.elapsed().as_secs_f64();
                 let middle = |b: usize| (b as f64 + 0.5) / BINS as f64;
                 let count = |b: usize| (it.histogram[0][b] + it.histogram[1][b]) as f64;
                 let heat = (0..BINS).map(|b| count(b) * temperature(middle(b))).sum();
-                vec![(0..BINS).map(count).sum(), heat]
+                vec![(0..BINS).map(count).sum(), heat, it.passed[0] / (WINDOW[1] - WINDOW[0])]
             })
             .collect();
-        let sample = jackknife(&rows, &|row| vec![Some(matched(row[1] / row[0]))]).remove(0).expect("visits");
-        Cost::new(sample.value, sample.std_error(), seconds)
+        let found = |row: &[f64]| vec![Some(matched(row[1] / row[0])), Some(row[2] / (row[0] * dt))];
+        let samples = jackknife(&rows, &found);
+        [0, 1].map(|k| {
+            let sample = samples[k].as_ref().expect("visits");
+            Cost::new(sample.value, sample.std_error(), seconds)
+        })
     }
 }
 

@@ -59,7 +59,43 @@ fn main() -> io::Result<()> {
         let ratio = order(&ratios).1;
         writeln!(out, "{name:<45} {middle:>8.2} {low:>8.2} {high:>8.2} {ratio:>7.2}")?;
     }
+    windows(measured, &mut out)?;
     precision(measured, &mut out)
+}
+
+/// Nanoseconds of a leg in a mean field, tables included, without lanes and with them.
+fn windows(measured: bool, out: &mut impl io::Write) -> io::Result<()> {
+    let (rounds, amount) = if measured { (21, 1.0) } else { (1, 1e-3) };
+    writeln!(out, "{:<45} {:>8} {:>8} {:>7}", "mean field, ns per leg", "without", "lanes", "ratio")?;
+    let legs = |n| (format!("{n} legs"), Span::Legs(n));
+    let timed = |t| (format!("a time of {t}"), Span::Duration(t));
+    for (units, (length, window)) in [
+        (20, legs(24)),
+        (200, legs(24)),
+        (200, legs(96)),
+        (200, legs(256)),
+        (2000, legs(96)),
+        (200, timed(0.3)),
+        (200, timed(3.0)),
+        (5000, timed(0.3)),
+    ] {
+        let mut cases = [false, true].map(|lanes| Windows::new(units, window, lanes));
+        let mut times = [const { Vec::new() }; 2];
+        for round in 0..=rounds {
+            for (case, times) in cases.iter_mut().zip(&mut times) {
+                let begun = Instant::now();
+                let done = case.go(amount);
+                if round > 0 {
+                    times.push(begun.elapsed().as_secs_f64() * 1e9 / done.max(1) as f64);
+                }
+            }
+        }
+        let ratios: Vec<f64> = times[0].iter().zip(&times[1]).map(|(without, with)| without / with).collect();
+        let name = format!("{units} units, windows of {length}");
+        let [without, with, ratio] = [&times[0], &times[1], &ratios].map(|series| order(series).1);
+        writeln!(out, "{name:<45} {without:>8.2} {with:>8.2} {ratio:>7.2}")?;
+    }
+    Ok(())
 }
 
 /// Variance times seconds of the mean concentration of dimers and of their current in the middle, by both methods.
@@ -217,6 +253,36 @@ impl Case for Mixed {
         let events = self.volume.advance(200.0 * amount, &mut self.random).expect("a finite duration");
         black_box(self.volume.counts());
         events
+    }
+}
+
+/// Units in the mean field of dimers that heat takes apart, on 20 cells, window after window.
+struct Windows {
+    method: MeanField,
+    units: Units,
+    window: Span,
+    tally: UnitTally,
+    random: Stream,
+}
+
+impl Windows {
+    fn new(units: u64, window: Span, lanes: bool) -> Self {
+        let random = &mut stream(4, Purpose::Advance, 0);
+        let start: [Arc<dyn Field>; 2] = [Arc::new(Uniform(1.0)), Arc::new(Uniform(0.5))];
+        let method = MeanField::new(&heated(1.0), &start, 20).expect("units");
+        let units = method.start(units, random).expect("units");
+        let tally = UnitTally::new(&method);
+        let method = if lanes { method } else { method.at_most(None) };
+        Windows { method, units, window, tally, random: random.clone() }
+    }
+}
+
+impl Case for Windows {
+    fn go(&mut self, amount: f64) -> u64 {
+        let Windows { method, units, window, tally, random } = self;
+        let before = tally.legs();
+        method.advance(units, (20.0 * amount).ceil() as u64, *window, random, tally).expect("legs");
+        tally.legs() - before
     }
 }
 

@@ -117,9 +117,8 @@ pub fn forecast(experiment: &Experiment) -> Result<Forecast, Error> {
     pilot.run.particles = particles;
     pilot.run.groups = run.groups.min(GROUPS).min(particles as usize);
     pilot.run.until = None;
-    // A leg costs the same whether or not somebody looks.
+    // A leg costs the same whether or not somebody looks; but single trajectories are followed event by event.
     pilot.measure.times.clear();
-    pilot.measure.trajectories = None;
     pilot.run.rounds = ROUNDS;
     pilot.run.seed = run.seed ^ 0x7069_6c6f_7400_0000;
     let of_effort = |share: f64| match run.span {

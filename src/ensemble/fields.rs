@@ -166,6 +166,10 @@ impl GroupRunner for Fields {
         0.0
     }
 
+    fn arithmetic(&self) -> &'static str {
+        self.method.arithmetic()
+    }
+
     /// In windows of a duration concentrations are those at hand, in which every unit finds itself.
     fn cautions(&self) -> Vec<Caution> {
         let mixture = self.method.mixture();

@@ -359,6 +359,9 @@ pub(super) fn resolve(
 ) -> Option<Mixture> {
     let parts = part.species.as_deref()?;
     duplicates("species", parts.iter().filter_map(|p| Some((p.name.as_deref()?, &p.at))));
+    let names: Option<Vec<&str>> = parts.iter().map(|p| p.name.as_deref()).collect();
+    let known = |part: &ReactionPart<'_>| names.as_deref().is_some_and(|names| knows(part, names));
+    let known: Vec<bool> = part.reactions.iter().flatten().map(known).collect();
     let proof = proof?;
     let one = |part: &SpeciesPart<'_>| {
         let motility = match part.motility.as_ref()? {
@@ -374,10 +377,10 @@ pub(super) fn resolve(
         Some(Species { name: part.name.clone()?, energy: part.energy?, motility, content: part.content? })
     };
     let species: Vec<Option<Species>> = parts.iter().map(one).collect();
-    let names: Option<Vec<&str>> = parts.iter().map(|p| p.name.as_deref()).collect();
-    let read = part.reactions.as_ref()?.iter();
+    let read = part.reactions.as_ref()?.iter().zip(known);
+    let names = names.as_deref();
     let reactions: Vec<Option<Reaction>> =
-        read.map(|part| build(part, names.as_deref(), &species, proof)).collect();
+        read.map(|(part, known)| build(part, names.filter(|_| known), &species, proof)).collect();
     let species: Vec<Species> = species.into_iter().collect::<Option<_>>()?;
     let reactions: Vec<Reaction> = reactions.into_iter().collect::<Option<_>>()?;
     let at = &parts.first()?.at;
@@ -398,7 +401,20 @@ pub(super) fn resolve(
     }
 }
 
-/// A reaction whose species are known and whose rates are proven not to be negative.
+/// Whether all species of a reaction are among these, if its equation could be read; notes those that are not.
+fn knows(part: &ReactionPart<'_>, names: &[&str]) -> bool {
+    let mut known = true;
+    for term in part.equation.iter().flat_map(|equation| equation.left.iter().chain(&equation.right)) {
+        if !names.contains(&term.name.as_str()) {
+            known = false;
+            let title = "no species has this name".to_owned();
+            part.at.unknown(&term.name, part.at.place_within(&term.span), names.iter().copied(), title);
+        }
+    }
+    known
+}
+
+/// A reaction between species of these names, if they are all known, whose rates are proven not to be negative.
 fn build(
     part: &ReactionPart<'_>,
     names: Option<&[&str]>,
@@ -424,16 +440,7 @@ fn build(
             rate(forward, "rate").map(|forward| Kinetics::VantHoff { forward, prefactor: *prefactor })
         }
     };
-    let (equation, names) = (part.equation.as_ref()?, names?);
-    let mut known = true;
-    for term in equation.left.iter().chain(&equation.right) {
-        if !names.contains(&term.name.as_str()) {
-            known = false;
-            let title = "no species has this name".to_owned();
-            part.at.unknown(&term.name, part.at.place_within(&term.span), names.iter().copied(), title);
-        }
-    }
-    let kinetics = kinetics.filter(|_| known)?;
+    let (equation, names, kinetics) = (part.equation.as_ref()?, names?, kinetics?);
     // All species by name, also those that could not be read: only their numbers matter.
     let standing =
         |(name, s): (&&str, &Option<Species>)| s.clone().unwrap_or_else(|| Species::new(*name, 0.0, 1.0, 1));

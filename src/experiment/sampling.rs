@@ -13,7 +13,16 @@ fn whole(particles: u64, groups: u64) -> bool {
     groups > 0 && particles.is_multiple_of(groups) && (particles / groups).is_power_of_two()
 }
 
-/// Notes what is in the way of array_rqmc. The span is none where legs are out of the question for another reason.
+/// Notes array_rqmc where particles react.
+pub(super) fn without_reactions(at: &Cursor<'_>) {
+    at.push(
+        at.mistake("array_rqmc beside `species`")
+            .expected("no \"sampling\"")
+            .hint("a net serves the untimed legs of particles that do not react; units of a mean field take independent words"),
+    );
+}
+
+/// Notes what is in the way of array_rqmc.
 pub(super) fn suits(
     at: &Cursor<'_>,
     particles: Option<(&Cursor<'_>, u64)>,

@@ -1041,8 +1041,12 @@ fn run<'a>(
         );
     }
     if let (true, Some(at)) = (even, &sampling_at) {
-        let particles = particles_at.as_ref().and_then(|c| Some((c, particles?)));
-        sampling::suits(at, particles, groups, span.filter(|_| !reacting));
+        if reacting {
+            sampling::without_reactions(at);
+        } else {
+            let particles = particles_at.as_ref().and_then(|c| Some((c, particles?)));
+            sampling::suits(at, particles, groups, span);
+        }
     }
     if let (Some(Some(realisations)), Some(groups), Some(c)) =
         (realisations, groups, realisations_at.as_ref().or(groups_at.as_ref()))

@@ -75,22 +75,17 @@ impl CandidateRates {
     }
 
     pub(super) fn with_clocks(model: &Model, grid: &Grid, clocks: &Clocks) -> Result<Self, KernelError> {
+        Self::enclosing(model, grid, &clocked_rates(model, grid, clocks)?)
+    }
+
+    /// Of rates with these bounds, channel by channel and cell by cell.
+    pub(super) fn enclosing(model: &Model, grid: &Grid, bounds: &[Interval]) -> Result<Self, KernelError> {
         let network = &model.network;
         let states = network.states().len();
         let channels: Vec<Channel> = network.channels().collect();
-        let limit = usize::from(u16::MAX) - 1;
-        for (what, found) in [("states", states), ("channels", channels.len())] {
-            if found > limit {
-                return Err(KernelError::TooMany { what, limit, found });
-            }
-        }
-        let mut highest = vec![0.0f64; channels.len()];
-        for &channel in &channels {
-            for cell in 0..grid.cells() {
-                let bounds = clocked_rate(model, grid, clocks, channel, cell)?;
-                highest[channel.index] = highest[channel.index].max(bounds.hi);
-            }
-        }
+        let highest =
+            bounds.chunks(grid.cells()).map(|cells| cells.iter().fold(0.0f64, |most, b| most.max(b.hi)));
+        let highest: Vec<f64> = highest.collect();
         let mut rates = CandidateRates {
             state: Vec::with_capacity(states),
             channel: vec![0.0; channels.len()],
@@ -117,6 +112,15 @@ impl CandidateRates {
             rates.state.push(rate);
         }
         Ok(rates)
+    }
+
+    /// Gives the candidates of a state another rate, and those of its channels their shares of it.
+    pub(super) fn raise(&mut self, model: &Model, state: usize, to: f64) {
+        let factor = to / self.state[state];
+        self.state[state] = to;
+        for channel in model.network.channels().filter(|c| c.from == state) {
+            self.channel[channel.index] *= factor;
+        }
     }
 }
 
@@ -150,6 +154,27 @@ pub(super) fn widened(grid: &Grid, cell: usize) -> Interval {
     let margin = grid.length * 1e-15;
     let lo = (grid.cell_face(cell) - margin).max(0.0);
     Interval::new(lo, (grid.cell_face(cell + 1) + margin).min(grid.length))
+}
+
+/// Bounds on `k/c`, channel by channel and cell by cell.
+///
+/// # Errors
+/// [`KernelError::Unbounded`] if there is no bound, [`KernelError::TooMany`] for more states or channels than tables can name.
+pub(super) fn clocked_rates(
+    model: &Model,
+    grid: &Grid,
+    clocks: &Clocks,
+) -> Result<Vec<Interval>, KernelError> {
+    let limit = usize::from(u16::MAX) - 1;
+    let (states, channels) = (model.network.states().len(), 2 * model.network.edges().len());
+    for (what, found) in [("states", states), ("channels", channels)] {
+        if found > limit {
+            return Err(KernelError::TooMany { what, limit, found });
+        }
+    }
+    let places =
+        model.network.channels().flat_map(|channel| (0..grid.cells()).map(move |cell| (channel, cell)));
+    places.map(|(channel, cell)| clocked_rate(model, grid, clocks, channel, cell)).collect()
 }
 
 /// Bounds on `k/c` of a channel over a cell.
@@ -209,30 +234,56 @@ impl Tables {
         clocks: &Clocks,
         rates: &CandidateRates,
     ) -> Result<Self, KernelError> {
-        Self::tabulated(model, grid, clocks, rates, check)
+        let bounds = clocked_rates(model, grid, clocks)?;
+        for (channel, bounds) in model.network.channels().zip(bounds.chunks(grid.cells())) {
+            let what = || format!("the rate of {}", channel_name(model, channel));
+            let rate = |x| model.rate(channel, x) / clocks.rate(channel.from, x);
+            for (cell, &bounds) in bounds.iter().enumerate() {
+                check(grid, cell, bounds, &what, &rate)?;
+            }
+        }
+        Self::of_clocks(model, grid, clocks)?.accepting(model, grid, rates, &bounds)
     }
 
-    /// The same of rates whose factors have been checked before.
-    pub fn trusting(
-        model: &Model,
-        grid: &Grid,
-        clocks: &Clocks,
-        rates: &CandidateRates,
-    ) -> Result<Self, KernelError> {
-        Self::tabulated(model, grid, clocks, rates, |_, _, _, _, _| Ok(()))
-    }
-
-    fn tabulated(
-        model: &Model,
-        grid: &Grid,
-        clocks: &Clocks,
-        rates: &CandidateRates,
-        check: Check,
-    ) -> Result<Self, KernelError> {
+    /// What does not depend on rates; no candidate is accepted.
+    ///
+    /// # Errors
+    /// As [`Tables::new`].
+    pub fn of_clocks(model: &Model, grid: &Grid, clocks: &Clocks) -> Result<Self, KernelError> {
         let cells = grid.cells();
         let states = model.network.states();
+        let mut lowest = Vec::with_capacity(states.len() * cells);
+        let mut score = Vec::new();
+        let always = (0..states.len()).all(|s| clocks.constant(s).is_some());
+        for (state, name) in states.iter().map(|s| &s.name).enumerate() {
+            for cell in 0..cells {
+                let bounds = clock(model, grid, clocks, state, cell)?;
+                let what = || format!("the diffusivity of {name}");
+                check(grid, cell, bounds, &what, &|x| clocks.rate(state, x))?;
+                lowest.push(bounds.lo);
+                if !always {
+                    score.push(row(Interval::new(bounds.lo / bounds.hi, 1.0)));
+                }
+            }
+        }
+        Ok(Tables { accept: Vec::new(), score, clock: lowest })
+    }
+
+    /// The same with candidates at these rates, for rates of transitions with these bounds, channel by channel and cell
+    /// by cell.
+    ///
+    /// # Errors
+    /// [`KernelError::TooFewCandidates`] and [`KernelError::UnevenCandidates`].
+    pub fn accepting(
+        self,
+        model: &Model,
+        grid: &Grid,
+        rates: &CandidateRates,
+        bounds: &[Interval],
+    ) -> Result<Self, KernelError> {
+        let cells = grid.cells();
         let mut accept = Vec::with_capacity((rates.channel.len() + 1) * cells);
-        for channel in model.network.channels() {
+        for (channel, bounds) in model.network.channels().zip(bounds.chunks(cells)) {
             let candidates = rates.channel[channel.index];
             let slots = rates.slots[channel.from].iter().filter(|s| usize::from(**s) == channel.index);
             let share = rates.state[channel.from] * slots.count() as f64 / SLOTS as f64;
@@ -241,10 +292,7 @@ impl Tables {
                 let channel = channel_name(model, channel);
                 return Err(KernelError::UnevenCandidates { channel, given: candidates, share });
             }
-            for cell in 0..cells {
-                let bounds = clocked_rate(model, grid, clocks, channel, cell)?;
-                let what = || format!("the rate of {}", channel_name(model, channel));
-                check(grid, cell, bounds, &what, &|x| model.rate(channel, x) / clocks.rate(channel.from, x))?;
+            for (cell, &bounds) in bounds.iter().enumerate() {
                 // An acceptance probability above one cannot be had; to cut it off would be a bias.
                 if bounds.hi > candidates {
                     return Err(KernelError::TooFewCandidates {
@@ -262,27 +310,9 @@ impl Tables {
             }
         }
         accept.extend(std::iter::repeat_n(Row::default(), cells));
-
-        let mut lowest = Vec::with_capacity(states.len() * cells);
-        let mut score = Vec::new();
-        let always = (0..states.len()).all(|s| clocks.constant(s).is_some());
-        for (state, name) in states.iter().map(|s| &s.name).enumerate() {
-            for cell in 0..cells {
-                let bounds = clock(model, grid, clocks, state, cell)?;
-                let what = || format!("the diffusivity of {name}");
-                check(grid, cell, bounds, &what, &|x| clocks.rate(state, x))?;
-                lowest.push(bounds.lo);
-                if !always {
-                    score.push(row(Interval::new(bounds.lo / bounds.hi, 1.0)));
-                }
-            }
-        }
-        Ok(Tables { accept, score, clock: lowest })
+        Ok(Tables { accept, ..self })
     }
 }
-
-/// How a function is held against its bounds on a cell.
-type Check = fn(&Grid, usize, Interval, &dyn Fn() -> String, &dyn Fn(f64) -> f64) -> Result<(), KernelError>;
 
 /// Does a function keep to its bounds at both ends of a cell and at three points between?
 ///

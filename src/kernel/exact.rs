@@ -169,7 +169,7 @@ impl Exact {
             wait: constant.iter().zip(&rates.state).map(|(d, k)| d.map_or(0.0, |d| 1.0 / (d * k))).collect(),
             reach: legs.iter().map(|l| std::f64::consts::FRAC_1_SQRT_2 * l * per_length).collect(),
             variable_clock: constant.iter().any(Option::is_none),
-            variable_exchange: model.network.channels().any(|c| model.constant_exchange(c).is_none()),
+            variable_exchange: model.network.channels().any(|c| model.exchange_varies(c)),
             channels: model.network.channels().collect(),
             passage,
             model: model.clone(),

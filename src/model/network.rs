@@ -375,6 +375,14 @@ impl Model {
         }
     }
 
+    /// Whether they are known and depend on x.
+    pub fn exchange_varies(&self, channel: Channel) -> bool {
+        match &self.network.edges[channel.edge].law {
+            RateLaw::Activated { .. } => self.has_own_potentials(),
+            RateLaw::Free { forward, backward } => forward.is_some() && backward.is_some(),
+        }
+    }
+
     /// Whether heat is defined on every edge.
     pub fn has_heat(&self) -> bool {
         self.network.edges.iter().all(|e| match &e.law {

@@ -22,6 +22,7 @@ mod lane_models;
 mod lanes;
 mod lanes_clocks;
 mod lanes_steps;
+mod mean_field_lanes;
 mod mean_field_run;
 mod negative_controls;
 mod opening;

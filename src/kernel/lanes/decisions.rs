@@ -94,7 +94,7 @@ impl Decisions {
             entries,
             gap,
             top: (1 << CHOICE_BITS) - top,
-            exchange: exact.model().network.channels().any(|c| exact.model().constant_exchange(c).is_none()),
+            exchange: exact.model().network.channels().any(|c| exact.model().exchange_varies(c)),
             steps,
         };
         Some(Decisions { exact, candidates, tables, rows })

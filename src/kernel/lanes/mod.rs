@@ -68,13 +68,33 @@ impl Lanes {
     /// As [`Exact::new`].
     pub fn new(model: &Model, grid: &Grid) -> Result<Option<Self>, KernelError> {
         let clocks = Clocks::new(model)?;
-        let plain = |s: usize| clocks.scale[s].is_none() && !model.has_force(s);
-        if !suits(model, grid.cells()) || !(0..model.network.states().len()).all(plain) {
+        if !Self::suit(model, grid, &clocks) {
             return Ok(None);
         }
-        let mut rates = CandidateRates::with_clocks(model, grid, &clocks)?;
+        let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
+        Self::raising(model, rates, |rates| Exact::with_rates(model, grid, rates))
+    }
+
+    pub(in crate::kernel) const ARITHMETIC: &str = "32-bit vector lanes; what a leg forgets of a mode is off by 2e-8 of itself (8e-7 where hardly any is left), \
+         what a timed one forgets by 5e-8 (2e-6) and its duration by 7e-8, estimates by less than 1e-6 of themselves";
+
+    /// Whether lanes may serve the legs of a model, whatever its rates are.
+    pub(in crate::kernel) fn suit(model: &Model, grid: &Grid, clocks: &Clocks) -> bool {
+        let plain = |s: usize| clocks.scale[s].is_none() && !model.has_force(s);
+        suits(model, grid.cells()) && (0..model.network.states().len()).all(plain)
+    }
+
+    /// Lanes of legs at these rates of candidates or little higher ones, for a model that suits them.
+    ///
+    /// # Errors
+    /// Those of `exact`.
+    pub(in crate::kernel) fn raising(
+        model: &Model,
+        mut rates: CandidateRates,
+        exact: impl FnOnce(CandidateRates) -> Result<Exact, KernelError>,
+    ) -> Result<Option<Self>, KernelError> {
         let Some(scale) = representable(model, &mut rates) else { return Ok(None) };
-        let exact = Exact::with_rates(model, grid, rates)?;
+        let exact = exact(rates)?;
         let waits = exact.waits().filter(|waits| timed::even(waits)).map(<[f64]>::to_vec);
         let decisions = Decisions::new(exact, scale, Candidates::One);
         Ok(decisions.map(|decisions| Lanes { decisions, waits, most: Instructions::Avx512 }))
@@ -115,19 +135,10 @@ fn representable(model: &Model, rates: &mut CandidateRates) -> Option<Vec<u32>> 
         if scale < SHORTEST {
             return None;
         }
-        raise(model, rates, state, 1.0 / (scale * model.domain.length).powi(2));
+        rates.raise(model, state, 1.0 / (scale * model.domain.length).powi(2));
         scales.push(bits);
     }
     Some(scales)
-}
-
-/// Gives the candidates of a state another rate, and those of its channels their shares of it.
-fn raise(model: &Model, rates: &mut CandidateRates, state: usize, to: f64) {
-    let factor = to / rates.state[state];
-    rates.state[state] = to;
-    for channel in model.network.channels().filter(|c| c.from == state) {
-        rates.channel[channel.index] *= factor;
-    }
 }
 
 impl Kernel for Lanes {
@@ -144,8 +155,7 @@ impl Kernel for Lanes {
     }
 
     fn arithmetic(&self) -> &'static str {
-        "32-bit vector lanes; what a leg forgets of a mode is off by 2e-8 of itself (8e-7 where hardly any is left), \
-         what a timed one forgets by 5e-8 (2e-6) and its duration by 7e-8, estimates by less than 1e-6 of themselves"
+        Self::ARITHMETIC
     }
 
     fn advance<T: Tally>(

@@ -14,9 +14,9 @@ use super::super::bounds::CandidateRates;
 use super::super::euler_maruyama::EulerMaruyama;
 use super::super::exact::Exact;
 use super::super::{Caution, Kernel, KernelError, Span};
+use super::SHORTEST;
 use super::block::Instructions;
 use super::decisions::{Candidates, Decisions, suits};
-use super::{SHORTEST, raise};
 use crate::event::{Tally, Walkers};
 use crate::grid::Grid;
 use crate::model::Model;
@@ -61,7 +61,7 @@ impl LaneSteps {
         }
         if fastest > 0.0 {
             for state in 0..strides.len() {
-                raise(model, &mut rates, state, fastest / diffusivity(state));
+                rates.raise(model, state, fastest / diffusivity(state));
             }
         }
         let exact = Exact::with_rates(model, grid, rates)?;

@@ -10,7 +10,8 @@
 //! obey the equations of concentrations (Eqs 23, D1) and nothing else.
 //!
 //! A run is made of **windows**. In each the concentrations are given: means over cells, joined by straight lines; and
-//! units go on [exact legs](crate::kernel::Exact) in them.
+//! units go on [exact legs](crate::kernel::Exact) in them: in [lanes](crate::kernel::Lanes) where these may serve and a window
+//! has as many legs as their tables have entries.
 //!
 //! - **Windows of legs**, for the steady state: concentrations are those of the past, from the last power of two
 //!   windows but one on. Their noise, and the bias that it makes, fall with the length of the run.
@@ -23,16 +24,16 @@
 //! **When not to use it:** where numbers are small and their fluctuations matter ([`Pairs`](super::Pairs)); for
 //! species that come from nothing, and where laws have no form without minus signs: both are refused.
 
-use super::kinds::{Kind, Member, kinds};
+use super::kinds::{Kind, Member, Turn, kinds};
 use super::unit_rate::{Concentration, Constant, UnitRate};
 use super::unit_tally::{Scores, UnitTally, coarse};
 use super::{ReactionError, in_range};
 use crate::event::{Occupancy, Position, Walkers};
 use crate::expression::Interval;
 use crate::grid::Grid;
-use crate::kernel::bounds::{CandidateRates, Tables};
+use crate::kernel::bounds::{CandidateRates, Tables, channel_name, clocked_rates, widened};
 use crate::kernel::scale::Clocks;
-use crate::kernel::{Exact, Kernel, Span};
+use crate::kernel::{Exact, Instructions, Kernel, KernelError, Lanes, Span};
 use crate::model::{Boundary, Edge, Field, Mixture, Model, Network, RateLaw, State};
 use crate::rng::{Stream, open_unit};
 use serde::{Deserialize, Serialize};
@@ -60,12 +61,20 @@ pub struct MeanField {
     start: Vec<Vec<f64>>,
     /// Per kind, what does not depend on concentrations.
     frames: Vec<Frame>,
+    /// What lanes may use, if there are to be any.
+    most: Option<Instructions>,
 }
 
 #[derive(Clone, Debug)]
 struct Frame {
     model: Model,
     clocks: Clocks,
+    /// What of the tables of legs is the same in all windows.
+    tables: Tables,
+    /// Bounds on the rates of turns without the concentrations of partners, both directions of each, cell by cell.
+    alone: Vec<Interval>,
+    /// Whether lanes may serve.
+    lanes: bool,
     /// Rate constants, one a turn.
     constants: Vec<Arc<Constant>>,
 }
@@ -129,7 +138,19 @@ impl MeanField {
             kinds,
             grid,
             mixture,
+            most: Some(Instructions::Avx512),
         })
+    }
+
+    /// The same with at most these instructions, which changes no bit of any result; without any all legs go by [`Exact`].
+    pub fn at_most(self, most: Option<Instructions>) -> Self {
+        MeanField { most, ..self }
+    }
+
+    /// In what numbers it works, as [`Kernel::arithmetic`]; those of lanes if any kind of units may go on them.
+    pub fn arithmetic(&self) -> &'static str {
+        let lanes = self.most.is_some() && self.frames.iter().any(|frame| frame.lanes);
+        if lanes { Lanes::ARITHMETIC } else { "double precision" }
     }
 
     /// Bins are the cells of concentrations, cells those of events.
@@ -220,7 +241,7 @@ impl MeanField {
             if all <= 0.0 {
                 continue;
             }
-            let legs = frame.legs(kind, &c, &self.grid)?;
+            let legs = frame.among(kind, &c, &self.grid)?.legs()?;
             let at = |cell: usize| -> f64 {
                 let states = kind.states.iter().enumerate();
                 states.map(|(s, m)| held(m) / (all * legs.dwell(s, cell))).sum()
@@ -260,24 +281,18 @@ impl MeanField {
                 units.earlier = std::mem::replace(&mut units.recent, fresh);
             }
             for (k, kind) in self.kinds.iter().enumerate() {
-                let walkers = &mut units.kinds[k];
-                if walkers.is_empty() {
+                let number = units.kinds[k].len();
+                if number == 0 {
                     continue;
                 }
-                let legs = self.frames[k].legs(kind, &c, &self.grid)?;
-                let mut scores = Scores::new(kind.states.len(), kind.turns.len(), self.grid.cells());
-                legs.advance(walkers, length, stream, &mut scores)?;
-                tally.add(k, &scores, |state, cell| legs.dwell(state, cell));
-                tally.legs += match length {
-                    Span::Legs(legs) => legs * walkers.len() as u64,
-                    Span::Duration(_) => scores.visits.iter().sum(),
+                let among = self.frames[k].among(kind, &c, &self.grid)?;
+                let lanes = match self.most.filter(|_| among.worth_lanes(length, number)) {
+                    Some(most) => among.lanes()?.map(|lanes| lanes.at_most(most)),
+                    None => None,
                 };
-                if matches!(length, Span::Legs(_)) {
-                    let cells = self.grid.cells();
-                    for (place, visits) in scores.visits.iter().enumerate() {
-                        units.recent[k][place / FINE] +=
-                            *visits as f64 * legs.dwell(place / cells, place % cells);
-                    }
+                match lanes {
+                    Some(lanes) => self.window(k, &lanes, units, length, stream, tally)?,
+                    None => self.window(k, &among.legs()?, units, length, stream, tally)?,
                 }
             }
             match length {
@@ -286,6 +301,32 @@ impl MeanField {
             }
         }
         tally.change(self.grid(), units, 1);
+        Ok(())
+    }
+
+    /// Takes the units of a kind through a window.
+    fn window<K: Kernel>(
+        &self,
+        kind: usize,
+        legs: &K,
+        units: &mut Units,
+        length: Span,
+        stream: &mut Stream,
+        tally: &mut UnitTally,
+    ) -> Result<(), KernelError> {
+        let (walkers, cells) = (&mut units.kinds[kind], self.grid.cells());
+        let mut scores = Scores::new(legs.states(), self.kinds[kind].turns.len(), cells);
+        legs.advance(walkers, length, stream, &mut scores)?;
+        tally.add(kind, &scores, |state, cell| legs.dwell(state, cell));
+        tally.legs += match length {
+            Span::Legs(legs) => legs * walkers.len() as u64,
+            Span::Duration(_) => scores.visits.iter().sum(),
+        };
+        if matches!(length, Span::Legs(_)) {
+            for (place, visits) in scores.visits.iter().enumerate() {
+                units.recent[kind][place / FINE] += *visits as f64 * legs.dwell(place / cells, place % cells);
+            }
+        }
         Ok(())
     }
 
@@ -358,36 +399,174 @@ fn frame(mixture: &Arc<Mixture>, kind: &Kind, grid: &Grid) -> Result<Frame, Reac
         coordinates: None,
         mixture: None,
     };
-    let constant = |turn: &super::kinds::Turn| Constant::new(mixture, turn.way, grid).map(Arc::new);
+    let constant = |turn: &Turn| Constant::new(mixture, turn.way, grid).map(Arc::new);
+    let constants = kind.turns.iter().map(constant).collect::<Result<Vec<_>, _>>()?;
+    let clocks = Clocks::new(&model)?;
+    let alone = kind.turns.iter().zip(&constants).map(|(turn, constant)| edge(turn, constant, None));
     Ok(Frame {
-        clocks: Clocks::new(&model)?,
-        constants: kind.turns.iter().map(constant).collect::<Result<_, _>>()?,
+        lanes: Lanes::suit(&model, grid, &clocks),
+        tables: Tables::of_clocks(&model, grid, &clocks)?,
+        alone: clocked_rates(&connected(&model, alone), grid, &clocks)?,
+        clocks,
+        constants,
         model,
     })
 }
 
+/// A turn at the rate that a concentration gives it.
+fn edge(turn: &Turn, constant: &Arc<Constant>, partner: Option<&Arc<Concentration>>) -> Edge {
+    let (constant, partner) = (Arc::clone(constant), partner.map(Arc::clone));
+    let rate = UnitRate { constant, factor: turn.factor, partner };
+    Edge {
+        between: [turn.from, turn.to],
+        law: RateLaw::Free { forward: Some(Arc::new(rate)), backward: None },
+    }
+}
+
+/// The model with these edges.
+fn connected(model: &Model, edges: impl Iterator<Item = Edge>) -> Model {
+    let states = model.network.states().to_vec();
+    Model { network: Network::of_units(states, edges.collect()), ..model.clone() }
+}
+
 impl Frame {
-    /// Legs among these concentrations.
-    fn legs(&self, kind: &Kind, c: &[Arc<Concentration>], grid: &Grid) -> Result<Exact, ReactionError> {
-        let edges = kind.turns.iter().zip(&self.constants).map(|(turn, constant)| {
-            let partner = turn.partner.map(|s| Arc::clone(&c[s]));
-            let rate = UnitRate { constant: Arc::clone(constant), factor: turn.factor, partner };
-            let law = RateLaw::Free { forward: Some(Arc::new(rate)), backward: None };
-            Edge { between: [turn.from, turn.to], law }
-        });
-        let states = self.model.network.states().to_vec();
-        let model = Model { network: Network::of_units(states, edges.collect()), ..self.model.clone() };
-        let mut rates = CandidateRates::with_clocks(&model, grid, &self.clocks)?;
-        for (state, rate) in rates.state.iter_mut().enumerate() {
-            let unit = 1.0 / (grid.length * grid.length);
-            let rung = libm::ceil(libm::log(*rate / unit) / libm::log(RUNG) - 1e-9);
-            let raised = (unit * libm::pow(RUNG, rung)).max(*rate);
-            for channel in model.network.channels().filter(|channel| channel.from == state) {
-                rates.channel[channel.index] *= raised / *rate;
+    /// Rates among these concentrations.
+    fn among<'a>(
+        &'a self,
+        kind: &Kind,
+        c: &[Arc<Concentration>],
+        grid: &'a Grid,
+    ) -> Result<Among<'a>, KernelError> {
+        let turns = || kind.turns.iter().map(|turn| (turn, turn.partner.map(|s| &c[s])));
+        let edges = turns().zip(&self.constants).map(|((turn, c), constant)| edge(turn, constant, c));
+        let model = connected(&self.model, edges);
+        let mut bounds = self.alone.clone();
+        let forward = model.network.channels().step_by(2).zip(bounds.chunks_mut(2 * grid.cells()));
+        for ((_, partner), (channel, bounds)) in turns().zip(forward) {
+            let Some(c) = partner else { continue };
+            for (cell, bounds) in bounds[..grid.cells()].iter_mut().enumerate() {
+                *bounds = *bounds * c.bounds(widened(grid, cell));
+                if !bounds.hi.is_finite() {
+                    let (low, high) = (bounds.lo, bounds.hi);
+                    let what = format!("the rate of {}", channel_name(&model, channel));
+                    return Err(KernelError::Unbounded { what, x: grid.cell_middle(cell), low, high });
+                }
             }
-            *rate = raised;
         }
-        let tables = Tables::trusting(&model, grid, &self.clocks, &rates)?;
-        Ok(Exact::with_tables(&model, grid, self.clocks.clone(), rates, tables)?)
+        let mut rates = CandidateRates::enclosing(&model, grid, &bounds)?;
+        let unit = 1.0 / (grid.length * grid.length);
+        for state in 0..rates.state.len() {
+            let rate = rates.state[state];
+            let rung = libm::ceil(libm::log(rate / unit) / libm::log(RUNG) - 1e-9);
+            rates.raise(&model, state, (unit * libm::pow(RUNG, rung)).max(rate));
+        }
+        Ok(Among { frame: self, grid, model, bounds, rates })
+    }
+}
+
+/// A kind of units among given concentrations.
+struct Among<'a> {
+    frame: &'a Frame,
+    grid: &'a Grid,
+    model: Model,
+    /// Bounds on rates, channel by channel and cell by cell.
+    bounds: Vec<Interval>,
+    rates: CandidateRates,
+}
+
+impl Among<'_> {
+    /// Whether so many units have enough legs in a window for lanes to pay: as many as tables have entries, one for each
+    /// species and each way out of it in a cell, if all were in the species whose legs last longest.
+    fn worth_lanes(&self, length: Span, units: usize) -> bool {
+        let network = &self.model.network;
+        let entries = (network.states().len() + network.edges().len()) * self.grid.cells();
+        let legs = match length {
+            Span::Legs(legs) => legs as f64,
+            Span::Duration(duration) => {
+                let pace = |(s, rate): (usize, &f64)| self.frame.clocks.constant(s).unwrap_or(0.0) * rate;
+                duration * self.rates.state.iter().enumerate().map(pace).fold(f64::INFINITY, f64::min)
+            }
+        };
+        self.frame.lanes && legs * units as f64 >= entries as f64
+    }
+
+    /// Legs at candidate rates that do not lie below these.
+    fn at(&self, rates: CandidateRates) -> Result<Exact, KernelError> {
+        let Frame { tables, clocks, .. } = self.frame;
+        let tables = tables.clone().accepting(&self.model, self.grid, &rates, &self.bounds)?;
+        Exact::with_tables(&self.model, self.grid, clocks.clone(), rates, tables)
+    }
+
+    fn legs(&self) -> Result<Exact, KernelError> {
+        self.at(self.rates.clone())
+    }
+
+    fn lanes(&self) -> Result<Option<Lanes>, KernelError> {
+        Lanes::raising(&self.model, self.rates.clone(), |rates| self.at(rates))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kinetics, Reaction, Species, Uniform};
+
+    fn dimers() -> MeanField {
+        let rate = |k: f64| Some(Arc::new(Uniform(k)) as Arc<dyn Field>);
+        let kinetics = Kinetics::Given { forward: rate(1.0), backward: rate(0.7) };
+        let species = vec![Species::new("M", 0.0, 0.1, 1), Species::new("D", 0.0, 0.04, 2)];
+        let reactions = vec![Reaction::new(&[0, 0], &[1], kinetics)];
+        let mixture = Mixture::new(1.0, Uniform(1.0), species, reactions).unwrap();
+        MeanField::new(&mixture, &[Arc::new(Uniform(1.0)), Arc::new(Uniform(0.5))], 10).unwrap()
+    }
+
+    /// Monomers at about this concentration, up and down by a share from cell to cell.
+    fn among(method: &MeanField, level: f64, noise: f64) -> Among<'_> {
+        let c = (0..10).map(|cell| level * if cell % 2 == 0 { 1.0 + noise } else { 1.0 - noise }).collect();
+        let c = [c, vec![0.5; 10]].map(|c| Arc::new(Concentration::new(c, 1.0)));
+        method.frames[0].among(&method.kinds[0], &c, &method.grid).unwrap()
+    }
+
+    #[test]
+    fn every_leg_ends_in_a_visit_and_turns_add_up() {
+        let method = dimers();
+        let among = among(&method, 1.0, 0.05);
+        fn go(legs: &impl Kernel, method: &MeanField) {
+            let random = &mut crate::rng::stream(1, crate::rng::Purpose::Advance, 0);
+            let mut units = method.start(200, random).unwrap();
+            let walkers = &mut units.kinds[0];
+            let bound = |walkers: &Walkers| walkers.state.iter().map(|s| i64::from(*s)).sum::<i64>();
+            let before = bound(walkers);
+            let mut scores = Scores::new(2, 2, method.grid.cells());
+            legs.advance(walkers, Span::Legs(50), random, &mut scores).unwrap();
+            assert_eq!(scores.visits.iter().sum::<u64>(), 50 * 200);
+            let turned =
+                |turn: usize| scores.turns[turn * method.grid.cells()..][..method.grid.cells()].iter();
+            let [there, back] = [0, 1].map(|turn| turned(turn).sum::<u64>() as i64);
+            assert!(there > 1000 && back > 1000);
+            let gained = if method.kinds[0].turns[0].to == 1 { there - back } else { back - there };
+            assert_eq!(bound(walkers) - before, gained);
+        }
+        go(&among.legs().unwrap(), &method);
+        go(&among.lanes().unwrap().unwrap(), &method);
+    }
+
+    #[test]
+    fn noise_does_not_move_the_legs_of_lanes() {
+        let method = dimers();
+        let lanes = |level: f64, noise: f64| among(&method, level, noise).lanes().unwrap().unwrap();
+        let law = |lanes: &Lanes| [0, 1].map(|s| (lanes.dwell(s, 3), lanes.leg_law(s).unwrap().length));
+        // 2 k_+ c_1/D = 20 lies 12 % below its rung.
+        let plain = law(&lanes(1.0, 0.0));
+        for noise in [0.001, 0.01, 0.02] {
+            assert_eq!(law(&lanes(1.0, noise)), plain);
+        }
+        assert_ne!(law(&lanes(1.3, 0.0)), plain);
+        // Legs of lanes are shorter than those they stand for, by a digit of a scale.
+        let exact = among(&method, 1.0, 0.0).legs().unwrap();
+        for s in 0..2 {
+            let factor = exact.rates().state[s] / lanes(1.0, 0.0).exact().rates().state[s];
+            assert!((1.0 - 2.5e-4..=1.0).contains(&factor), "{factor}");
+        }
     }
 }

@@ -36,7 +36,7 @@ impl Concentration {
         a + (b - a) * (place - left as f64)
     }
 
-    fn bounds(&self, x: Interval) -> Interval {
+    pub fn bounds(&self, x: Interval) -> Interval {
         let knots = libm::ceil(self.place(x.lo)) as usize..=libm::floor(self.place(x.hi)) as usize;
         let inside = knots.filter_map(|k| self.means.get(k).copied());
         let (mut lo, mut hi) = (f64::INFINITY, 0.0f64);

@@ -3,7 +3,7 @@
 use super::kinds::{Kind, Turn};
 use super::mean_field::{MeanField, Units};
 use super::{ReactionError, in_range};
-use crate::event::{Moves, Occupancy, Tally, Transitions, Visits};
+use crate::event::{Counts, Moves, Occupancy, Tally, Transitions, Visits};
 use crate::grid::Grid;
 use crate::model::Way;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,17 @@ impl Sums {
 }
 
 impl Tally for Scores {
+    const EVENTS: bool = false;
+
+    fn counted(&mut self, counts: &Counts<'_>) {
+        self.visits.iter_mut().zip(counts.visits).for_each(|(sum, n)| *sum += n);
+        // Every turn is an edge that is open forward.
+        for (turn, passages) in counts.passages.chunks(self.cells).step_by(2).enumerate() {
+            let sums = &mut self.turns[turn * self.cells..][..self.cells];
+            sums.iter_mut().zip(passages).for_each(|(sum, n)| *sum += n);
+        }
+    }
+
     #[inline]
     fn moves(&mut self, moves: &Moves<'_>) {
         let places =
@@ -77,7 +88,6 @@ impl Tally for Scores {
 
     #[inline]
     fn transitions(&mut self, transitions: &Transitions<'_>) {
-        // Every turn is an edge that is open forward.
         for (channel, cell) in transitions.channel.iter().zip(transitions.cell) {
             self.turns[usize::from(channel / 2) * self.cells + *cell as usize] += 1;
         }
