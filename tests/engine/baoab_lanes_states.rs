@@ -387,7 +387,7 @@ fn a_step_has_the_law_of_its_parts() {
             }
             // Passages are rates times the time spent in the state left: by Simpson's rule in twenty parts.
             let spent = |s: usize| -> f64 {
-                let weight = |k: u32| if k % 20 == 0 { 1.0 } else { f64::from(2 + 2 * (k % 2)) };
+                let weight = |k: u32| if k.is_multiple_of(20) { 1.0 } else { f64::from(2 + 2 * (k % 2)) };
                 let at = |k: u32| weight(k) * change(rates, f64::from(k) * dt / 20.0)[from][s];
                 (0..=20).map(at).sum::<f64>() * dt / 60.0
             };
@@ -437,7 +437,7 @@ fn the_exact_flux_feels_the_temperature_ahead_of_its_own_velocity() {
 }
 
 /// 64 groups of 64 walkers, so many steps without and then with scoring, on both threads.
-fn sample(kernel: &(impl Kernel + Sync), model: &Model, grid: &Grid, burn_in: u64, steps: u64) -> Vec<Group> {
+fn sample(kernel: &impl Kernel, model: &Model, grid: &Grid, burn_in: u64, steps: u64) -> Vec<Group> {
     let group = |g: u64| {
         let mut walkers = walkers_of(kernel, model, grid, 64, g);
         let mut random = stream(41, Purpose::Advance, g);
