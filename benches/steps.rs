@@ -47,11 +47,19 @@ fn main() -> io::Result<()> {
     ];
     let mut cases: Vec<_> = cases.into_iter().map(|(name, case)| (name.to_owned(), case)).collect();
 
+    let five = model(5, false);
+    cases.push((
+        "five states, exact flux, tallies".into(),
+        Box::new(Steps::new(&five, Baoab::with_exact_flux, true)),
+    ));
     for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
         for (what, model, scored) in [
             ("no tally", &one, false),
             ("tallies", &one, true),
             ("in a well, tallies", &model(1, true), true),
+            ("two states, tallies", &two, true),
+            ("two in a well, tallies", &model(2, true), true),
+            ("five states, tallies", &five, true),
         ] {
             let kernel = LaneBaoab::with_exact_flux(model, &Grid::new(1.0, BINS), DT);
             let kernel = kernel.expect("bounded rates").expect("a plain model").at_most(most);
@@ -103,7 +111,8 @@ fn model(states: usize, well: bool) -> Model {
         mass: Some(1.0 + k as f64),
         ..State::new(k.to_string(), 0.5 * k as f64, 1.0)
     };
-    let edges = if states > 1 { vec![Edge::new([0, 1], 1.0, 1.0)] } else { vec![] };
+    // Every state leads to the first.
+    let edges = (1..states).map(|k| Edge::new([0, k], 1.0, 1.0)).collect();
     let field = |law: &str| Expression::parse(law, &["x"], &[]).expect("an expression");
     let states = (0..states).map(state).collect();
     let mut model = Model::new(1.0, field("1 + 0.8*x"), states, edges).expect("a sound network");

@@ -135,17 +135,15 @@ impl Baoab {
         self.dt
     }
 
-    /// Mass, `c` and whether fluxes are exact, where a walker asks for nothing else but a force: one state, a friction that
-    /// does not vary.
-    pub(super) fn plain(&self) -> Option<(f64, f64, bool)> {
-        let [motion] = &self.motion[..] else { return None };
-        let decay = motion.decay.constant().filter(|_| self.frozen.is_none())?;
-        Some((motion.mass, decay, self.bath == Bath::Flux))
+    /// Mass and `c` of every state, and whether fluxes are exact, where no friction varies.
+    pub(super) fn plain(&self) -> Option<(Vec<[f64; 2]>, bool)> {
+        let motions = self.motion.iter().map(|m| Some([m.mass, m.decay.constant()?])).collect::<Option<_>>();
+        Some((motions?, self.bath == Bath::Flux))
     }
 
-    /// What half a kick by the force adds to the velocity of a walker in the first state.
-    pub(super) fn push(&self, x: f64) -> f64 {
-        self.motion[0].push(&self.model, 0, self.dt, x)
+    /// What half a kick by the force adds to the velocity of a walker in a state.
+    pub(super) fn push(&self, state: usize, x: f64) -> f64 {
+        self.motion[state].push(&self.model, state, self.dt, x)
     }
 
     pub(super) fn steps(&self, span: Span) -> u64 {

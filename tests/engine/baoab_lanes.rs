@@ -12,7 +12,7 @@ use soret::event::{Occupancy, Profile, Sightings, Tally, Walkers};
 use soret::grid::Grid;
 use soret::kernel::start::{Start, start};
 use soret::kernel::{Baoab, Instructions, Kernel, KernelError, LaneBaoab, Span};
-use soret::model::{Boundary, Edge, Model, Motility, Network, State};
+use soret::model::{Boundary, Model, Motility, Network, State};
 use soret::phase_space::{PhaseSpace, REACH, SPEEDS};
 use soret::rng::{Purpose, Stream, stream};
 use soret::stats::Sample;
@@ -417,12 +417,6 @@ fn what_lanes_cannot_do_they_leave() {
     assert!(none(&model("1 + 0.4*step(x - 0.3)", "20"), 0.02));
     assert!(none(&model("1.5 + tanh((x - 0.3)/0.01)", "20"), 0.02));
     assert!(none(&plain, 0.2) && none(&plain, 1e-6) && none(&model("1", "0.0001"), 1e-3));
-    let mut two = plain.clone();
-    let second = State { name: "other".into(), ..two.network.states()[0].clone() };
-    two.network =
-        Network::new(vec![two.network.states()[0].clone(), second], vec![Edge::new([0, 1], 1.0, 1.0)])
-            .expect("a network");
-    assert!(none(&two, 0.02));
     assert!(LaneBaoab::with_exact_flux(&plain, &grid, 0.21).is_err());
     // Events, and a walker that is too fast, go by the scalar kernel.
     let kernel = lanes(LaneBaoab::with_exact_flux, &plain, &grid, 0.02);

@@ -183,7 +183,7 @@ impl Decisions {
         sums.visits.iter_mut().zip(&surplus).for_each(|(visits, surplus)| *visits -= surplus);
         sums.passages.iter_mut().zip(&passages).for_each(|(sum, more)| *sum += more);
         if !self.tables.exchange {
-            self.book(&sums.passages, &mut heat, &mut work);
+            book(self.exact.model(), &sums.passages, &mut heat, &mut work);
         }
         let (visits, passages) = (&sums.visits, &sums.passages);
         tally.counted(&Counts { visits, passages, heat: &heat, work: &work, sighted: None });
@@ -196,16 +196,15 @@ impl Decisions {
             visits[(state * cells + block::cell(block::folded(position), cells)) as usize] += 1;
         }
     }
+}
 
-    /// Heat and work of passages in which they are constants.
-    fn book(&self, passages: &[u64], heat: &mut [f64], work: &mut [f64]) {
-        let model = self.exact.model();
-        for (channel, passages) in model.network.channels().zip(passages.chunks(heat.len())) {
-            if let Some(exchange) = model.constant_exchange(channel) {
-                for ((&n, heat), work) in passages.iter().zip(&mut *heat).zip(&mut *work) {
-                    *heat += n as f64 * exchange.heat;
-                    *work += n as f64 * exchange.work;
-                }
+/// Heat and work of passages, channel by channel and cell by cell, in which they are constants.
+pub(super) fn book(model: &Model, passages: &[u64], heat: &mut [f64], work: &mut [f64]) {
+    for (channel, passages) in model.network.channels().zip(passages.chunks(heat.len())) {
+        if let Some(exchange) = model.constant_exchange(channel) {
+            for ((&n, heat), work) in passages.iter().zip(&mut *heat).zip(&mut *work) {
+                *heat += n as f64 * exchange.heat;
+                *work += n as f64 * exchange.work;
             }
         }
     }

@@ -29,6 +29,7 @@ mod decisions;
 mod normal;
 mod steps;
 mod timed;
+mod transitions;
 mod velocity;
 
 use super::bounds::CandidateRates;

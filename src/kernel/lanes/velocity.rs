@@ -3,8 +3,13 @@
 //! As for legs: simple loops over columns of 32-bit numbers, no fused multiplication, look-ups and sums in loops of their own.
 //! Velocities are those along the circle that the box unfolds to, in lengths of the domain per half step: a flight is one
 //! addition of whole numbers, the same at the end of a step and at the beginning of the next.
+//!
+//! With several states all velocities are those that the lightest particle would have with the same energy,
+//! `u = v sqrt(m/m_0)`: a transition at constant kinetic energy does not change them, and all energies have one unit. Flights are
+//! `u` times the *pace* `sqrt(m_0/m)` of the state, and so is what forces add to `u`. What acts on a walker lies in columns that are
+//! rewritten when its state changes, which happens too seldom for a look-up in every step.
 
-use super::super::BLOCK;
+use super::super::{BLOCK, KernelError};
 use super::block::{Instructions, cell, folded, units};
 use super::normal::normals;
 use crate::rng::{ROW, WordLanes};
@@ -27,11 +32,9 @@ pub(super) const WHOLE: f32 = 8_388_608.0;
 pub(super) struct Law {
     /// Number of cells, below `2^15`.
     pub cells: u32,
-    /// `1 - c`.
-    pub forgotten: f32,
-    /// How far ahead of a walker the temperature is that it feels, over its velocity.
-    pub lead: f32,
-    /// The variance of the noise, a polynomial in `2 x/L - 1`.
+    /// What acts in each state.
+    pub motions: Vec<Motion>,
+    /// The variance of the noise of one state, or that of velocities in equilibrium, a polynomial in `2 x/L - 1`.
     pub noise: [f32; TERMS],
     /// What half a kick by the force adds to a velocity, a polynomial in the same; none where no force acts.
     pub push: Option<[f32; TERMS]>,
@@ -41,14 +44,27 @@ pub(super) struct Law {
     pub energy: f32,
 }
 
+/// What acts on walkers in a state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Motion {
+    /// `1 - c`.
+    pub forgotten: f32,
+    /// How far ahead of a walker the temperature is that it feels, over what stands for its velocity.
+    pub lead: f32,
+    /// `1 - c^2`; one if the polynomial has it.
+    pub share: f32,
+    /// The velocity over what stands for it.
+    pub pace: f32,
+}
+
 /// Cells of velocity in a bin of x.
 #[derive(Clone, Debug)]
 pub(super) struct Speeds {
-    /// The number of a cell of x times the first, shifted to the right by the second, is that of its bin.
+    /// The number of a state and cell of x times the first, shifted to the right by the second, is that of its bin.
     pub bin: [u32; 2],
     /// Cells, a power of two below `2^15`.
     pub cells: u32,
-    /// Cells per velocity, bin by bin.
+    /// Cells per velocity, state by state and bin by bin.
     pub scale: Vec<f32>,
 }
 
@@ -61,13 +77,20 @@ pub(super) struct Block {
     pub velocity: [f32; BLOCK],
     /// Kinetic energies as [`WHOLE`] has them.
     pub energy: [u32; BLOCK],
+    pub state: [u32; BLOCK],
+    /// Of several states: what acts on walkers, see [`Motion`], and the first cell of their state.
+    forgotten: [f32; BLOCK],
+    lead: [f32; BLOCK],
+    share: [f32; BLOCK],
+    pace: [f32; BLOCK],
+    row: [u32; BLOCK],
     /// Work of the two half kicks at the end of a step and at the beginning of the next, in these units.
     work: [u32; BLOCK],
     /// Lengths of flights.
     units: [u32; BLOCK],
     moves: [[u8; ROW]; CHUNK],
     normal: [[f32; BLOCK]; CHUNK],
-    /// Cells in the middle and at the end of a step, bins at its end.
+    /// Cells of states in the middle and at the end of a step, bins at its end.
     middle: [u32; BLOCK],
     end: [u32; BLOCK],
     bin: [u32; BLOCK],
@@ -87,6 +110,12 @@ impl Block {
             position: [0; BLOCK],
             velocity: [0.0; BLOCK],
             energy: [0; BLOCK],
+            state: [0; BLOCK],
+            forgotten: [0.0; BLOCK],
+            lead: [0.0; BLOCK],
+            share: [0.0; BLOCK],
+            pace: [0.0; BLOCK],
+            row: [0; BLOCK],
             work: [0; BLOCK],
             units: [0; BLOCK],
             moves: [[0; ROW]; CHUNK],
@@ -101,12 +130,19 @@ impl Block {
         }
     }
 
+    /// Puts a walker into a state.
+    pub fn enter(&mut self, law: &Law, i: usize, state: usize) {
+        let Motion { forgotten, lead, share, pace } = law.motions[state];
+        (self.forgotten[i], self.lead[i], self.share[i], self.pace[i]) = (forgotten, lead, share, pace);
+        (self.state[i], self.row[i]) = (state as u32, state as u32 * law.cells);
+    }
+
     /// What follows from places and velocities at the end of a step.
     pub fn ready(&mut self, law: &Law) {
         for i in 0..BLOCK {
             self.along[i] = along(self.position[i], self.velocity[i]);
             self.energy[i] = energy(law, self.velocity[i]);
-            self.units[i] = units(self.velocity[i]);
+            self.units[i] = units(self.velocity[i] * self.pace[i]);
         }
     }
 
@@ -115,9 +151,9 @@ impl Block {
         let Some(push) = &law.push else { return };
         for i in 0..BLOCK {
             // Terms that are zero change no bit.
-            self.velocity[i] += pushed::<false>(push, self.position[i]);
+            self.velocity[i] += pushed::<false>(push, self.position[i]) * self.pace[i];
             self.energy[i] = energy(law, self.velocity[i]);
-            self.units[i] = units(self.velocity[i]);
+            self.units[i] = units(self.velocity[i] * self.pace[i]);
         }
     }
 }
@@ -143,8 +179,9 @@ pub(super) fn energy(law: &Law, velocity: f32) -> u32 {
 
 /// Counters of a span, small to stay in the cache.
 pub(super) struct Hot {
+    /// State by state.
     pub cells: Vec<Cell>,
-    /// Work done by forces in cells of x, in units of energy.
+    /// Work done by forces in these, in units of energy.
     pub work: Vec<i64>,
     pub speeds: Vec<u16>,
 }
@@ -171,49 +208,94 @@ fn polynomial<const LINEAR: bool>(c: &[f32; TERMS], z: f32) -> f32 {
     }
 }
 
+/// Changes states in the middle of steps.
+pub(super) trait Passes {
+    /// The transitions of half a step, where walkers are.
+    ///
+    /// # Errors
+    /// [`KernelError::BoundViolated`].
+    fn half(&mut self, law: &Law, block: &mut Block) -> Result<(), KernelError>;
+}
+
+/// Changes nothing.
+pub(super) struct Still;
+
+impl Passes for Still {
+    fn half(&mut self, _: &Law, _: &mut Block) -> Result<(), KernelError> {
+        Ok(())
+    }
+}
+
 /// A step of everybody, but for its counts. Several loops, because one needs more registers than there are.
 #[inline(always)]
-fn step<const LINEAR: bool, const FORCED: bool>(law: &Law, block: &mut Block, normal: usize) {
-    let Block { position, velocity, energy, work, units: flight, middle, end, heat, along, .. } = block;
-    let normal = &mut block.normal[normal];
+fn step<const LINEAR: bool, const FORCED: bool, const REACTS: bool>(
+    law: &Law,
+    block: &mut Block,
+    normal: usize,
+    passes: &mut dyn Passes,
+) -> Result<(), KernelError> {
     let cells = law.cells & 0x7fff;
+    let only = law.motions[0];
+    let Block { position, units: flight, middle, row, .. } = block;
     for i in 0..BLOCK {
         position[i] = position[i].wrapping_add(flight[i]);
-        middle[i] = cell(folded(position[i]), cells);
+        middle[i] = cell(folded(position[i]), cells) + if REACTS { row[i] } else { 0 };
     }
+    if REACTS {
+        passes.half(law, block)?;
+    }
+    let Block { position, velocity, energy, units: flight, heat, along, .. } = block;
+    let Block { forgotten, lead, share, .. } = block;
+    let normal = &mut block.normal[normal];
     for i in 0..BLOCK {
         // On the circle from -1 to 1; beyond a wall the way back, nothing beyond the other one.
-        let ahead = position[i] as i32 as f32 * (1.0 / 2_147_483_648.0) + law.lead * velocity[i];
+        let lead = if REACTS { lead[i] } else { only.lead };
+        let ahead = position[i] as i32 as f32 * (1.0 / 2_147_483_648.0) + lead * velocity[i];
         let back = (1.0 - ahead.abs()).abs();
         let back = if back < 1.0 { back } else { 1.0 };
-        normal[i] *= polynomial::<LINEAR>(&law.noise, 1.0 - 2.0 * back).sqrt();
+        let variance = polynomial::<LINEAR>(&law.noise, 1.0 - 2.0 * back);
+        normal[i] *= if REACTS { (share[i] * variance).sqrt() } else { variance.sqrt() };
     }
     for i in 0..BLOCK {
         let before = velocity[i];
-        let after = before + (normal[i] - law.forgotten * before);
+        let forgotten = if REACTS { forgotten[i] } else { only.forgotten };
+        let after = before + (normal[i] - forgotten * before);
         let gained = self::energy(law, after);
         heat[i] = gained.wrapping_sub(energy[i]);
         (velocity[i], energy[i]) = (after, gained);
-        flight[i] = units(after);
-        position[i] = position[i].wrapping_add(flight[i]);
-        along[i] = self::along(position[i], after);
+        if !REACTS {
+            flight[i] = units(after);
+            position[i] = position[i].wrapping_add(flight[i]);
+            along[i] = self::along(position[i], after);
+        }
     }
+    if REACTS {
+        passes.half(law, block)?;
+        let Block { position, velocity, units: flight, along, pace, .. } = block;
+        for i in 0..BLOCK {
+            flight[i] = units(velocity[i] * pace[i]);
+            position[i] = position[i].wrapping_add(flight[i]);
+            along[i] = self::along(position[i], velocity[i]);
+        }
+    }
+    let Block { position, velocity, energy, work, units: flight, end, along, pace, row, .. } = block;
     if let Some(push) = law.push.as_ref().filter(|_| FORCED) {
         for i in 0..BLOCK {
             // The same half kick ends this step and begins the next.
-            let push = pushed::<LINEAR>(push, position[i]);
+            let push = pushed::<LINEAR>(push, position[i]) * if REACTS { pace[i] } else { 1.0 };
             let seen = velocity[i] + push;
             along[i] = self::along(position[i], seen);
             velocity[i] = seen + push;
             let gained = self::energy(law, velocity[i]);
             work[i] = gained.wrapping_sub(energy[i]);
             energy[i] = gained;
-            flight[i] = units(velocity[i]);
+            flight[i] = units(velocity[i] * if REACTS { pace[i] } else { 1.0 });
         }
     }
     for i in 0..BLOCK {
-        end[i] = cell(folded(position[i]), cells);
+        end[i] = cell(folded(position[i]), cells) + if REACTS { row[i] } else { 0 };
     }
+    Ok(())
 }
 
 /// Counts visits only.
@@ -273,14 +355,14 @@ fn sort(speeds: &Speeds, block: &mut Block) {
 }
 
 #[inline(always)]
-fn steps<const LINEAR: bool, const FORCED: bool>(
-    law: &Law,
-    speeds: Option<&Speeds>,
+fn steps<const LINEAR: bool, const FORCED: bool, const REACTS: bool>(
+    (law, speeds): Laws<'_>,
     block: &mut Block,
     mut left: u64,
     words: &mut WordLanes,
+    passes: &mut dyn Passes,
     hot: &mut Hot,
-) {
+) -> Result<(), KernelError> {
     while left > 0 {
         let chunk = left.min(CHUNK as u64) as usize;
         for moves in &mut block.moves[..chunk] {
@@ -290,7 +372,7 @@ fn steps<const LINEAR: bool, const FORCED: bool>(
             normals(moves, normal);
         }
         for k in 0..chunk {
-            step::<LINEAR, FORCED>(law, block, k);
+            step::<LINEAR, FORCED, REACTS>(law, block, k, passes)?;
             match speeds {
                 None => visit(block, hot),
                 Some(speeds) => {
@@ -302,52 +384,61 @@ fn steps<const LINEAR: bool, const FORCED: bool>(
         }
         left -= chunk as u64;
     }
+    Ok(())
 }
+
+/// What never changes in a span.
+pub(super) type Laws<'a> = (&'a Law, Option<&'a Speeds>);
 
 /// Advances a block by so many steps and counts.
 pub(super) fn go(
     most: Instructions,
-    law: &Law,
-    speeds: Option<&Speeds>,
+    laws: Laws<'_>,
     block: &mut Block,
     left: u64,
     words: &mut WordLanes,
+    passes: &mut dyn Passes,
     hot: &mut Hot,
-) {
+) -> Result<(), KernelError> {
     match most {
-        Instructions::Common => any(law, speeds, block, left, words, hot),
-        Instructions::Avx2 => avx2(law, speeds, block, left, words, hot),
-        Instructions::Avx512 => avx512(law, speeds, block, left, words, hot),
+        Instructions::Common => any(laws, block, left, words, passes, hot),
+        Instructions::Avx2 => avx2(laws, block, left, words, passes, hot),
+        Instructions::Avx512 => avx512(laws, block, left, words, passes, hot),
     }
 }
 
 #[inline(always)]
 fn any(
-    law: &Law,
-    speeds: Option<&Speeds>,
+    laws: Laws<'_>,
     block: &mut Block,
     left: u64,
     words: &mut WordLanes,
+    passes: &mut dyn Passes,
     hot: &mut Hot,
-) {
-    match (law.linear, law.push.is_some()) {
-        (true, false) => steps::<true, false>(law, speeds, block, left, words, hot),
-        (false, false) => steps::<false, false>(law, speeds, block, left, words, hot),
-        (true, true) => steps::<true, true>(law, speeds, block, left, words, hot),
-        (false, true) => steps::<false, true>(law, speeds, block, left, words, hot),
+) -> Result<(), KernelError> {
+    let (law, _) = laws;
+    match (law.linear, law.push.is_some(), law.motions.len() > 1) {
+        (true, false, false) => steps::<true, false, false>(laws, block, left, words, passes, hot),
+        (false, false, false) => steps::<false, false, false>(laws, block, left, words, passes, hot),
+        (true, true, false) => steps::<true, true, false>(laws, block, left, words, passes, hot),
+        (false, true, false) => steps::<false, true, false>(laws, block, left, words, passes, hot),
+        (true, false, true) => steps::<true, false, true>(laws, block, left, words, passes, hot),
+        (false, false, true) => steps::<false, false, true>(laws, block, left, words, passes, hot),
+        (true, true, true) => steps::<true, true, true>(laws, block, left, words, passes, hot),
+        (false, true, true) => steps::<false, true, true>(laws, block, left, words, passes, hot),
     }
 }
 
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn avx2(
-    law: &Law,
-    speeds: Option<&Speeds>,
+    laws: Laws<'_>,
     block: &mut Block,
     left: u64,
     words: &mut WordLanes,
+    passes: &mut dyn Passes,
     hot: &mut Hot,
-) {
-    any(law, speeds, block, left, words, hot);
+) -> Result<(), KernelError> {
+    any(laws, block, left, words, passes, hot)
 }
 
 #[multiversion(targets(
@@ -355,14 +446,14 @@ fn avx2(
     "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt",
 ))]
 fn avx512(
-    law: &Law,
-    speeds: Option<&Speeds>,
+    laws: Laws<'_>,
     block: &mut Block,
     left: u64,
     words: &mut WordLanes,
+    passes: &mut dyn Passes,
     hot: &mut Hot,
-) {
-    any(law, speeds, block, left, words, hot);
+) -> Result<(), KernelError> {
+    any(laws, block, left, words, passes, hot)
 }
 
 #[cfg(test)]
@@ -377,7 +468,8 @@ mod tests {
         if !linear {
             noise[3] = (-0.3 * variance) as f32;
         }
-        Law { cells: 1050, forgotten, lead, noise, linear, push: None, energy: 65_536.0 }
+        let motions = vec![Motion { forgotten, lead, share: 1.0, pace: 1.0 }];
+        Law { cells: 1050, motions, noise, linear, push: None, energy: 65_536.0 }
     }
 
     fn words() -> WordLanes {
@@ -399,6 +491,7 @@ mod tests {
         words.fill(&mut block.moves[1]);
         normals(&block.moves[1], &mut block.velocity);
         block.velocity.iter_mut().for_each(|v| *v *= 0.04);
+        (0..BLOCK).for_each(|i| block.enter(law, i, 0));
         words.fill(&mut block.moves[2]);
         normals(&block.moves[2], &mut block.normal[0]);
         block.ready(law);
@@ -427,14 +520,19 @@ mod tests {
     fn a_step_is_what_the_equations_say() {
         let mut words = words();
         let (mut reflected, mut apart, mut pushed_by) = (0, 0.0f64, 0.0f64);
-        for (forgotten, lead, linear, forced) in [
-            (0.2, 0.0, true, false),
-            (0.2, 0.2, true, true),
-            (0.6, 1.0, false, false),
-            (1.0, 0.0, false, true),
-            (0.0, 0.0, true, false),
+        for (forgotten, lead, linear, forced, reacts) in [
+            (0.2, 0.0, true, false, false),
+            (0.2, 0.2, true, true, false),
+            (0.6, 1.0, false, false, false),
+            (1.0, 0.0, false, true, false),
+            (0.0, 0.0, true, false, false),
+            (0.2, 0.2, true, false, true),
+            (0.6, 0.5, false, true, true),
         ] {
             let mut law = law(forgotten, lead, linear);
+            if reacts {
+                law.motions.push(Motion { forgotten: 0.9, lead: 0.05, share: 0.3, pace: 0.4 });
+            }
             if forced {
                 let mut push = [0.0; TERMS];
                 push[..2].copy_from_slice(&[0.002, -0.01]);
@@ -443,27 +541,41 @@ mod tests {
             }
             for _ in 0..50 {
                 let mut block = block(&law, &mut words);
+                if reacts {
+                    (0..BLOCK).for_each(|i| block.enter(&law, i, i % 2));
+                    block.ready(&law);
+                }
                 let (places, begun) = (block.position, block.velocity);
                 block.kick(&law);
                 let first = block.energy;
-                match (linear, forced) {
-                    (true, false) => step::<true, false>(&law, &mut block, 0),
-                    (false, false) => step::<false, false>(&law, &mut block, 0),
-                    (true, true) => step::<true, true>(&law, &mut block, 0),
-                    (false, true) => step::<false, true>(&law, &mut block, 0),
-                }
+                let made = match (linear, forced, reacts) {
+                    (true, false, false) => step::<true, false, false>(&law, &mut block, 0, &mut Still),
+                    (false, false, false) => step::<false, false, false>(&law, &mut block, 0, &mut Still),
+                    (true, true, false) => step::<true, true, false>(&law, &mut block, 0, &mut Still),
+                    (false, true, false) => step::<false, true, false>(&law, &mut block, 0, &mut Still),
+                    (true, false, true) => step::<true, false, true>(&law, &mut block, 0, &mut Still),
+                    (false, false, true) => step::<false, false, true>(&law, &mut block, 0, &mut Still),
+                    (true, true, true) => step::<true, true, true>(&law, &mut block, 0, &mut Still),
+                    (false, true, true) => step::<false, true, true>(&law, &mut block, 0, &mut Still),
+                };
+                assert!(made.is_ok());
                 // The deviates before they were scaled: `block` draws them from this row.
                 let mut deviates = [0.0; BLOCK];
                 normals(&block.moves[2], &mut deviates);
                 for i in 0..BLOCK {
                     let n = f64::from(deviates[i]);
-                    let v = f64::from(begun[i]) + push(&law, circle(places[i]));
-                    let middle = circle(places[i]) + v;
-                    let felt = 2.0 * fold(middle + f64::from(lead) * v) - 1.0;
-                    let variance = law.noise.iter().rev().fold(0.0, |sum, c| sum * felt + f64::from(*c));
-                    let after = v + n * libm::sqrt(variance) - f64::from(forgotten) * v;
-                    let end = middle + after;
-                    let kick = push(&law, end);
+                    let state = if reacts { i % 2 } else { 0 };
+                    let own = law.motions[state];
+                    let [forgotten, lead, share, pace] =
+                        [own.forgotten, own.lead, own.share, own.pace].map(f64::from);
+                    let v = f64::from(begun[i]) + pace * push(&law, circle(places[i]));
+                    let middle = circle(places[i]) + pace * v;
+                    let felt = 2.0 * fold(middle + lead * v) - 1.0;
+                    let variance =
+                        law.noise.iter().rev().fold(0.0, |sum, c| sum * felt + f64::from(*c)) * share;
+                    let after = v + n * libm::sqrt(variance) - forgotten * v;
+                    let end = middle + pace * after;
+                    let kick = pace * push(&law, end);
                     let size = 3e-7 * (v.abs() + (n * libm::sqrt(variance)).abs() + kick.abs());
                     assert!(
                         (f64::from(block.velocity[i]) - (after + 2.0 * kick)).abs() < 2.0 * size,
@@ -472,7 +584,7 @@ mod tests {
                     let off = circle(block.position[i]) - end;
                     let off = off - 2.0 * libm::round(0.5 * off);
                     assert!(off.abs() < 1e-9 + 2.0 * size, "{i}: {off:e}");
-                    assert_eq!(block.units[i], units(block.velocity[i]), "the next flight");
+                    assert_eq!(block.units[i], units(block.velocity[i] * own.pace), "the next flight");
                     let back = f64::from(i32::from(end.rem_euclid(2.0) > 1.0));
                     let along = (1.0 - 2.0 * back) * (after + kick);
                     let at_wall = (fold(end) - 0.5).abs() > 0.5 - 1e-6;
@@ -480,7 +592,7 @@ mod tests {
                     reflected += i32::from(back > 0.0);
                     // Cells are those of places, where these are not at a face.
                     for (cell, u) in [(block.middle[i], middle), (block.end[i], end)] {
-                        let number = 1050.0 * fold(u);
+                        let number = 1050.0 * (fold(u) + state as f64);
                         let at_face = (number - libm::round(number)).abs() < 1e-3;
                         assert!(f64::from(cell) == libm::floor(number) || at_face, "{i}: {number}");
                     }
@@ -502,6 +614,25 @@ mod tests {
     }
 
     #[test]
+    fn several_states_alike_are_one() {
+        // Factors of one change no bit, and a state numbers cells.
+        let one = law(0.3, 0.4, false);
+        let two = Law { motions: vec![one.motions[0]; 2], ..one.clone() };
+        let mut words = words();
+        let mut blocks = [block(&one, &mut words.clone()), block(&one, &mut words)];
+        (0..BLOCK).for_each(|i| blocks[1].enter(&two, i, i % 2));
+        let [a, b] = &mut blocks;
+        step::<false, false, false>(&one, a, 0, &mut Still).expect("no transitions");
+        step::<false, false, true>(&two, b, 0, &mut Still).expect("no transitions");
+        assert!(a.position == b.position && a.velocity == b.velocity && a.along == b.along);
+        assert!(a.heat == b.heat && a.energy == b.energy && a.units == b.units);
+        for i in 0..BLOCK {
+            let first = 1050 * (i as u32 % 2);
+            assert_eq!([a.middle[i] + first, a.end[i] + first], [b.middle[i], b.end[i]]);
+        }
+    }
+
+    #[test]
     fn velocities_do_not_drift() {
         // Against the same chain with the same deviates in double precision: what rounding does to the mean of v^2, with next to
         // no noise. Where kT is the same everywhere so is the rounding of its root, 1.2e-7 of the variance.
@@ -520,7 +651,7 @@ mod tests {
                 let mut deviates = [0.0; BLOCK];
                 normals(&block.moves[0], &mut deviates);
                 block.normal[0] = deviates;
-                step::<true, false>(&law, &mut block, 0);
+                step::<true, false, false>(&law, &mut block, 0, &mut Still).expect("no transitions");
                 for i in 0..BLOCK {
                     let noise = f64::from(deviates[i]) * libm::sqrt(f64::from(law.noise[0]));
                     ideal[i] += noise - share * ideal[i];
