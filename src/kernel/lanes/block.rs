@@ -7,6 +7,7 @@
 
 use super::super::{BLOCK, KernelError};
 use super::normal::normals;
+use super::places::Guide;
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
@@ -50,6 +51,8 @@ pub(super) struct Tables {
     pub gap: u32,
     /// A choice from here on, in units of `2^-26`, asks for more than a transition.
     pub top: u32,
+    /// Where positions are in a natural scale: how to find their cells.
+    pub guide: Option<Guide>,
     /// Whether heat and work of passages depend on x.
     pub exchange: bool,
     /// Whether these are steps: transitions come first, then a normal displacement. Else legs: a displacement, then a
@@ -221,6 +224,13 @@ impl Law {
             top: tables.top,
         }
     }
+
+    /// The first entry of the row of thresholds of a state and its slot.
+    #[inline(always)]
+    pub fn row<const TWO: bool>(self, state: u32, chosen: u32) -> u32 {
+        // All ones in the second of two states.
+        if TWO { self.cells & state.wrapping_neg() } else { (chosen >> 6 & 63) * self.cells }
+    }
 }
 
 #[inline(always)]
@@ -276,8 +286,7 @@ pub(super) fn advance<const TWO: bool>(
         let second = state[i].wrapping_neg();
         let scale = f32::from_bits(if TWO { law.first ^ law.change & second } else { scale[i] });
         position[i] = position[i].wrapping_add(units(signed[i] * scale));
-        let row = if TWO { law.cells & second } else { (chosen[i] >> 6 & 63) * law.cells };
-        entry[i] = row + cell(folded(position[i]), law.cells);
+        entry[i] = law.row::<TWO>(state[i], chosen[i]) + cell(folded(position[i]), law.cells);
     }
 }
 
@@ -291,8 +300,7 @@ fn locate<const TWO: bool>(
     entry: &mut [u32; BLOCK],
 ) {
     for i in 0..BLOCK {
-        let row = if TWO { law.cells & state[i].wrapping_neg() } else { (chosen[i] >> 6 & 63) * law.cells };
-        entry[i] = row + cell(folded(position[i]), law.cells);
+        entry[i] = law.row::<TWO>(state[i], chosen[i]) + cell(folded(position[i]), law.cells);
     }
 }
 
@@ -365,7 +373,7 @@ pub(super) fn decide<const TWO: bool, const STEPS: bool>(
 }
 
 #[inline(always)]
-fn legs<const TWO: bool, const STEPS: bool>(
+fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool>(
     tables: &Tables,
     block: &mut Block,
     mut left: u64,
@@ -404,6 +412,11 @@ fn legs<const TWO: bool, const STEPS: bool>(
             let (position, entry) = (&mut block.position, &mut block.entry);
             if STEPS {
                 locate::<TWO>(law, state, &block.chosen, position, entry);
+            } else if let (true, Some(guide)) = (NATURAL, &tables.guide) {
+                shift::<TWO>(law, state, scale, &block.signed[leg], position);
+                guide.part(position, entry);
+                guide.look(entry, &mut block.threshold);
+                guide.find::<TWO>(law, state, &block.chosen, position, &block.threshold, entry);
             } else {
                 advance::<TWO>(law, state, scale, &block.signed[leg], &block.chosen, position, entry);
             }
@@ -460,11 +473,13 @@ fn any(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    match (tables.slots.is_empty(), tables.steps) {
-        (true, false) => legs::<true, false>(tables, block, left, words, counts, rare),
-        (false, false) => legs::<false, false>(tables, block, left, words, counts, rare),
-        (true, true) => legs::<true, true>(tables, block, left, words, counts, rare),
-        (false, true) => legs::<false, true>(tables, block, left, words, counts, rare),
+    match (tables.slots.is_empty(), tables.steps, tables.guide.is_some()) {
+        (true, false, false) => legs::<true, false, false>(tables, block, left, words, counts, rare),
+        (false, false, false) => legs::<false, false, false>(tables, block, left, words, counts, rare),
+        (true, false, true) => legs::<true, false, true>(tables, block, left, words, counts, rare),
+        (false, false, true) => legs::<false, false, true>(tables, block, left, words, counts, rare),
+        (true, true, _) => legs::<true, true, false>(tables, block, left, words, counts, rare),
+        (false, true, _) => legs::<false, true, false>(tables, block, left, words, counts, rare),
     }
 }
 

@@ -27,6 +27,7 @@ mod baoab;
 mod block;
 mod decisions;
 mod normal;
+mod places;
 mod steps;
 mod timed;
 mod velocity;
@@ -43,6 +44,7 @@ pub use baoab::LaneBaoab;
 pub use block::Instructions;
 use block::SCALE;
 use decisions::{Candidates, Decisions, suits};
+use places::Places;
 pub use steps::LaneSteps;
 
 /// The method `exact`, in vector lanes.
@@ -68,15 +70,23 @@ impl Lanes {
     /// As [`Exact::new`].
     pub fn new(model: &Model, grid: &Grid) -> Result<Option<Self>, KernelError> {
         let clocks = Clocks::new(model)?;
-        let plain = |s: usize| clocks.scale[s].is_none() && !model.has_force(s);
-        if !suits(model, grid.cells()) || !(0..model.network.states().len()).all(plain) {
+        if !suits(model, grid.cells()) {
             return Ok(None);
         }
+        let places = match clocks.shared() {
+            Some(scale) => Some(Places::new(scale, grid.cells())),
+            None if clocks.scale.iter().all(Option::is_none) => None,
+            None => Some(None),
+        };
+        let places = match places {
+            Some(None) => return Ok(None),
+            places => places.flatten(),
+        };
         let mut rates = CandidateRates::with_clocks(model, grid, &clocks)?;
         let Some(scale) = representable(model, &mut rates) else { return Ok(None) };
         let exact = Exact::with_rates(model, grid, rates)?;
         let waits = exact.waits().filter(|waits| timed::even(waits)).map(<[f64]>::to_vec);
-        let decisions = Decisions::new(exact, scale, Candidates::One);
+        let decisions = Decisions::at(places, exact, scale, Candidates::One);
         Ok(decisions.map(|decisions| Lanes { decisions, waits, most: Instructions::Avx512 }))
     }
 
@@ -136,7 +146,7 @@ impl Kernel for Lanes {
     }
 
     fn dwell(&self, state: usize, cell: usize) -> f64 {
-        self.exact().dwell(state, cell)
+        self.exact().dwell(state, cell) * self.decisions.share(cell)
     }
 
     fn leg_law(&self, state: usize) -> Option<LegLaw> {
