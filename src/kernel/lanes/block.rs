@@ -225,6 +225,11 @@ impl Law {
         }
     }
 
+    #[cfg(test)]
+    pub fn of_cells(cells: u32) -> Self {
+        Law { first: 0, change: 0, cells, gap: 0, top: 0 }
+    }
+
     /// The first entry of the row of thresholds of a state and its slot.
     #[inline(always)]
     pub fn row<const TWO: bool>(self, state: u32, chosen: u32) -> u32 {

@@ -75,12 +75,7 @@ impl Decisions {
     }
 
     /// The same for displacements of places in a natural scale.
-    pub fn at(
-        places: Option<Places>,
-        exact: Exact,
-        scale: Vec<u32>,
-        candidates: Candidates,
-    ) -> Option<Self> {
+    pub fn at(places: Option<Places>, exact: Exact, scale: Vec<u32>, candidates: Candidates) -> Option<Self> {
         let cells = exact.cells();
         let steps = matches!(candidates, Candidates::Poisson(_));
         let packed: Vec<u32> = scale.iter().map(|s| if steps { 0 } else { *s }).collect();
@@ -132,7 +127,15 @@ impl Decisions {
     fn leave(&self, place: u32) -> Position {
         match &self.places {
             None => Position::from_coarse(place),
-            Some(places) => places.leave(place),
+            Some(places) => places.leave(place, places.cell(place)),
+        }
+    }
+
+    /// The same where the cell is known.
+    fn within(&self, place: u32, cell: usize) -> Position {
+        match &self.places {
+            None => Position::from_coarse(place),
+            Some(places) => places.leave(place, cell),
         }
     }
 
@@ -392,10 +395,10 @@ impl Rare for Undecided<'_> {
             // 26 bits of the choice and 32 more, from 0 to 1.
             let further = (self.single.word() >> 32) as f64 / ONE;
             let uniform = (f64::from(block.uniform(leg, i)) + further) / CHOICES;
-            let position = self.decisions.leave(block.position[i]);
+            let position = || self.decisions.within(block.position[i], cell);
             if within[i] == 1
                 && let Some(channel) = channel
-                && exact.accepts(channel, cell, self.x(position), uniform / candidates.one() * ONE)?
+                && exact.accepts(channel, cell, self.x(position()), uniform / candidates.one() * ONE)?
             {
                 block.key[leg + 1][i] = key | 1;
                 block.state[leg + 1][i] = channel.to as u32;
@@ -404,12 +407,13 @@ impl Rare for Undecided<'_> {
             match *candidates {
                 // Whether a visit is scored may depend on the word that makes its transition, which comes later.
                 Candidates::One => {
-                    let scored =
-                        beyond[i] == 0 || exact.scores(state, cell, self.x(position), uniform * ONE)?;
+                    let scored = beyond[i] == 0
+                        || exact.surely_scores(state, cell, uniform * ONE)
+                        || exact.scores(state, cell, self.x(position()), uniform * ONE)?;
                     self.surplus[state * exact.cells() + cell] += u64::from(!scored);
                 }
                 Candidates::Poisson(mean) if uniform >= 1.0 - candidates.more() => {
-                    let state = self.several(mean, state, cell, position)?;
+                    let state = self.several(mean, state, cell, position())?;
                     block.state[leg + 1][i] = state as u32;
                     block.scale[leg + 1][i] = tables.scale[state];
                 }
@@ -428,7 +432,7 @@ impl Rare for Undecided<'_> {
             }
             let (row, cell) = self.entry(key);
             if let Some(channel) = self.decisions.rows[row].1 {
-                self.book(channel, cell, self.decisions.leave(block.position[i]));
+                self.book(channel, cell, self.decisions.within(block.position[i], cell));
             }
         }
     }

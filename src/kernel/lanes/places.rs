@@ -80,12 +80,15 @@ impl Places {
         unit.clamp(self.faces[cell], self.faces[cell + 1] - 1) ^ position.mirror()
     }
 
-    /// The position of a place: the middle of its unit. There and back again, nothing changes.
-    pub fn leave(&self, place: u32) -> Position {
-        let unit = folded(place);
-        let x = self.scale.backward((f64::from(unit) + 0.5) / UNITS);
-        let cell = search(&self.faces, unit);
-        Position::from_fraction(x).within(cell as usize, self.cells()).mirrored(place)
+    /// The cell of a place.
+    pub fn cell(&self, place: u32) -> usize {
+        search(&self.faces, folded(place)) as usize
+    }
+
+    /// The position of a place in a cell: the middle of its unit. There and back again, nothing changes.
+    pub fn leave(&self, place: u32, cell: usize) -> Position {
+        let x = self.scale.backward((f64::from(folded(place)) + 0.5) / UNITS);
+        Position::from_fraction(x).within(cell, self.cells()).mirrored(place)
     }
 
     /// How to find cells; `None` if too many walkers would have to be searched for.
@@ -187,5 +190,119 @@ impl Guide {
         for i in (0..BLOCK).filter(|i| known[*i] >> 31 == 1) {
             entry[i] = law.row::<TWO>(state[i], chosen[i]) + search(&self.faces, folded(position[i]));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, stream};
+
+    /// A scale with its closed form, the integral of `1 + 3 x^2`, halved.
+    fn places(cells: usize) -> Places {
+        let scale = NaturalScale::new(&|x| 1.0 + 3.0 * x * x, &[], 1.0, "a").unwrap();
+        Places::new(&scale, cells).unwrap()
+    }
+
+    fn closed_form(x: f64) -> f64 {
+        0.5 * (x + x * x * x)
+    }
+
+    /// Cells of 64 places as the loops find them.
+    fn found(places: &Places, guide: &Guide, position: &[u32; BLOCK]) -> [u32; BLOCK] {
+        let (mut part, mut known, mut entry) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+        guide.part(position, &mut part);
+        guide.look(&part, &mut known);
+        let law = Law::of_cells(places.cells() as u32);
+        guide.find::<true>(law, &[0; BLOCK], &[0; BLOCK], position, &known, &mut entry);
+        entry
+    }
+
+    /// How many of many places are in another cell than the closed form of the scale says.
+    fn astray(places: &Places, guide: &Guide) -> u32 {
+        let mut random = stream(1, Purpose::Start, 0);
+        let cells = places.cells();
+        let faces: Vec<u32> =
+            (0..cells).map(|k| (closed_form(k as f64 / cells as f64) * UNITS + 0.5) as u32).collect();
+        let mut astray = 0;
+        for round in 0..16_384 {
+            // Anywhere, and at the two units on both sides of a face, on both halves of the circle.
+            let mut position: [u32; BLOCK] = std::array::from_fn(|_| random.word() as u32);
+            for (i, place) in position.iter_mut().take(8).enumerate() {
+                let face = faces[round % cells].wrapping_add(i as u32 % 4).wrapping_sub(2) & 0x7fff_ffff;
+                *place = if i < 4 { face } else { !face };
+            }
+            for (cell, place) in found(places, guide, &position).into_iter().zip(position) {
+                let right = faces.partition_point(|face| *face <= folded(place)) as u32 - 1;
+                astray += u32::from(cell != right);
+            }
+        }
+        astray
+    }
+
+    #[test]
+    fn cells_are_those_of_the_closed_form() {
+        for cells in [1, 20, 1050, 2046, 5000] {
+            let places = places(cells);
+            let guide = places.guide().unwrap();
+            assert_eq!(astray(&places, &guide), 0, "{cells}");
+            // As few parts as can be: many places are searched for.
+            let bits = usize::BITS - (cells - 1).leading_zeros();
+            let coarse = places.guide_of(bits, 31 - bits);
+            assert!(cells != 2046 || coarse.searched() > 0.1);
+            assert_eq!(astray(&places, &coarse), 0, "{cells}");
+        }
+        // Negative control: a face moved by one unit.
+        let mut wrong = places(1050);
+        wrong.faces[525] += 1;
+        let guide = wrong.guide().unwrap();
+        assert!(astray(&wrong, &guide) > 0);
+    }
+
+    #[test]
+    fn there_and_back_again_nothing_changes() {
+        let steep = NaturalScale::new(&|x| libm::exp(5.0 * libm::sin(4.0 * x)), &[], 1.0, "a").unwrap();
+        for places in [places(1050), Places::new(&steep, 1050).unwrap()] {
+            let mut random = stream(2, Purpose::Start, 0);
+            for k in 0..200_000 {
+                let place = match k {
+                    0..=1050 => places.faces[k].min((1 << 31) - 1),
+                    1051..2100 => !(places.faces[k - 1050] - 1),
+                    _ => random.word() as u32,
+                };
+                let position = places.leave(place, places.cell(place));
+                assert_eq!(position.cell(1050), places.cell(place), "{place}");
+                assert_eq!(places.enter(position), place, "{place}");
+            }
+            // From anywhere a place is in the same cell, and at most a unit off.
+            for _ in 0..20_000 {
+                let x = (random.word() >> 11) as f64 / 9_007_199_254_740_992.0;
+                let position = Position::from_fraction(x);
+                let place = places.enter(position);
+                assert_eq!(places.cell(place), position.cell(1050));
+                let middle = (f64::from(place) + 0.5) / UNITS;
+                assert!((middle - places.scale.forward(x)).abs() < 1.01 / UNITS);
+            }
+        }
+    }
+
+    #[test]
+    fn shares_put_the_width_of_cells_right() {
+        let places = places(1050);
+        for cell in 0..1050 {
+            let units = f64::from(places.faces[cell + 1] - places.faces[cell]);
+            let [a, b] = [cell, cell + 1].map(|k| closed_form(k as f64 / 1050.0));
+            // Tables of the scale are right to 1e-12.
+            let width = units * places.share(cell) / UNITS;
+            assert!((width - (b - a)).abs() < 4e-12, "{cell}");
+            assert!((places.share(cell) - 1.0).abs() < 1.01 / units);
+        }
+    }
+
+    #[test]
+    fn narrow_cells_have_no_places() {
+        let scale = |steep: f64| NaturalScale::new(&|x| libm::exp(steep * x), &[], 1.0, "a").unwrap();
+        assert!(Places::new(&scale(6.0), 1050).is_some());
+        assert!(Places::new(&scale(14.0), 1050).is_none());
     }
 }

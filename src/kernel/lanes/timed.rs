@@ -437,6 +437,7 @@ mod tests {
             accept,
             gap: 18,
             top: 1 << CHOICE_BITS,
+            guide: None,
             exchange: false,
             steps: false,
             scale,
