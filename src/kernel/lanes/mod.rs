@@ -1,10 +1,12 @@
 //! Exact legs in vector lanes: the legs of [`Exact`], untimed and timed, many walkers at once.
 //!
-//! For constant diffusivities, or, untimed, such that vary (Ito), between reflecting walls. Law, candidates and transitions are those of
+//! For constant diffusivities, or, untimed, such that vary (Ito), between reflecting walls; untimed also with frictions that
+//! vary and with forces, where they give all states the same natural scale. Law, candidates and transitions are those of
 //! [`Exact`], which is the readable form and what every test of the lanes is made against; what differs is how
 //! numbers are kept:
 //!
-//! - **positions** are 32-bit integers on the unfolded circle, `2^-31 L` each, with the same fold for nothing;
+//! - **positions** are 32-bit integers on the unfolded circle, `2^-31 L` each, with the same fold for nothing; in the natural
+//!   scale `y`, `2^-31 L` of y each, see `places`: x is only known by its cell, and where something asks for more;
 //! - **displacements** are 32-bit floats, rounded once to whole units. Over all words the mean square of the
 //!   exponential is 1.3e-8 of itself too small, its mean 7e-9. What a leg of length `l` forgets of the mode
 //!   `cos(q x)`, `(q l)^2/(1 + (q l)^2)`, is off by less than 2e-8 of itself for `q l < 6` and by less than 1e-6
@@ -21,7 +23,7 @@
 //! - **counts** are kept here, per (channel, cell) of the grid of the run, and handed on at the end of a span.
 //!
 //! **When not to use it:** it is chosen by itself where it serves. Tallies that must see every event, short durations,
-//! timed legs of states that are very unlike, and all that is not said above go by [`Exact`].
+//! timed legs of states that are very unlike, states with scales of their own, and all that is not said above go by [`Exact`].
 
 mod baoab;
 mod block;
@@ -74,14 +76,10 @@ impl Lanes {
             return Ok(None);
         }
         let places = match clocks.shared() {
-            Some(scale) => Some(Places::new(scale, grid.cells())),
-            None if clocks.scale.iter().all(Option::is_none) => None,
-            None => Some(None),
+            Some(scale) => Places::new(scale, grid.cells()).map(Some),
+            None => clocks.scale.iter().all(Option::is_none).then_some(None),
         };
-        let places = match places {
-            Some(None) => return Ok(None),
-            places => places.flatten(),
-        };
+        let Some(places) = places else { return Ok(None) };
         let mut rates = CandidateRates::with_clocks(model, grid, &clocks)?;
         let Some(scale) = representable(model, &mut rates) else { return Ok(None) };
         let exact = Exact::with_rates(model, grid, rates)?;
