@@ -235,6 +235,8 @@ fn only_scales_that_states_share_go_in_lanes() {
     // A well so deep that cells of the grid have no room in the scale.
     let deep = |depth: &str| Model { potential: Some(field(&format!("{depth}*sin(6*x)"))), ..two_states() };
     assert!(!none(&deep("2.5")) && none(&deep("12")));
+    // A run says so.
+    assert!(lanes(&frictions(), &grid).arithmetic().contains("natural scale"));
     // Elapsed times are not known, as without lanes.
     let model = frictions();
     let mut walkers = Walkers::new(vec![Position::from_fraction(0.3); 64], vec![0; 64]);

@@ -110,6 +110,11 @@ impl Decisions {
         Some(Decisions { exact, candidates, tables, rows, places })
     }
 
+    /// Whether walkers are in a natural scale that is not x itself.
+    pub fn scaled(&self) -> bool {
+        self.places.is_some()
+    }
+
     /// What visits in a cell are worth over what they would be if it began and ended at whole units.
     pub fn share(&self, cell: usize) -> f64 {
         self.places.as_ref().map_or(1.0, |places| places.share(cell))

@@ -6,10 +6,9 @@
 //! the nearest to where they do; the share of y that this takes from or gives to a cell is put right in what its visits
 //! weigh ([`Places::share`]).
 //!
-//! **Finding a cell** takes one look-up: the circle is cut into equal parts, more than there are cells, and an entry holds
-//! the cell that its part ends in and how far from the beginning of the part that cell begins, if it does so within. Of
-//! parts that hold the beginnings of several cells, which are narrow, walkers in one are searched for; hence parts are made
-//! so many that few walkers are in such parts.
+//! **Finding a cell** takes one look-up: y is cut into equal parts, more than there are cells, and an entry holds the cell
+//! in which its part ends and how far from the beginning of the part that cell begins, if it does so within. Where cells are
+//! so narrow that several begin in a part, they are searched; there are so many parts that few walkers are in such ones.
 
 use super::super::BLOCK;
 use super::super::scale::NaturalScale;
