@@ -73,14 +73,20 @@ fn main() -> io::Result<()> {
         }
     }
 
-    let eight = eight();
-    let scalar = Exact::new(&eight, &grid).expect("bounded rates");
-    let name = "eight states, D(x)";
-    cases.push((format!("{name}, untimed, tallies"), Box::new(InLanes::new(scalar, &eight, true))));
-    for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
-        let kernel = Lanes::new(&eight, &grid).expect("bounded rates").expect("no force");
-        let case = InLanes::new(kernel.at_most(most), &eight, true);
-        cases.push((format!("{name}, lanes, tallies, {most:?}"), Box::new(case)));
+    let varying = [
+        ("eight states, D(x)", eight()),
+        ("two states, frictions", frictions(two.clone())),
+        ("two states, potential", potential(two.clone())),
+        ("five states, frictions, potential", potential(frictions(five.clone()))),
+    ];
+    for (name, model) in &varying {
+        let scalar = Exact::new(model, &grid).expect("bounded rates");
+        cases.push((format!("{name}, untimed, tallies"), Box::new(InLanes::new(scalar, model, true))));
+        for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+            let kernel = Lanes::new(model, &grid).expect("bounded rates").expect("one natural scale");
+            let case = InLanes::new(kernel.at_most(most), model, true);
+            cases.push((format!("{name}, lanes, tallies, {most:?}"), Box::new(case)));
+        }
     }
 
     for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
@@ -176,6 +182,24 @@ fn eight() -> Model {
         network: network.expect("a sound network"),
         ..model(&[(0.0, 1.0)], &[])
     }
+}
+
+/// The same with frictions `1/((1 + x) D)`, as of a liquid that is thinner where it is hot.
+fn frictions(model: Model) -> Model {
+    let states = model.network.states().iter().map(|state| {
+        let (_, diffusivity) = state.motility.parts();
+        let text = format!("{}/(1 + x)", 1.0 / diffusivity.value(0.0));
+        let friction = Expression::parse(&text, &["x"], &[]).expect("an expression");
+        State { motility: Motility::Friction(Arc::new(friction)), ..state.clone() }
+    });
+    let network = Network::new(states.collect(), model.network.edges().to_vec());
+    Model { network: network.expect("a sound network"), ..model }
+}
+
+/// The same with a potential that acts on all states.
+fn potential(model: Model) -> Model {
+    let potential = Expression::parse("0.6*sin(6.283185307179586*x)", &["x"], &[]).expect("an expression");
+    Model { potential: Some(Arc::new(potential)), ..model }
 }
 
 #[inline(never)]

@@ -121,6 +121,24 @@ impl Position {
         Position((u64::from(place) << 32) | u64::from(mirror))
     }
 
+    /// All ones on the upper half of the circle, else zero.
+    #[inline]
+    pub(crate) fn mirror(self) -> u32 {
+        (self.0 as i64 >> 63) as u32
+    }
+
+    /// The same x on that half of the circle on which a place of the coarser circle is.
+    #[inline]
+    pub(crate) fn mirrored(self, place: u32) -> Self {
+        Position(self.folded() ^ i64::from(place as i32 >> 31) as u64)
+    }
+
+    /// The nearest position in one of `cells` equal cells, on the lower half of the circle.
+    pub(crate) fn within(self, cell: usize, cells: usize) -> Self {
+        let face = |k: usize| ((k as u128) << 63).div_ceil(cells as u128) as u64;
+        Position(self.folded().clamp(face(cell), face(cell + 1) - 1))
+    }
+
     /// Index of the cell that holds the position when the domain is split into `cells` equal cells.
     #[inline]
     pub fn cell(self, cells: usize) -> usize {

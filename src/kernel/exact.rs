@@ -328,6 +328,11 @@ impl Exact {
         Ok(())
     }
 
+    /// Whether a visit in `cell` is scored wherever in it; `uniform` in units of `2^-32`.
+    pub(super) fn surely_scores(&self, state: usize, cell: usize, uniform: f64) -> bool {
+        uniform < f64::from(self.tables.score[state * self.grid.cells() + cell].low)
+    }
+
     /// Whether a visit at `x` in `cell` is scored, by the clock itself; `uniform` in units of `2^-32`.
     pub(super) fn scores(
         &self,

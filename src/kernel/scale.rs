@@ -48,6 +48,8 @@ struct Cubic {
 /// refused.
 const FINE: f64 = 1e-12;
 const ROUGH: f64 = 1e-9;
+/// Maps that differ by less are the same.
+const SAME: f64 = 1e-11;
 /// Steps of Newton's method; the last is one below this part of a piece.
 const MOST_STEPS: usize = 6;
 const SMALL: f64 = 1e-7;
@@ -116,6 +118,13 @@ impl NaturalScale {
             })
             .fold(0.0, f64::max);
         (map, error)
+    }
+
+    /// Whether another map is the same, at the nodes of both and between.
+    fn agrees(&self, other: &Self) -> bool {
+        let same = |x: f64| (self.forward(x) - other.forward(x)).abs() <= SAME;
+        let nodes = [self, other].into_iter().flat_map(|map| map.forth.nodes.windows(2));
+        nodes.into_iter().all(|w| same(w[1]) && same(0.5 * (w[0] + w[1])))
     }
 
     /// `y/L` at `x/L`.
@@ -299,6 +308,13 @@ impl Clocks {
             None => bare,
             Some(tilt) => bare * (Interval::point(-2.0) * tilt.bounds(x)).exp(),
         }
+    }
+
+    /// The natural scale of all states, if they share one that is not x itself.
+    pub fn shared(&self) -> Option<&NaturalScale> {
+        let (first, others) = self.scale.split_first()?;
+        let first = first.as_ref()?;
+        others.iter().all(|other| other.as_ref().is_some_and(|other| other.agrees(first))).then_some(first)
     }
 
     /// Its value if it is the same everywhere and the scale is x itself.

@@ -32,6 +32,7 @@ mod reactions;
 mod reactions_mean_field;
 mod reactions_run;
 mod resolvent;
+mod scale_lanes;
 mod timed_lanes;
 mod underdamped;
 mod underdamped_chain;

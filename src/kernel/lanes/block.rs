@@ -7,6 +7,7 @@
 
 use super::super::{BLOCK, KernelError};
 use super::normal::{normals, pairs};
+use super::places::Guide;
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
@@ -62,6 +63,8 @@ pub(super) struct Tables {
     pub gap: u32,
     /// A choice from here on, in units of `2^-26`, asks for more than a transition.
     pub top: u32,
+    /// Where positions are in a natural scale: how to find their cells.
+    pub guide: Option<Guide>,
     /// Whether heat and work of passages depend on x.
     pub exchange: bool,
     /// Whether these are steps: transitions come first, then a normal displacement. Else legs: a displacement, then a
@@ -248,6 +251,18 @@ impl Law {
             top: tables.top,
         }
     }
+
+    #[cfg(test)]
+    pub fn of_cells(cells: u32) -> Self {
+        Law { first: 0, change: 0, cells, gap: 0, top: 0 }
+    }
+
+    /// The first entry of the row of thresholds of a state and its slot.
+    #[inline(always)]
+    pub fn row<const TWO: bool>(self, state: u32, chosen: u32) -> u32 {
+        // All ones in the second of two states.
+        if TWO { self.cells & state.wrapping_neg() } else { (chosen >> 6 & 63) * self.cells }
+    }
 }
 
 /// Deviates of everybody, of a step or a leg.
@@ -342,8 +357,7 @@ pub(super) fn advance<const TWO: bool>(
         let second = state[i].wrapping_neg();
         let scale = f32::from_bits(if TWO { law.first ^ law.change & second } else { scale[i] });
         position[i] = position[i].wrapping_add(units(signed[i] * scale));
-        let row = if TWO { law.cells & second } else { (chosen[i] >> 6 & 63) * law.cells };
-        entry[i] = row + cell(folded(position[i]), law.cells);
+        entry[i] = law.row::<TWO>(state[i], chosen[i]) + cell(folded(position[i]), law.cells);
         both[i] = key[i] << 16 | entry[i];
     }
 }
@@ -361,8 +375,15 @@ fn locate<const TWO: bool>(
     [entry, both]: Pair<'_>,
 ) {
     for i in 0..BLOCK {
-        let row = if TWO { law.cells & state[i].wrapping_neg() } else { (chosen[i] >> 6 & 63) * law.cells };
-        entry[i] = row + cell(folded(position[i]), law.cells);
+        entry[i] = law.row::<TWO>(state[i], chosen[i]) + cell(folded(position[i]), law.cells);
+        both[i] = key[i] << 16 | entry[i];
+    }
+}
+
+/// Entries and, above them, keys of the leg before, of 16 bits each.
+#[inline(always)]
+fn join(entry: &[u32; BLOCK], key: &[u32; BLOCK], both: &mut [u32; BLOCK]) {
+    for i in 0..BLOCK {
         both[i] = key[i] << 16 | entry[i];
     }
 }
@@ -478,7 +499,7 @@ pub(super) fn decide<const TWO: bool, const STEPS: bool>(
 }
 
 #[inline(always)]
-fn legs<const TWO: bool, const STEPS: bool, const WIDE: bool>(
+fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: bool>(
     tables: &Tables,
     block: &mut Block,
     mut left: u64,
@@ -518,7 +539,16 @@ fn legs<const TWO: bool, const STEPS: bool, const WIDE: bool>(
                     deal_and_move(&block.index, slots, chosen, (scale, signed), position);
                 }
             }
-            if TWO && !STEPS {
+            if let (true, Some(guide)) = (NATURAL, &tables.guide) {
+                if TWO {
+                    shift::<TWO>(law, state, scale, signed, position);
+                }
+                let [entry, both] = entries;
+                guide.part(position, entry);
+                guide.look(entry, &mut block.threshold);
+                guide.find::<TWO>(law, state, chosen, position, &block.threshold, entry);
+                join(entry, key, both);
+            } else if TWO && !STEPS {
                 advance::<TWO>(law, (state, scale, key), signed, chosen, position, entries);
             } else {
                 locate::<TWO>(law, (state, key), chosen, position, entries);
@@ -585,13 +615,29 @@ fn any(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    match (tables.two, tables.steps, tables.is_wide()) {
-        (true, false, _) => legs::<true, false, false>(tables, block, left, words, counts, rare),
-        (true, true, _) => legs::<true, true, false>(tables, block, left, words, counts, rare),
-        (false, false, false) => legs::<false, false, false>(tables, block, left, words, counts, rare),
-        (false, true, false) => legs::<false, true, false>(tables, block, left, words, counts, rare),
-        (false, false, true) => legs::<false, false, true>(tables, block, left, words, counts, rare),
-        (false, true, true) => legs::<false, true, true>(tables, block, left, words, counts, rare),
+    let natural = tables.guide.is_some();
+    match (tables.two, tables.steps, natural, tables.is_wide()) {
+        (true, false, false, _) => {
+            legs::<true, false, false, false>(tables, block, left, words, counts, rare)
+        }
+        (true, false, true, _) => legs::<true, false, true, false>(tables, block, left, words, counts, rare),
+        (true, true, ..) => legs::<true, true, false, false>(tables, block, left, words, counts, rare),
+        (false, false, false, false) => {
+            legs::<false, false, false, false>(tables, block, left, words, counts, rare)
+        }
+        (false, false, true, false) => {
+            legs::<false, false, true, false>(tables, block, left, words, counts, rare)
+        }
+        (false, true, _, false) => {
+            legs::<false, true, false, false>(tables, block, left, words, counts, rare)
+        }
+        (false, false, false, true) => {
+            legs::<false, false, false, true>(tables, block, left, words, counts, rare)
+        }
+        (false, false, true, true) => {
+            legs::<false, false, true, true>(tables, block, left, words, counts, rare)
+        }
+        (false, true, _, true) => legs::<false, true, false, true>(tables, block, left, words, counts, rare),
     }
 }
 
@@ -746,6 +792,7 @@ mod tests {
             entries: 63,
             gap: 12,
             top: 1 << CHOICE_BITS,
+            guide: None,
             exchange: false,
             steps,
             scale,
@@ -764,11 +811,12 @@ mod tests {
         block.walkers = walkers;
         for i in 0..BLOCK {
             block.state[0][i] = i as u32 % 3;
-            (block.position[i], block.scale[0][i]) = ((i as u32).wrapping_mul(77_777_777), tables.scale[i % 3]);
+            (block.position[i], block.scale[0][i]) =
+                ((i as u32).wrapping_mul(77_777_777), tables.scale[i % 3]);
         }
         // Pieces of all lengths: no word is drawn for a leg that does not come.
         for left in [1, 4, 3, 9, 100] {
-            legs::<false, STEPS, WIDE>(&tables, &mut block, left, &mut words, &mut counts, &mut rare)
+            legs::<false, STEPS, false, WIDE>(&tables, &mut block, left, &mut words, &mut counts, &mut rare)
                 .expect("no bounds");
         }
         (block, counts, rare.0)

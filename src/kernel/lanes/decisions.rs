@@ -4,6 +4,7 @@ use super::super::bounds::{CandidateRates, ONE, SLOTS};
 use super::super::exact::Exact;
 use super::super::{BLOCK, KernelError};
 use super::block::{self, Block, CHOICE_BITS, Instructions, MOST_ROWS, NARROW, Rare, Tables};
+use super::places::Places;
 use super::timed::{self, Timed};
 use crate::event::{Counts, Position, Tally, Walkers};
 use crate::model::{Boundary, Channel, Model};
@@ -62,12 +63,19 @@ pub(super) struct Decisions {
     candidates: Candidates,
     tables: Tables,
     rows: Vec<Row>,
+    /// Where walkers are, if that is not x itself.
+    places: Option<Places>,
 }
 
 impl Decisions {
     /// Tables for displacements with these scales over the length of the domain, as bits; `None` if there would be too
     /// many, or if they left too much open.
     pub fn new(exact: Exact, scale: Vec<u32>, candidates: Candidates) -> Option<Self> {
+        Self::at(None, exact, scale, candidates)
+    }
+
+    /// The same for displacements of places in a natural scale.
+    pub fn at(places: Option<Places>, exact: Exact, scale: Vec<u32>, candidates: Candidates) -> Option<Self> {
         let cells = exact.cells();
         let steps = matches!(candidates, Candidates::Poisson(_));
         let packed: Vec<u32> = scale.iter().map(|s| if steps { 0 } else { *s }).collect();
@@ -75,6 +83,10 @@ impl Decisions {
         if rows.len() * cells > MOST_ENTRIES || exact.unscored() > MOST_UNSCORED {
             return None;
         }
+        let guide = match &places {
+            Some(places) => Some(places.guide()?),
+            None => None,
+        };
         let (accept, gap) = thresholds(&exact, &rows, candidates.one());
         // Two states that have nothing to choose need no slots.
         let one_way = |s: usize| rows[s].1.is_some_and(|c| c.from == s && c.to == 1 - s);
@@ -94,10 +106,45 @@ impl Decisions {
             entries,
             gap,
             top: (1 << CHOICE_BITS) - top,
+            guide,
             exchange: exact.model().network.channels().any(|c| exact.model().exchange_varies(c)),
             steps,
         };
-        Some(Decisions { exact, candidates, tables, rows })
+        Some(Decisions { exact, candidates, tables, rows, places })
+    }
+
+    /// Whether walkers are in a natural scale that is not x itself.
+    pub fn scaled(&self) -> bool {
+        self.places.is_some()
+    }
+
+    /// What visits in a cell are worth over what they would be if it began and ended at whole units.
+    pub fn share(&self, cell: usize) -> f64 {
+        self.places.as_ref().map_or(1.0, |places| places.share(cell))
+    }
+
+    /// The place of a position in lanes.
+    fn enter(&self, position: Position) -> u32 {
+        match &self.places {
+            None => position.coarse(self.exact.cells()),
+            Some(places) => places.enter(position),
+        }
+    }
+
+    /// The position of a place in lanes. There and back again, nothing changes.
+    fn leave(&self, place: u32) -> Position {
+        match &self.places {
+            None => Position::from_coarse(place),
+            Some(places) => places.leave(place, places.cell(place)),
+        }
+    }
+
+    /// The same where the cell is known.
+    fn within(&self, place: u32, cell: usize) -> Position {
+        match &self.places {
+            None => Position::from_coarse(place),
+            Some(places) => places.leave(place, cell),
+        }
     }
 
     /// Number of thresholds.
@@ -114,7 +161,6 @@ impl Decisions {
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        let cells = self.tables.cells as usize;
         let mut sums = Sums::new(self);
         let (words, single) = stream.lanes();
         let mut rare = Undecided::new(self, single);
@@ -122,7 +168,7 @@ impl Decisions {
         for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
             block.walkers = position.len();
             for (place, position) in block.position.iter_mut().zip(&*position) {
-                *place = position.coarse(cells);
+                *place = self.enter(*position);
             }
             let columns = block.state[0].iter_mut().zip(&mut block.scale[0]);
             for ((to, scale), &state) in columns.zip(&*state) {
@@ -143,7 +189,7 @@ impl Decisions {
                 self.score(&block, &mut sums.visits);
             }
             for (position, place) in position.iter_mut().zip(&block.position) {
-                *position = Position::from_coarse(*place);
+                *position = self.leave(*place);
             }
             for (state, now) in state.iter_mut().zip(&block.state[0]) {
                 *state = *now as u16;
@@ -343,7 +389,7 @@ impl Rare for Undecided<'_> {
     #[cold]
     #[inline(never)]
     fn decide(&mut self, block: &mut Block, leg: usize) -> Result<(), KernelError> {
-        let Decisions { exact, candidates, tables, rows } = self.decisions;
+        let Decisions { exact, candidates, tables, rows, .. } = self.decisions;
         let [within, beyond] = block.open(leg, tables);
         // Hardly ever more than one.
         let some = |eight: &usize| {
@@ -358,10 +404,10 @@ impl Rare for Undecided<'_> {
             // 26 bits of the choice and 32 more, from 0 to 1.
             let further = (self.single.word() >> 32) as f64 / ONE;
             let uniform = (f64::from(block.uniform(leg, i)) + further) / CHOICES;
-            let position = Position::from_coarse(block.position[i]);
+            let position = || self.decisions.within(block.position[i], cell);
             if within[i] == 1
                 && let Some(channel) = channel
-                && exact.accepts(channel, cell, self.x(position), uniform / candidates.one() * ONE)?
+                && exact.accepts(channel, cell, self.x(position()), uniform / candidates.one() * ONE)?
             {
                 block.key[leg + 1][i] = key | 1;
                 block.state[leg + 1][i] = channel.to as u32;
@@ -370,12 +416,13 @@ impl Rare for Undecided<'_> {
             match *candidates {
                 // Whether a visit is scored may depend on the word that makes its transition, which comes later.
                 Candidates::One => {
-                    let scored =
-                        beyond[i] == 0 || exact.scores(state, cell, self.x(position), uniform * ONE)?;
+                    let scored = beyond[i] == 0
+                        || exact.surely_scores(state, cell, uniform * ONE)
+                        || exact.scores(state, cell, self.x(position()), uniform * ONE)?;
                     self.surplus[state * exact.cells() + cell] += u64::from(!scored);
                 }
                 Candidates::Poisson(mean) if uniform >= 1.0 - candidates.more() => {
-                    let state = self.several(mean, state, cell, position)?;
+                    let state = self.several(mean, state, cell, position())?;
                     block.state[leg + 1][i] = state as u32;
                     block.scale[leg + 1][i] = tables.scale[state];
                 }
@@ -394,7 +441,7 @@ impl Rare for Undecided<'_> {
             }
             let (row, cell) = self.entry(key);
             if let Some(channel) = self.decisions.rows[row].1 {
-                self.book(channel, cell, Position::from_coarse(block.position[i]));
+                self.book(channel, cell, self.decisions.within(block.position[i], cell));
             }
         }
     }

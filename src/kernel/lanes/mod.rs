@@ -1,10 +1,12 @@
 //! Exact legs in vector lanes: the legs of [`Exact`], untimed and timed, many walkers at once.
 //!
-//! For constant diffusivities, or, untimed, such that vary (Ito), between reflecting walls. Law, candidates and transitions are those of
+//! For constant diffusivities, or, untimed, such that vary (Ito), between reflecting walls; untimed also with frictions that
+//! vary and with forces, where they give all states the same natural scale. Law, candidates and transitions are those of
 //! [`Exact`], which is the readable form and what every test of the lanes is made against; what differs is how
 //! numbers are kept:
 //!
-//! - **positions** are 32-bit integers on the unfolded circle, `2^-31 L` each, with the same fold for nothing;
+//! - **positions** are 32-bit integers on the unfolded circle, `2^-31 L` each, with the same fold for nothing; in the natural
+//!   scale `y`, `2^-31 L` of y each, see `places`: x is only known by its cell, and where something asks for more;
 //! - **displacements** are 32-bit floats, rounded once to whole units. Over all words the mean square of the
 //!   exponential is 1.3e-8 of itself too small, its mean 7e-9. What a leg of length `l` forgets of the mode
 //!   `cos(q x)`, `(q l)^2/(1 + (q l)^2)`, is off by less than 2e-8 of itself for `q l < 6` and by less than 1e-6
@@ -21,12 +23,13 @@
 //! - **counts** are kept here, per (channel, cell) of the grid of the run, and handed on at the end of a span.
 //!
 //! **When not to use it:** it is chosen by itself where it serves. Tallies that must see every event, short durations,
-//! timed legs of states that are very unlike, and all that is not said above go by [`Exact`].
+//! timed legs of states that are very unlike, states with scales of their own, and all that is not said above go by [`Exact`].
 
 mod baoab;
 mod block;
 mod decisions;
 mod normal;
+mod places;
 mod steps;
 mod timed;
 mod transitions;
@@ -44,6 +47,7 @@ pub use baoab::LaneBaoab;
 pub use block::Instructions;
 use block::SCALE;
 use decisions::{Candidates, Decisions, suits};
+use places::Places;
 pub use steps::LaneSteps;
 
 /// The method `exact`, in vector lanes.
@@ -69,17 +73,22 @@ impl Lanes {
     /// As [`Exact::new`].
     pub fn new(model: &Model, grid: &Grid) -> Result<Option<Self>, KernelError> {
         let clocks = Clocks::new(model)?;
-        if !Self::suit(model, grid, &clocks) {
+        if !suits(model, grid.cells()) {
             return Ok(None);
         }
+        let places = match clocks.shared() {
+            Some(scale) => Places::new(scale, grid.cells()).map(Some),
+            None => clocks.scale.iter().all(Option::is_none).then_some(None),
+        };
+        let Some(places) = places else { return Ok(None) };
         let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
-        Self::raising(model, rates, |rates| Exact::with_rates(model, grid, rates))
+        Self::at(places, model, rates, |rates| Exact::with_rates(model, grid, rates))
     }
 
     pub(in crate::kernel) const ARITHMETIC: &str = "32-bit vector lanes; what a leg forgets of a mode is off by 2e-8 of itself (8e-7 where hardly any is left), \
          what a timed one forgets by 5e-8 (2e-6) and its duration by 7e-8, estimates by less than 1e-6 of themselves";
 
-    /// Whether lanes may serve the legs of a model, whatever its rates are.
+    /// Whether lanes may serve the legs of a model in x itself, whatever its rates are.
     pub(in crate::kernel) fn suit(model: &Model, grid: &Grid, clocks: &Clocks) -> bool {
         let plain = |s: usize| clocks.scale[s].is_none() && !model.has_force(s);
         suits(model, grid.cells()) && (0..model.network.states().len()).all(plain)
@@ -91,13 +100,22 @@ impl Lanes {
     /// Those of `exact`.
     pub(in crate::kernel) fn raising(
         model: &Model,
+        rates: CandidateRates,
+        exact: impl FnOnce(CandidateRates) -> Result<Exact, KernelError>,
+    ) -> Result<Option<Self>, KernelError> {
+        Self::at(None, model, rates, exact)
+    }
+
+    fn at(
+        places: Option<Places>,
+        model: &Model,
         mut rates: CandidateRates,
         exact: impl FnOnce(CandidateRates) -> Result<Exact, KernelError>,
     ) -> Result<Option<Self>, KernelError> {
         let Some(scale) = representable(model, &mut rates) else { return Ok(None) };
         let exact = exact(rates)?;
         let waits = exact.waits().filter(|waits| timed::even(waits)).map(<[f64]>::to_vec);
-        let decisions = Decisions::new(exact, scale, Candidates::One);
+        let decisions = Decisions::at(places, exact, scale, Candidates::One);
         Ok(decisions.map(|decisions| Lanes { decisions, waits, most: Instructions::Avx512 }))
     }
 
@@ -148,7 +166,7 @@ impl Kernel for Lanes {
     }
 
     fn dwell(&self, state: usize, cell: usize) -> f64 {
-        self.exact().dwell(state, cell)
+        self.exact().dwell(state, cell) * self.decisions.share(cell)
     }
 
     fn leg_law(&self, state: usize) -> Option<LegLaw> {
@@ -156,6 +174,11 @@ impl Kernel for Lanes {
     }
 
     fn arithmetic(&self) -> &'static str {
+        if self.decisions.scaled() {
+            return "32-bit vector lanes in the natural scale of all states, which is known to 1e-12 (1e-9 where it is rough) and in \
+                    which cells begin within 3e-10 of where they should; what a leg forgets of a mode is off by 2e-8 of itself (8e-7 \
+                    where hardly any is left), estimates by less than 1e-6 of themselves";
+        }
         Self::ARITHMETIC
     }
 

@@ -440,6 +440,7 @@ mod tests {
             entries: 3,
             gap: 18,
             top: 1 << CHOICE_BITS,
+            guide: None,
             exchange: false,
             steps: false,
             scale,

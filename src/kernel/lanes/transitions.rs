@@ -11,7 +11,6 @@ use super::super::exact::Exact;
 use super::super::{BLOCK, KernelError};
 use super::block::{cell, folded};
 use super::decisions::book;
-use super::raise;
 use super::velocity::{Block, Law, Passes};
 use crate::event::Position;
 use crate::grid::Grid;
@@ -50,7 +49,7 @@ impl Transitions {
             return Ok(None);
         }
         for state in 0..rates.state.len() {
-            raise(&model, &mut rates, state, fastest);
+            rates.raise(&model, state, fastest);
         }
         let exact = Exact::with_rates(&model, grid, rates)?;
         let varies = model.network.channels().map(|c| model.constant_exchange(c).is_none()).collect();
