@@ -8,6 +8,7 @@ mod assisted;
 mod assisted_more;
 mod baoab_lanes;
 mod conformance;
+mod coordinate_lanes;
 mod coordinates;
 mod coordinates_precision;
 mod coordinates_run;

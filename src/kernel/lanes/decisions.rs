@@ -183,7 +183,7 @@ impl Decisions {
             self.book(&sums.passages, &mut heat, &mut work);
         }
         let (visits, passages) = (&sums.visits, &sums.passages);
-        tally.counted(&Counts { visits, passages, heat: &heat, work: &work, sighted: None });
+        tally.counted(&Counts { visits, passages, heat: &heat, work: &work, sighted: None, surveyed: None });
     }
 
     /// Counts where the walkers of a block are, state by state and cell by cell.

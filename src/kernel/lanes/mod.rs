@@ -25,8 +25,10 @@
 
 mod baoab;
 mod block;
+mod coordinate;
 mod decisions;
 mod normal;
+mod shifts;
 mod steps;
 mod timed;
 mod velocity;
@@ -42,6 +44,7 @@ use crate::rng::Stream;
 pub use baoab::LaneBaoab;
 pub use block::Instructions;
 use block::SCALE;
+pub use coordinate::LaneCoordinate;
 use decisions::{Candidates, Decisions, suits};
 pub use steps::LaneSteps;
 
