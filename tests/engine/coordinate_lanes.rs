@@ -186,7 +186,7 @@ fn what_is_handed_on_is_what_events_would_have_said() {
         let (a, b) = (through(&told), through(&events));
         let off: f64 = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum();
         assert!(off <= 2.0 && b.iter().any(|n| *n != 0.0), "{off}");
-        // Sums of floats, some 20 in a cell and more.
+        // Sums of floats, some hundreds in a cell; those of forces are what is left of larger ones.
         let flat = |g: &InternalSpace| -> Vec<[f64; 13]> {
             let row = |g: &soret::internal_space::Generated| {
                 let mut row = [g.mobile; 13];
@@ -198,7 +198,7 @@ fn what_is_handed_on_is_what_events_would_have_said() {
         let (a, b) = (flat(&told), flat(&events));
         for k in (0..13).filter(|k| *k != 3) {
             let off = apart(a.iter().map(|r| r[k]), b.iter().map(|r| r[k]));
-            assert!(off < 1e-6, "{potential}, {k}: {off:e}");
+            assert!(off < 5e-6, "{potential}, {k}: {off:e}");
         }
         assert!(a.iter().zip(&b).all(|(a, b)| a[3] == 0.0 && b[3] == 0.0));
         for k in 0..2 {
@@ -283,7 +283,7 @@ fn uniform_temperature_gives_boltzmann() {
     let t = 0.8;
     for (potential, law, dt) in [
         ("(q - 1)^2", (&|q: f64| (q - 1.0).powi(2)) as &dyn Fn(f64) -> f64, 0.7),
-        ("q^4 - 2*q^2 + 0.5*q", &|q: f64| q.powi(4) - 2.0 * q * q + 0.5 * q, 0.03),
+        ("q^4 - 2*q^2 + 0.5*q", &|q: f64| q.powi(4) - 2.0 * q * q + 0.5 * q, 0.014),
     ] {
         let model = model("0.8", Axis::new("q", 1.0), potential, "0.3 + 0.1*q^2");
         let grid = Grid::new(1.0, 8);
@@ -343,10 +343,14 @@ fn uniform_temperature_gives_boltzmann() {
 
 #[test]
 fn the_lanes_sample_the_law_of_their_chain() {
-    // A gradient, and steps that are long enough for their bias to be seen; for a spring that is given by hand as well.
+    // A gradient, and steps that are long enough for their bias to be seen.
     let spring = model("1 + 0.8*x", Axis::new("q", 1.0), "q^2/2", "0.3 + 0.2*q^2");
     let wells = model("0.5 + 0.5*x", Axis::new("q", 1.0), "q^4 - 2*q^2 + 0.5*q", "U + 2.5");
-    for (name, model, dt, steps) in [("spring", spring, 0.4, 12_000), ("two wells", wells, 0.02, 12_000)] {
+    for (name, model, dt, other) in [
+        ("spring", spring, 0.4, (Steps::Midpoint, 0.0)),
+        ("two wells", wells, 0.014, (Steps::Langevin, 0.014)),
+    ] {
+        let steps = 12_000;
         let grid = Grid::new(1.0, 8).with_across(16);
         let kernel = lanes(&model, &grid, dt);
         let groups = sample(&kernel, &model, &grid, 600, steps);
@@ -354,7 +358,7 @@ fn the_lanes_sample_the_law_of_their_chain() {
         let plane = Plane { groups: &groups, duration };
         let size = Resolution { modes: 10, degrees: 20 };
         let law = |steps, dt| CoordinateChain::on(&model, steps, dt, size).expect("a law");
-        let laws = [law(Steps::Midpoint, dt), law(Steps::Midpoint, 0.0)];
+        let laws = [law(Steps::Midpoint, dt), law(other.0, other.1)];
         let of = |law: &CoordinateChain, o| -> Vec<f64> {
             law.reference(o, &grid).expect("known").into_iter().map(|v| v.expect("a number")).collect()
         };
@@ -374,7 +378,7 @@ fn the_lanes_sample_the_law_of_their_chain() {
                 worst = [0, 1].map(|l| worst[l].max(z[l].abs()));
             }
         }
-        // Negative control: the law without steps.
+        // Negative control: the law without steps, or of Langevin proposals.
         assert!(worst[1] > SIGMAS, "{name}: {worst:?}");
     }
 }
@@ -407,7 +411,8 @@ fn lanes_are_taken_where_they_serve() {
         ("high power", model("1", Axis::new("q", 1.0), "q^2", "q^6")),
         ("not a polynomial", model("1", Axis::new("q", 1.0), "q^2", "1 + 0.5*cos(q)")),
         ("varying", model("1", Axis::new("q", 1.0), "q^2", "1 + 0.5*x")),
-        ("jump", model("if(x < 0.5, 1, 2)", Axis::new("q", 1.0), "q^2", "1")),
+        ("negative", model("1", Axis::new("q", 1.0), "q^2", "q^2 - 0.01")),
+        ("jump", model("1 + step(x - 0.5)", Axis::new("q", 1.0), "q^2", "1")),
     ];
     for (name, model) in left {
         assert!(none(&model, 0.01), "{name}");

@@ -4,7 +4,7 @@
 //! Positions and cells are kept as for legs; the coordinate is a float, from -1 to 1 across its box.
 //!
 //! - **Moves** are normal deviates times `sqrt(D(q) dt)/L` for each half, `D` a polynomial in floats.
-//! - **Shifts** take the midpoint by two steps of Newton's method, as good as a table; whatever they miss is judged. Energies in
+//! - **Shifts** take the midpoint by two steps of Newton's method; whatever they miss is judged. Energies in
 //!   judgements are floats, right to 1e-7 of themselves: so is Boltzmann's law in its exponent. Where the energy is of second
 //!   degree the midpoint rule keeps that law by itself, and nothing is judged. Beyond the box, where the law has less than
 //!   `exp(-40)` of itself, nobody goes.
@@ -21,6 +21,7 @@ use super::SHORTEST;
 use super::baoab::{fitted, points, quotient};
 use super::block::Instructions;
 use super::shifts::{self, Across, Block, Hot, Law, Quartic};
+use super::steps::LONGEST;
 use super::velocity::{TERMS, WHOLE};
 use crate::event::{CoordinateCells, Counts, DEGREE, Position, SUMS, Surveyed, Tally, Walkers};
 use crate::grid::Grid;
@@ -48,12 +49,11 @@ pub struct LaneCoordinate {
 /// Smallest width of half a free shift over that of half the box: less would feel that floats are rounded.
 const LEAST_SHIFT: f64 = 1.0 / 8192.0;
 
-/// Largest mean error of energies over kT, of diffusivities over their mean, and of midpoints over the box.
+/// Largest mean error of energies over kT, and of diffusivities over their mean.
 const TOLERANCE: f64 = 3e-7;
-const TOLERANCE_OF_MIDPOINTS: f64 = 2e-6;
 
-/// Where a step has its place: energies up to so many kT.
-const USUAL: f64 = 12.0;
+/// Largest mean of what a midpoint that is not quite right costs, over kT: so many more shifts are refused.
+const TOLERANCE_OF_MIDPOINTS: f64 = 1e-6;
 
 /// Least slope of `m + h E'(m)`, which must be unique.
 const LEAST_BEND: f64 = 0.25;
@@ -128,11 +128,15 @@ impl LaneCoordinate {
         let [cold, hot] = [ends(f64::min), ends(f64::max)];
         let single = |c: &Quartic, u: f64| c.iter().rev().fold(0.0, |sum, c| sum * u + f64::from(*c));
         let above = |u: f64| value(&self.energy, u) - self.floor;
+        // What is negative somewhere is a mistake that the scalar kernel tells.
+        let wide = |u: f64| per * value(&self.diffusivity, u);
+        let widest = across().map(wide).fold(0.0, f64::max);
+        let bounded = widest < LONGEST * LONGEST && across().all(|u| wide(u) >= -EXACT * widest);
         // Means by Boltzmann's law.
         let good = |t: f64| {
             let [mut all, mut energy, mut spread, mut mean] = [0.0; 4];
             for u in across() {
-                let (weight, exact) = (libm::exp(-above(u) / t), per * value(&self.diffusivity, u));
+                let (weight, exact) = (libm::exp(-above(u) / t), wide(u));
                 all += weight;
                 energy += weight * (single(&law.energy, u) - above(u)).abs() / t;
                 spread += weight * (single(&law.spread, u) - exact).abs();
@@ -140,19 +144,27 @@ impl LaneCoordinate {
             }
             energy <= TOLERANCE * all && spread <= TOLERANCE * mean && mean >= SHORTEST * SHORTEST * all
         };
-        let slope = derivative(&self.energy);
+        let slope = derivative(&self.energy).map(|c| reach * c);
         let bend = derivative(&slope);
-        let unique = across().all(|u| 1.0 + reach * value(&bend, u) > LEAST_BEND);
-        let midpoint = |m: f64| {
-            let z = m + reach * value(&slope, m);
-            let found = z + f64::from(shifts::pushed::<false>(law, z as f32));
-            (found - m).abs() <= TOLERANCE_OF_MIDPOINTS
+        let unique = across().all(|u| 1.0 + value(&bend, u) > LEAST_BEND);
+        // What the midpoint misses, as a cost over kT.
+        let missed = |t: f64| {
+            let (mut all, mut missed) = (0.0, 0.0);
+            for m in across() {
+                let z = m + value(&slope, m);
+                let newton = |m: f64| m - (m - z + value(&slope, m)) / (1.0 + value(&bend, m));
+                let weight = libm::exp(-above(m) / t);
+                all += weight;
+                missed += weight * 2.0 * libm::sqrt(t / reach) / t * (newton(newton(z)) - m).abs();
+            }
+            missed <= TOLERANCE_OF_MIDPOINTS * all
         };
-        let usual = |u: &f64| above(*u) < USUAL * hot;
-        good(cold)
+        let judged = || unique && missed(cold) && missed(hot);
+        bounded
+            && good(cold)
             && good(hot)
             && libm::sqrt(cold * reach) >= LEAST_SHIFT
-            && (law.harmonic.is_some() || unique && across().filter(usual).step_by(8).all(midpoint))
+            && (law.harmonic.is_some() || judged())
     }
 
     /// The same with at most these instructions; which are used changes no bit of any result.

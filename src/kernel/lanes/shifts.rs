@@ -147,7 +147,7 @@ fn whole(law: &Law, energy: f32) -> u32 {
 
 /// `R(z) - z`, `R + h E'(R) = z`: by two steps of Newton's method, or as it is where forces are linear.
 #[inline(always)]
-pub(super) fn pushed<const HARMONIC: bool>(law: &Law, z: f32) -> f32 {
+fn pushed<const HARMONIC: bool>(law: &Law, z: f32) -> f32 {
     if HARMONIC {
         let [still, along] = law.harmonic.unwrap_or_default();
         return still + along * z;
@@ -409,7 +409,8 @@ mod tests {
             *place = u32::from_le_bytes(*word);
         }
         block.normal = [draw(words), draw(words), draw(words)];
-        block.patience = draw(words).map(f32::abs);
+        // Short, so that something is refused.
+        block.patience = draw(words).map(|n| 0.01 * n.abs());
         block.ready(law, None);
         block
     }
