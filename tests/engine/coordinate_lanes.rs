@@ -276,6 +276,9 @@ fn sample(kernel: &impl Kernel, model: &Model, grid: &Grid, burn_in: u64, steps:
     })
 }
 
+/// A number from what a group has scored.
+type Of<'a> = &'a dyn Fn(&InternalSpace) -> f64;
+
 /// How far the mean over groups is from a number, in standard errors.
 fn deviate(groups: &[InternalSpace], of: impl Fn(&InternalSpace) -> f64, expected: f64) -> f64 {
     let values: Vec<f64> = groups.iter().map(of).collect();
@@ -323,7 +326,7 @@ fn uniform_temperature_gives_boltzmann() {
         };
         let energy = |q: f64| law(q) + 0.7;
         let middle = 0.5 * (ends[0] + ends[1]);
-        let all: [(&str, &dyn Fn(&InternalSpace) -> f64, f64); 4] = [
+        let all: [(&str, Of<'_>, f64); 4] = [
             ("energy", &sum(|e| e[0]), exact(&energy)),
             ("its square", &sum(|e| e[1]), exact(&|q| energy(q).powi(2))),
             ("diffusivity", &mobile, exact(&|q| 0.3 + 0.1 * q * q)),
@@ -351,7 +354,7 @@ fn uniform_temperature_gives_boltzmann() {
                 let bin = |c: usize| wave(c / g.grid().cells_per_bin);
                 cells.map(|(c, ([heat, _], gain))| bin(c) * (heat - gain)).sum::<f64>()
             };
-            let all: [&dyn Fn(&InternalSpace) -> f64; 3] = [&density, &energies, &heat];
+            let all: [Of<'_>; 3] = [&density, &energies, &heat];
             for of in all {
                 let z = deviate(&groups, of, 0.0);
                 assert!(z.abs() < SIGMAS, "{potential}, mode {mode}: {z}");

@@ -520,12 +520,12 @@ mod tests {
         for _ in 0..20_000 {
             block.normal[2] = draw(&mut words);
             step::<true, true>(&law, &mut block);
-            for i in 0..BLOCK {
+            for (i, ideal) in ideal.iter_mut().enumerate() {
                 let noise = f64::from(block.normal[2][i])
                     * libm::sqrt(f64::from(block.thermal[i]) * f64::from(law.reach));
-                ideal[i] += 2.0 * (noise + along * (ideal[i] + noise));
-                off += f64::from(block.u[i]).powi(2) - ideal[i] * ideal[i];
-                all += ideal[i] * ideal[i];
+                *ideal += 2.0 * (noise + along * (*ideal + noise));
+                off += f64::from(block.u[i]).powi(2) - *ideal * *ideal;
+                all += *ideal * *ideal;
             }
         }
         assert!((off / all).abs() < 3e-7, "{:e}", off / all);
