@@ -1,4 +1,4 @@
-//! Cost of an underdamped BAOAB step against the one that a physicist writes in an afternoon.
+//! Cost of an underdamped BAOAB step, and of one of an internal coordinate, against those that a physicist writes in an afternoon.
 //!
 //! `cargo bench --bench steps` prints, for every case, nanoseconds per step as the median, least and largest of
 //! interleaved rounds, and the ratio to the reference *of the same round* (median): whatever else the machine
@@ -10,9 +10,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use soret::event::{Profile, Tally, Walkers};
 use soret::expression::Expression;
 use soret::grid::Grid;
+use soret::internal_space::InternalSpace;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Baoab, Instructions, Kernel, KernelError, LaneBaoab, Span};
-use soret::model::{Edge, Model, Motility, State, Uniform};
+use soret::kernel::{
+    Baoab, Continuous, Instructions, Kernel, KernelError, LaneBaoab, LaneCoordinate, Scheme, Span,
+};
+use soret::model::{Axis, Coordinates, Edge, Landscape, Model, Motility, State, Uniform};
 use soret::phase_space::PhaseSpace;
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
@@ -68,6 +71,34 @@ fn main() -> io::Result<()> {
         }
     }
 
+    table(cases, rounds, steps)?;
+
+    let mut cases: Vec<(String, Box<dyn Case>)> =
+        vec![("plain Euler step of x and q, no tally (reference)".into(), Box::new(PlainShifts::new()))];
+    let grid = Grid::new(1.0, BINS);
+    for (what, potential, diffusivity, dt) in
+        [("spring", "q^2/2", "0.01*q^2", 0.05), ("two wells", "q^4 - 2*q^2", "U + 2.5", 0.006)]
+    {
+        let model = with_coordinate(potential, diffusivity);
+        for (how, scored) in [("no tally", false), ("tallies", true)] {
+            let kernel =
+                Continuous::new(&model, &grid, dt, Scheme::Midpoint).expect("a potential that confines");
+            cases.push((format!("{what}, {how}"), Box::new(Shifted::of(kernel, &model, scored))));
+        }
+        for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+            for (how, scored) in [("no tally", false), ("tallies", true)] {
+                let kernel = LaneCoordinate::new(&model, &grid, dt).expect("a potential that confines");
+                let kernel = kernel.expect("a plain model").at_most(most);
+                let name = format!("{what} in lanes, {how}, {most:?}");
+                cases.push((name, Box::new(Shifted::of(kernel, &model, scored))));
+            }
+        }
+    }
+    table(cases, rounds, steps)
+}
+
+/// Times cases in turns; the first is the reference.
+fn table(mut cases: Vec<(String, Box<dyn Case>)>, rounds: usize, steps: u64) -> io::Result<()> {
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
         for ((_, case), times) in cases.iter_mut().zip(&mut times) {
@@ -90,6 +121,86 @@ fn main() -> io::Result<()> {
         writeln!(out, "{name:<45} {middle:>8.2} {low:>8.2} {high:>8.2} {ratio:>7.2}")?;
     }
     Ok(())
+}
+
+/// Walkers with a coordinate and its tallies.
+struct Shifted<K> {
+    kernel: K,
+    walkers: Walkers,
+    stream: Stream,
+    tally: (Profile, InternalSpace),
+    scored: bool,
+}
+
+impl<K: Kernel> Shifted<K> {
+    fn of(kernel: K, model: &Model, scored: bool) -> Self {
+        let grid = Grid::new(1.0, BINS);
+        let mut random = stream(1, Purpose::Start, 0);
+        let walkers = start(&kernel, model, &grid, &Start::LocalEquilibrium, false, WALKERS, &mut random);
+        let internal = InternalSpace::new(model, &grid, 0, kernel.coordinate_ends()[0]);
+        let tally = (Profile::new(1, 0, &grid), internal);
+        Shifted { kernel, walkers, stream: stream(1, Purpose::Advance, 0), tally, scored }
+    }
+}
+
+impl<K: Kernel> Case for Shifted<K> {
+    fn go(&mut self, steps: u64) {
+        if self.scored {
+            advance(&self.kernel, &mut self.walkers, steps, &mut self.stream, &mut self.tally);
+        } else {
+            advance(&self.kernel, &mut self.walkers, steps, &mut self.stream, &mut ());
+        }
+        black_box(&self.walkers);
+    }
+}
+
+/// One state with a coordinate.
+fn with_coordinate(potential: &str, diffusivity: &str) -> Model {
+    let temperature = || Expression::parse("0.5 + 0.5*x", &["x"], &[]).expect("an expression");
+    let state = vec![State::new("only", 0.0, 1.0)];
+    let mut model = Model::new(1.0, temperature(), state, vec![]).expect("a sound network");
+    let u = Landscape::new(potential, &["q"], &[], Arc::new(temperature())).expect("a potential");
+    let d = Landscape::of_potential(diffusivity, &["q"], &[], Arc::new(temperature()), Arc::new(u.clone()));
+    let d = d.expect("a diffusivity");
+    model.coordinates = Some(Coordinates::new(vec![Axis::new("q", 1.0)], u, d));
+    model
+}
+
+/// The reference with a coordinate: floats, two ziggurat deviates and two square roots a step, walls by ifs.
+struct PlainShifts {
+    position: Vec<f64>,
+    coordinate: Vec<f64>,
+    random: Xoshiro256PlusPlus,
+}
+
+impl PlainShifts {
+    fn new() -> Self {
+        PlainShifts {
+            position: (0..WALKERS).map(|k| (k as f64 + 0.5) / WALKERS as f64).collect(),
+            coordinate: (0..WALKERS).map(|k| if k % 2 == 0 { 1.0 } else { -1.0 }).collect(),
+            random: Xoshiro256PlusPlus::seed_from_u64(1),
+        }
+    }
+}
+
+impl Case for PlainShifts {
+    fn go(&mut self, steps: u64) {
+        let dt = 0.006;
+        for _ in 0..steps {
+            for (x, q) in self.position.iter_mut().zip(&mut self.coordinate) {
+                let sideways: f64 = StandardNormal.sample(&mut self.random);
+                let along: f64 = StandardNormal.sample(&mut self.random);
+                let energy = (*q * *q - 2.0) * *q * *q;
+                *x += (2.0 * dt * (energy + 2.5)).sqrt() * along;
+                *x = x.abs();
+                if *x > 1.0 {
+                    *x = 2.0 - *x;
+                }
+                *q += (dt * (1.0 + *x)).sqrt() * sideways - 4.0 * (*q * *q - 1.0) * *q * dt;
+            }
+        }
+        black_box(&self.position);
+    }
 }
 
 /// Least, median and largest.

@@ -308,6 +308,8 @@ pub struct Counts<'a> {
     pub work: &'a [f64],
     /// What was seen of velocities, if walkers have one and the tally names its cells.
     pub sighted: Option<Sighted<'a>>,
+    /// What was seen of an internal coordinate, the same.
+    pub surveyed: Option<Surveyed<'a>>,
 }
 
 /// Velocities at the ends of the steps of a span, and what kicks exchanged, as sums.
@@ -321,6 +323,52 @@ pub struct Sighted<'a> {
     pub heat: &'a [f64],
     /// Work done by forces in the kicks of each cell.
     pub work: &'a [f64],
+}
+
+/// Degree of the polynomials that energy and diffusivity may be in [`Surveyed`].
+pub const DEGREE: usize = 4;
+
+/// Sums of powers from the first that tell those of products of two such polynomials.
+pub const SUMS: usize = 2 * DEGREE;
+
+/// One internal coordinate in the middle of moves, and what shifts did, as sums. Energy and diffusivity are polynomials of
+/// `u`, which goes from -1 to 1 across the [`CoordinateCells`] of the tally.
+#[derive(Clone, Copy, Debug)]
+pub struct Surveyed<'a> {
+    /// Sums of `u .. u^8` over the walkers seen, cell by cell.
+    pub powers: &'a [[f64; SUMS]],
+    /// Coefficients of the energy, from that of `u^0`.
+    pub energy: [f64; DEGREE + 1],
+    /// Coefficients of the diffusivity along x.
+    pub diffusivity: [f64; DEGREE + 1],
+    /// Walkers seen: bin by bin, cell of the coordinate by cell.
+    pub seen: &'a [u64],
+    /// Walkers that shifts have brought there less those that they took away.
+    pub shifted: &'a [i64],
+    /// Heat absorbed from the bath in the shifts of each cell.
+    pub heat: &'a [f64],
+}
+
+/// Cells in which a tally counts an internal coordinate on the whole line, in each bin of x. The outer ones hold what is beyond.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CoordinateCells {
+    /// Number of bins of x.
+    pub bins: usize,
+    /// Number of cells.
+    pub cells: usize,
+    /// Where the first begins.
+    pub low: f64,
+    /// Cells per length of the coordinate.
+    pub density: f64,
+}
+
+impl CoordinateCells {
+    /// The cell of a value of the coordinate.
+    #[inline]
+    pub fn cell(&self, q: f64) -> usize {
+        // The conversion saturates at 0.
+        (((q - self.low) * self.density) as usize).min(self.cells - 1)
+    }
 }
 
 /// Cells in which a tally counts velocities: of equal width around zero, per state and bin of x.
@@ -344,6 +392,12 @@ pub trait Tally {
     /// Where a kernel that keeps [`Counts`] of walkers with velocities is to count these; none if they do not matter.
     #[inline]
     fn speed_cells(&self) -> Option<SpeedCells<'_>> {
+        None
+    }
+
+    /// Where a kernel that keeps [`Counts`] of walkers with one internal coordinate is to count it; none if it does not matter.
+    #[inline]
+    fn coordinate_cells(&self) -> Option<CoordinateCells> {
         None
     }
 
@@ -379,6 +433,10 @@ impl<T: Tally> Tally for &mut T {
         T::speed_cells(self)
     }
     #[inline]
+    fn coordinate_cells(&self) -> Option<CoordinateCells> {
+        T::coordinate_cells(self)
+    }
+    #[inline]
     fn counted(&mut self, counts: &Counts<'_>) {
         T::counted(self, counts);
     }
@@ -410,6 +468,10 @@ impl<A: Tally, B: Tally> Tally for (A, B) {
     #[inline]
     fn speed_cells(&self) -> Option<SpeedCells<'_>> {
         self.0.speed_cells().or_else(|| self.1.speed_cells())
+    }
+    #[inline]
+    fn coordinate_cells(&self) -> Option<CoordinateCells> {
+        self.0.coordinate_cells().or_else(|| self.1.coordinate_cells())
     }
     #[inline]
     fn counted(&mut self, counts: &Counts<'_>) {

@@ -1,6 +1,8 @@
 //! What is scored where continuous internal coordinates matter: the plane of x and one coordinate, heat, stored energy.
 
-use crate::event::{Moves, Shifts, Sightings, Tally, Transitions, Walkers};
+use crate::event::{
+    CoordinateCells, Counts, DEGREE, Moves, SUMS, Shifts, Sightings, Surveyed, Tally, Transitions, Walkers,
+};
 use crate::grid::Grid;
 use crate::model::{Boundary, Model, Range};
 use serde::{Deserialize, Serialize};
@@ -189,8 +191,12 @@ impl InternalSpace {
     /// The cell of a value of the coordinate.
     #[inline]
     fn cell(&self, q: f64) -> usize {
-        // The conversion saturates at 0.
-        (((q - self.ends[0]) * self.density) as usize).min(self.cells - 1)
+        self.across().cell(q)
+    }
+
+    #[inline]
+    fn across(&self) -> CoordinateCells {
+        CoordinateCells { bins: self.grid.bins, cells: self.cells, low: self.ends[0], density: self.density }
     }
 
     /// The grid.
@@ -279,7 +285,70 @@ impl InternalSpace {
     }
 }
 
+impl InternalSpace {
+    /// What sightings and shifts would have added. As shapes of the whole line are powers of u, with
+    /// the sum of `u^k` over a cell all of it is a sum of coefficients.
+    fn survey(&mut self, visits: &[u64], surveyed: &Surveyed<'_>) {
+        let Surveyed { powers, energy, diffusivity, seen, shifted, heat } = *surveyed;
+        self.seen.iter_mut().zip(seen).for_each(|(sum, count)| *sum += count);
+        self.shifted.iter_mut().zip(shifted).for_each(|(sum, count)| *sum += count);
+        self.exchanged.iter_mut().zip(heat).for_each(|([sum, _], heat)| *sum += heat);
+        let per_half = 2.0 / (self.ends[1] - self.ends[0]);
+        let (square, carrying) = (product(&energy, &energy), product(&energy, &diffusivity));
+        let slope: [f64; DEGREE] = std::array::from_fn(|k| (k + 1) as f64 * energy[k + 1] * per_half);
+        for (cell, (visits, powers)) in visits.iter().zip(powers).enumerate() {
+            if *visits == 0 {
+                continue;
+            }
+            let power = |k: usize| if k == 0 { *visits as f64 } else { powers[k - 1] };
+            // The sum of a polynomial times `u^k`.
+            let sum = |c: &[f64], k: usize| -> f64 { (k..).zip(c).map(|(k, c)| c * power(k)).sum() };
+            let bin = cell / self.grid.cells_per_bin;
+            let alone = sum(&diffusivity, 0);
+            let [first, second] = &mut self.energies[bin];
+            *first += sum(&energy, 0);
+            *second += sum(&square, 0);
+            let [mobile, carried] = &mut self.mobile[bin];
+            *mobile += alone;
+            *carried += sum(&carrying, 0);
+            let sums = &mut self.generated[cell];
+            sums.mobile += alone;
+            for (k, [plain, pushed, bent]) in (1..).zip(&mut sums.shapes) {
+                *plain += sum(&diffusivity, k);
+                *pushed += per_half * k as f64 * sum(&slope, k - 1);
+                *bent += per_half * per_half * if k > 1 { (k * (k - 1)) as f64 * power(k - 2) } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Coefficients of a product.
+fn product(a: &[f64; DEGREE + 1], b: &[f64; DEGREE + 1]) -> [f64; SUMS + 1] {
+    let mut product = [0.0; SUMS + 1];
+    for (j, a) in a.iter().enumerate() {
+        product[j..].iter_mut().zip(b).for_each(|(sum, b)| *sum += a * b);
+    }
+    product
+}
+
 impl Tally for InternalSpace {
+    const EVENTS: bool = false;
+
+    fn coordinate_cells(&self) -> Option<CoordinateCells> {
+        Some(self.across())
+    }
+
+    fn counted(&mut self, counts: &Counts<'_>) {
+        let exchanged = counts.heat.iter().zip(counts.work);
+        for ([heat, work], (q, w)) in self.exchanged.iter_mut().zip(exchanged) {
+            *heat += q;
+            *work += w;
+        }
+        if let Some(surveyed) = &counts.surveyed {
+            self.survey(counts.visits, surveyed);
+        }
+    }
+
     #[inline]
     fn moves(&mut self, moves: &Moves<'_>) {
         if self.ring {

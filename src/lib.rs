@@ -65,7 +65,7 @@
 //! | [`verification`] | identities that trajectories must obey, asked without any theory solved |
 //! | [`estimator`] | from tallies to values with standard errors |
 //! | [`ensemble`] | groups of walkers in parallel, round by round, the same bits for any number of threads |
-//! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, many at once [`kernel::Lanes`], [`kernel::EulerMaruyama`] and [`kernel::Baoab`] steps, in lanes [`kernel::LaneSteps`] and [`kernel::LaneBaoab`] |
+//! | [`kernel`] | how a group advances: [`kernel::Exact`] legs, many at once [`kernel::Lanes`], [`kernel::EulerMaruyama`] and [`kernel::Baoab`] steps, in lanes [`kernel::LaneSteps`], [`kernel::LaneBaoab`] and [`kernel::LaneCoordinate`] |
 //! | [`snapshot`] | a group at one moment: where its walkers are, how far they have come |
 //! | [`phase_space`] | what is scored where velocities matter |
 //! | [`internal_space`] | what is scored where continuous internal coordinates matter |

@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernel::reactions::Resolution;
 use crate::kernel::{
-    ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, LaneBaoab, LaneSteps, Lanes, Scheme,
-    Span,
+    ArrayRqmc, Baoab, Continuous, EulerMaruyama, Exact, KernelError, LaneBaoab, LaneCoordinate, LaneSteps,
+    Lanes, Scheme, Span,
 };
 
 /// The finished pair of kernel and tallies that an experiment asks for.
@@ -109,7 +109,15 @@ pub fn runner(
             let made = Volumes::new(mixture, &volume, realisations, grid);
             Ok(Box::new(made.map_err(|e| numeric(e.into()))?))
         }
-        Method::Midpoint { dt } => continuous(dt, Scheme::Midpoint),
+        Method::Midpoint { dt } => {
+            // Without a coordinate the other one says so.
+            if with_coordinates
+                && let Some(kernel) = LaneCoordinate::new(&model, grid, dt).map_err(numeric)?
+            {
+                return Ok(Box::new(Runner { kernel, model, grid: *grid, trajectories: None }));
+            }
+            continuous(dt, Scheme::Midpoint)
+        }
         Method::Mala { dt } => continuous(dt, Scheme::Mala),
         Method::Heun { dt } => continuous(dt, Scheme::Heun),
         Method::BaoabFlux { dt } => {

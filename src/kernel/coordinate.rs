@@ -190,7 +190,19 @@ impl Continuous {
         self.dt
     }
 
-    fn steps(&self, span: Span) -> u64 {
+    /// Mobility and box of the only coordinate, on the whole line, of one state between walls, whose energy and diffusivity do not
+    /// depend on x; if shifts are judged midpoints.
+    pub(super) fn plain(&self) -> Option<(f64, [f64; 2])> {
+        let one = self.states.len() == 1 && self.reactions.is_none() && self.free && self.lasting;
+        let walls = self.model.domain.walls == Boundary::Reflecting;
+        let plain = one && walls && self.scheme == Scheme::Midpoint && self.ranges == [Range::Unbounded];
+        match (&self.axes[..], &self.ends[..]) {
+            ([Response::Mobility(mobility)], [ends]) if plain => Some((*mobility, *ends)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn steps(&self, span: Span) -> u64 {
         match span {
             Span::Legs(steps) => steps,
             Span::Duration(duration) => libm::round(duration / self.dt).max(1.0) as u64,

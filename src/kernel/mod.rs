@@ -23,7 +23,7 @@ pub use bounds::CandidateRates;
 pub use coordinate::{Continuous, MOST_AXES, Scheme, automatic_step};
 pub use euler_maruyama::EulerMaruyama;
 pub use exact::Exact;
-pub use lanes::{Instructions, LaneBaoab, LaneSteps, Lanes};
+pub use lanes::{Instructions, LaneBaoab, LaneCoordinate, LaneSteps, Lanes};
 
 use crate::event::{Tally, Walkers};
 use crate::model::CoordinateError;

@@ -9,6 +9,7 @@ mod assisted_more;
 mod baoab_lanes;
 mod baoab_lanes_states;
 mod conformance;
+mod coordinate_lanes;
 mod coordinates;
 mod coordinates_precision;
 mod coordinates_run;

@@ -183,6 +183,7 @@ impl LaneBaoab {
             heat: &heat_of_passages,
             work: &work_of_passages,
             sighted: Some(sighted).filter(|_| !speeds.is_empty()),
+            surveyed: None,
         });
         Ok(())
     }
@@ -279,13 +280,13 @@ fn law(scalar: &Baoab, model: &Model, grid: &Grid) -> Option<(Law, Vec<f64>, f64
 
 /// A factor and a shift that divide numbers below `2^15`: the factor is rounded up, by too little to be seen, and products
 /// stay below `2^32`.
-fn quotient(by: u32) -> [u32; 2] {
+pub(super) fn quotient(by: u32) -> [u32; 2] {
     let shift = 15 + by.next_power_of_two().trailing_zeros();
     [(1 << shift) / by + 1, shift]
 }
 
 /// Places all over the domain, as `2 x/L - 1` and x.
-fn points(length: f64) -> impl Iterator<Item = (f64, f64)> {
+pub(super) fn points(length: f64) -> impl Iterator<Item = (f64, f64)> {
     const POINTS: u32 = 20_000;
     (0..=POINTS).map(move |k| {
         let fraction = f64::from(k) / f64::from(POINTS);
@@ -310,7 +311,12 @@ fn gentle(model: &Model, push: &dyn Fn(f64) -> f64) -> bool {
 
 /// The polynomial in `z = 2 x/L - 1` through a function at `terms` Chebyshev nodes, if its coefficients are good enough as
 /// floats, where values smaller than `size` count as that.
-fn fitted(function: &dyn Fn(f64) -> f64, length: f64, terms: usize, size: f64) -> Option<[f32; TERMS]> {
+pub(super) fn fitted(
+    function: &dyn Fn(f64) -> f64,
+    length: f64,
+    terms: usize,
+    size: f64,
+) -> Option<[f32; TERMS]> {
     let n = terms as f64;
     let nodes: Vec<f64> =
         (0..terms).map(|k| libm::cos(std::f64::consts::PI * (k as f64 + 0.5) / n)).collect();

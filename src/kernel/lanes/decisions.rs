@@ -232,7 +232,7 @@ impl Decisions {
             book(self.exact.model(), &sums.passages, &mut heat, &mut work);
         }
         let (visits, passages) = (&sums.visits, &sums.passages);
-        tally.counted(&Counts { visits, passages, heat: &heat, work: &work, sighted: None });
+        tally.counted(&Counts { visits, passages, heat: &heat, work: &work, sighted: None, surveyed: None });
     }
 
     /// Counts where the walkers of a block are, state by state and cell by cell.

@@ -27,9 +27,11 @@
 
 mod baoab;
 mod block;
+mod coordinate;
 mod decisions;
 mod normal;
 mod places;
+mod shifts;
 mod steps;
 mod timed;
 mod transitions;
@@ -46,6 +48,7 @@ use crate::rng::Stream;
 pub use baoab::LaneBaoab;
 pub use block::Instructions;
 use block::SCALE;
+pub use coordinate::LaneCoordinate;
 use decisions::{Candidates, Decisions, suits};
 use places::Places;
 pub use steps::LaneSteps;

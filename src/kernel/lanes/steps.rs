@@ -35,7 +35,7 @@ pub struct LaneSteps {
 const MOST_CANDIDATES: f64 = 0.5;
 
 /// Displacements of a larger scale, in lengths of the domain, are not worth lanes.
-const LONGEST: f64 = 64.0;
+pub(super) const LONGEST: f64 = 64.0;
 
 impl LaneSteps {
     /// Prepares steps of length `dt`; `None` where only [`EulerMaruyama`] will do.

@@ -200,7 +200,7 @@ pub(super) struct Cell {
 
 /// `f(z)`.
 #[inline(always)]
-fn polynomial<const LINEAR: bool>(c: &[f32; TERMS], z: f32) -> f32 {
+pub(super) fn polynomial<const LINEAR: bool>(c: &[f32; TERMS], z: f32) -> f32 {
     if LINEAR {
         c[0] + c[1] * z
     } else {
