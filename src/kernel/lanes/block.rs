@@ -78,7 +78,7 @@ impl Tables {
         self.counters() > NARROW
     }
 
-    /// How many counters there must be: one for each key, and one for those who are not there, which is the last of all.
+    /// How many counters there must be: one for each key, and one for those who are not there.
     pub fn counters(&self) -> usize {
         (2 * self.entries + 1).max(NARROW)
     }
@@ -276,6 +276,11 @@ fn exponentials(moves: &[u8], signed: &mut [f32]) {
     for (signed, word) in signed.iter_mut().zip(moves.as_chunks::<4>().0) {
         *signed = signed_exponential(u32::from_le_bytes(*word));
     }
+}
+
+/// The key of those who are not there, the last without a transition.
+pub(super) fn nobody(counters: &[u32]) -> u32 {
+    (counters.len() as u32 - 1) & !1
 }
 
 /// A table of what belongs to slots.
@@ -509,8 +514,7 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
 ) -> Result<(), KernelError> {
     let law = Law::of(tables);
     let (slots, targets) = (dealt(&tables.slots), dealt(&tables.targets));
-    // The last counter is for those who are not there.
-    let nobody = counts.len() as u32 - 1;
+    let nobody = nobody(counts);
     block.key[0].fill(nobody);
     if left > 0 {
         words.fill(&mut block.moves[0]);
@@ -589,7 +593,7 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
     Ok(())
 }
 
-/// Advances a block by so many legs or steps and counts keys; the last counter is scrap.
+/// Advances a block by so many legs or steps and counts keys, those of [`nobody`] for nothing.
 pub(super) fn go(
     most: Instructions,
     tables: &Tables,

@@ -449,7 +449,7 @@ impl Rare for Undecided<'_> {
 
 /// Counters of a span.
 struct Sums {
-    /// By key, 32 bits wide to stay in the cache; the last is scrap.
+    /// By key, 32 bits wide to stay in the cache; what is counted for nobody is not read.
     hot: Vec<u32>,
     /// Legs of a block that they have room for.
     room: u64,

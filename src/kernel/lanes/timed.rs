@@ -12,7 +12,7 @@
 
 use super::super::{BLOCK, KernelError};
 use super::block::{
-    Block, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look, padded,
+    Block, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look, nobody, padded,
     pick, units,
 };
 use super::normal::diffused;
@@ -210,8 +210,7 @@ fn legs<const TWO: bool>(
     let law = Law::of(tables);
     let wait = |s: usize| timed.waits.get(s).copied().unwrap_or_default();
     let two = [wait(0), wait(0) ^ wait(1)];
-    // The last counter is for those who are not there.
-    let nobody = counts.len() as u32 - 1;
+    let nobody = nobody(counts);
     block.key[0].fill(nobody);
     while room > 0 && block.walkers > 0 {
         let chunk = room.min(CHUNK as u64) as usize;
@@ -275,7 +274,7 @@ fn legs<const TWO: bool>(
     Ok(())
 }
 
-/// Advances walkers until their time is up, or by so many legs, and counts keys; the last counter is scrap.
+/// Advances walkers until their time is up, or by so many legs, and counts keys, those of [`nobody`] for nothing.
 pub(super) fn go(
     most: Instructions,
     tables: &Tables,
