@@ -496,7 +496,8 @@ impl Sums {
                 }
             }
         }
-        self.hot.fill(0);
+        // What lies beyond has never been touched.
+        self.hot[..2 * decisions.tables.entries].fill(0);
         self.room = Self::ROOM;
     }
 }
