@@ -12,8 +12,8 @@
 
 use super::super::{BLOCK, KernelError};
 use super::block::{
-    Block, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look, nobody, padded,
-    pick, units,
+    Block, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look, nobody,
+    padded, pick, units,
 };
 use super::normal::diffused;
 use crate::event::{Position, Walkers};
