@@ -2,8 +2,8 @@
 //!
 //! One simple loop per stage over columns of 32-bit numbers, no fused multiplication: that is what compilers turn
 //! into vectors, with the same bits for any width. A look-up in a table is a loop of its own, one walker after the
-//! other, because gathers cost more than they save; the counters of the leg before are raised in it, which costs
-//! hardly anything there.
+//! other, because gathers cost more than they save; the counters of the leg before are raised in it, and between its
+//! parts vectors make the deviates of the next leg, which costs little there.
 
 use super::super::{BLOCK, KernelError};
 use super::normal::{normals, pairs};
