@@ -56,10 +56,13 @@ pub(super) struct Tables {
     /// Of steps, beside each slot the scale of the state that it leads to, which a slot has no room for; as long.
     pub targets: Vec<u32>,
     /// Per (row, cell): above the lowest six bits the lower bound of the acceptance probability in units of
-    /// `2^-26`, in them the width of what is undecided, in units of `2^gap`. As long as [`NARROW`], or longer.
+    /// `2^-26`, in them the width of what is undecided, in units of `2^gap`. As long as [`NARROW`] unless keys are wide.
     pub accept: Vec<u32>,
     /// Entries in use.
     pub entries: usize,
+    /// Whether keys have more than 16 bits, or are treated so: then tables are no longer than what is in use, which pays where
+    /// they are made for few legs.
+    pub wide: bool,
     pub gap: u32,
     /// A choice from here on, in units of `2^-26`, asks for more than a transition.
     pub top: u32,
@@ -73,14 +76,9 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Whether keys have more than 16 bits.
-    pub fn is_wide(&self) -> bool {
-        self.counters() > NARROW
-    }
-
     /// How many counters there must be: one for each key, and one for those who are not there.
     pub fn counters(&self) -> usize {
-        (2 * self.entries + 1).max(NARROW)
+        if self.wide { 2 * self.entries + 1 } else { NARROW }
     }
 }
 
@@ -620,9 +618,12 @@ fn any(
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
     let natural = tables.guide.is_some();
-    match (tables.two, tables.steps, natural, tables.is_wide()) {
-        (true, false, false, _) => {
+    match (tables.two, tables.steps, natural, tables.wide) {
+        (true, false, false, false) => {
             legs::<true, false, false, false>(tables, block, left, words, counts, rare)
+        }
+        (true, false, false, true) => {
+            legs::<true, false, false, true>(tables, block, left, words, counts, rare)
         }
         (true, false, true, _) => legs::<true, false, true, false>(tables, block, left, words, counts, rare),
         (true, true, ..) => legs::<true, true, false, false>(tables, block, left, words, counts, rare),
@@ -794,6 +795,7 @@ mod tests {
             targets: padded((0..192).map(|k| scale[to(k)])),
             accept,
             entries: 63,
+            wide: false,
             gap: 12,
             top: 1 << CHOICE_BITS,
             guide: None,

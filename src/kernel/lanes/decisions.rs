@@ -71,11 +71,16 @@ impl Decisions {
     /// Tables for displacements with these scales over the length of the domain, as bits; `None` if there would be too
     /// many, or if they left too much open.
     pub fn new(exact: Exact, scale: Vec<u32>, candidates: Candidates) -> Option<Self> {
-        Self::at(None, exact, scale, candidates)
+        Self::at((None, true), exact, scale, candidates)
     }
 
-    /// The same for displacements of places in a natural scale.
-    pub fn at(places: Option<Places>, exact: Exact, scale: Vec<u32>, candidates: Candidates) -> Option<Self> {
+    /// The same for displacements of places in a natural scale; and whether tables serve so many legs that they may be long.
+    pub fn at(
+        (places, lasting): (Option<Places>, bool),
+        exact: Exact,
+        scale: Vec<u32>,
+        candidates: Candidates,
+    ) -> Option<Self> {
         let cells = exact.cells();
         let steps = matches!(candidates, Candidates::Poisson(_));
         let packed: Vec<u32> = scale.iter().map(|s| if steps { 0 } else { *s }).collect();
@@ -87,11 +92,15 @@ impl Decisions {
             Some(places) => Some(places.guide()?),
             None => None,
         };
-        let (accept, gap) = thresholds(&exact, &rows, candidates.one());
+        let (mut accept, gap) = thresholds(&exact, &rows, candidates.one());
         // Two states that have nothing to choose need no slots.
         let one_way = |s: usize| rows[s].1.is_some_and(|c| c.from == s && c.to == 1 - s);
         let entries = rows.len() * cells;
-        let two = scale.len() == 2 && rows.len() == 2 && 2 * entries < NARROW && one_way(0) && one_way(1);
+        let wide = !lasting || 2 * entries + 1 > NARROW;
+        if !wide {
+            accept.resize(NARROW, 0);
+        }
+        let two = scale.len() == 2 && rows.len() == 2 && one_way(0) && one_way(1) && !(lasting && wide);
         // Of the choices at the top, legs ask whether their visit is scored, steps how many candidates there are.
         let top = if steps { candidates.more() } else { exact.unscored() };
         let top = libm::ceil(top * CHOICES) as u32;
@@ -104,6 +113,7 @@ impl Decisions {
             slots: block::padded(slots.iter().copied()),
             accept,
             entries,
+            wide,
             gap,
             top: (1 << CHOICE_BITS) - top,
             guide,
@@ -303,9 +313,7 @@ fn thresholds(exact: &Exact, rows: &[Row], one: f64) -> (Vec<u32>, u32) {
         let (low, high) = bounds(row, cell);
         low << 6 | (high - low).div_ceil(1 << gap)
     });
-    let mut accept: Vec<u32> = accept.collect();
-    accept.resize(accept.len().max(NARROW), 0);
-    (accept, gap)
+    (accept.collect(), gap)
 }
 
 /// Decides with the rate itself, and books what depends on x.

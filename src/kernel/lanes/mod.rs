@@ -85,7 +85,7 @@ impl Lanes {
         };
         let Some(places) = places else { return Ok(None) };
         let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
-        Self::at(places, model, rates, |rates| Exact::with_rates(model, grid, rates))
+        Self::at((places, true), model, rates, |rates| Exact::with_rates(model, grid, rates))
     }
 
     pub(in crate::kernel) const ARITHMETIC: &str = "32-bit vector lanes; what a leg forgets of a mode is off by 2e-8 of itself (8e-7 where hardly any is left), \
@@ -97,7 +97,8 @@ impl Lanes {
         suits(model, grid.cells()) && (0..model.network.states().len()).all(plain)
     }
 
-    /// Lanes of legs at these rates of candidates or little higher ones, for a model that suits them.
+    /// Lanes of legs at these rates of candidates or little higher ones, for a model that suits them, and for so few legs that
+    /// making tables must not take long.
     ///
     /// # Errors
     /// Those of `exact`.
@@ -106,11 +107,11 @@ impl Lanes {
         rates: CandidateRates,
         exact: impl FnOnce(CandidateRates) -> Result<Exact, KernelError>,
     ) -> Result<Option<Self>, KernelError> {
-        Self::at(None, model, rates, exact)
+        Self::at((None, false), model, rates, exact)
     }
 
     fn at(
-        places: Option<Places>,
+        tables: (Option<Places>, bool),
         model: &Model,
         mut rates: CandidateRates,
         exact: impl FnOnce(CandidateRates) -> Result<Exact, KernelError>,
@@ -118,7 +119,7 @@ impl Lanes {
         let Some(scale) = representable(model, &mut rates) else { return Ok(None) };
         let exact = exact(rates)?;
         let waits = exact.waits().filter(|waits| timed::even(waits)).map(<[f64]>::to_vec);
-        let decisions = Decisions::at(places, exact, scale, Candidates::One);
+        let decisions = Decisions::at(tables, exact, scale, Candidates::One);
         Ok(decisions.map(|decisions| Lanes { decisions, waits, most: Instructions::Avx512 }))
     }
 

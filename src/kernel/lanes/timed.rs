@@ -437,6 +437,7 @@ mod tests {
             targets: padded([].into_iter()),
             accept: vec![20_000_000 << 6 | 63; 3],
             entries: 3,
+            wide: true,
             gap: 18,
             top: 1 << CHOICE_BITS,
             guide: None,
