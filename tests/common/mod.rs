@@ -6,13 +6,15 @@
 use soret::comparison::{Comparison, compare};
 use soret::ensemble::{Control, Ensemble, Group, GroupRunner, Plan, Runner};
 use soret::estimator::{self, Context, Measured};
+use soret::event::Profile;
 use soret::experiment::Experiment;
 use soret::expression::Expression;
 use soret::grid::Grid;
-use soret::kernel::start::Start;
-use soret::kernel::{Exact, Kernel, KernelError, Span};
+use soret::kernel::start::{Start, start};
+use soret::kernel::{Exact, Instructions, Kernel, KernelError, Lanes, Span};
 use soret::model::{Boundary, Domain, Edge, Field, Model, Network, State};
 use soret::observable::Observable;
+use soret::rng::{Purpose, stream};
 use soret::theory::stationary::{self, Options, Stationary};
 use std::path::Path;
 use std::sync::Arc;
@@ -164,6 +166,37 @@ pub fn worst(comparison: &Comparison) -> String {
         "worst of {} entries {entry} (limit {:.1}); worst joint test {joint} (limit {:.0e})",
         comparison.entries, comparison.critical_z, comparison.critical_p
     )
+}
+
+/// Holds what is left of so many steps against each set of instructions; one step more is seen.
+pub fn same_bits<A: PartialEq>(what: &str, steps: u64, after: impl Fn(Instructions, u64) -> A) {
+    let widest = after(Instructions::Avx512, steps);
+    assert!(widest == after(Instructions::Avx2, steps), "{what}");
+    assert!(widest == after(Instructions::Common, steps), "{what}");
+    assert!(widest != after(Instructions::Avx512, steps + 1), "{what}");
+}
+
+/// Walkers, stream and counts of 1003 legs in lanes: the same for all instructions, and however the span is cut.
+pub fn same_legs(name: &str, kernel: &Lanes, model: &Model, grid: &Grid, cuts: &[u64]) {
+    let after = |kernel: &Lanes, n: usize, spans: &[u64]| {
+        let mut random = stream(3, Purpose::Start, 0);
+        let mut walkers = start(kernel, model, grid, &Start::LocalEquilibrium, true, n, &mut random);
+        let mut random = stream(3, Purpose::Advance, 0);
+        let mut profile = Profile::new(kernel.states(), 2 * model.network.edges().len(), grid);
+        for legs in spans {
+            kernel.advance(&mut walkers, Span::Legs(*legs), &mut random, &mut profile).expect("bounds");
+        }
+        profile.flush();
+        let visits: Vec<_> = (0..kernel.states()).map(|s| profile.visits(s)).collect();
+        let passages: Vec<_> = model.network.channels().map(|c| profile.passages(c.index)).collect();
+        format!("{walkers:?} {random:?} {visits:?} {passages:?}")
+    };
+    for n in [50, 150] {
+        let bits = |most, legs| after(&kernel.clone().at_most(most), n, &[legs]);
+        same_bits(&format!("{name}, {n} walkers"), 1003, bits);
+    }
+    assert_eq!(cuts.iter().sum::<u64>(), 1003);
+    assert!(after(kernel, 50, &[1003]) == after(kernel, 50, cuts), "{name}");
 }
 
 /// The `z` of a quantity that is one number.

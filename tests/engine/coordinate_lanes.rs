@@ -11,7 +11,7 @@ use soret::event::{Occupancy, Position, Profile, Shifts, Sightings, Tally, Walke
 use soret::grid::Grid;
 use soret::internal_space::InternalSpace;
 use soret::kernel::start::{Start, start};
-use soret::kernel::{Continuous, Instructions, Kernel, LaneCoordinate, Scheme, Span};
+use soret::kernel::{Continuous, Kernel, LaneCoordinate, Scheme, Span};
 use soret::model::{
     Axis, Boundary, Coordinates, Edge, Landscape, Model, Network, OwnSurfaces, Range, Response, State,
 };
@@ -89,11 +89,7 @@ fn the_same_bits_with_any_instructions() {
     for (name, kernel, model, grid) in cases() {
         for n in [1, 64, 150] {
             let bits = |most, steps| after(&kernel.clone().at_most(most), (&model, &grid), n, &[steps]);
-            let widest = bits(Instructions::Avx512, 2503);
-            assert!(widest == bits(Instructions::Avx2, 2503), "{name}, {n} walkers");
-            assert!(widest == bits(Instructions::Common, 2503), "{name}, {n} walkers");
-            // Negative control: one step more is seen.
-            assert!(widest != bits(Instructions::Avx512, 2504), "{name}, {n} walkers");
+            common::same_bits(&format!("{name}, {n} walkers"), 2503, bits);
         }
     }
 }

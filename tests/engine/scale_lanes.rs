@@ -2,10 +2,9 @@
 //! cuts, closed forms, theory with its hidden currents, the law of the scalar legs.
 
 use crate::common::*;
-use soret::event::{Position, Profile, Walkers};
+use soret::event::{Position, Walkers};
 use soret::grid::Grid;
-use soret::kernel::start::{Start, start};
-use soret::kernel::{Exact, Instructions, Kernel, KernelError, Lanes, Span};
+use soret::kernel::{Exact, Kernel, KernelError, Lanes, Span};
 use soret::model::{Edge, Model, Motility, Network, State};
 use soret::observable::Observable;
 use soret::rng::{Purpose, stream};
@@ -62,29 +61,7 @@ fn models() -> [(&'static str, Model); 3] {
 fn the_same_bits_with_any_instructions_and_cuts() {
     let grid = Grid::new(1.0, 20);
     for (name, model) in models() {
-        let after = |kernel: &Lanes, n: usize, spans: &[u64]| {
-            let mut random = stream(3, Purpose::Start, 0);
-            let mut walkers = start(kernel, &model, &grid, &Start::LocalEquilibrium, true, n, &mut random);
-            let mut random = stream(3, Purpose::Advance, 0);
-            let mut profile = Profile::new(kernel.states(), 2 * model.network.edges().len(), &grid);
-            for legs in spans {
-                kernel.advance(&mut walkers, Span::Legs(*legs), &mut random, &mut profile).expect("bounds");
-            }
-            profile.flush();
-            let visits: Vec<_> = (0..kernel.states()).map(|s| profile.visits(s)).collect();
-            let passages: Vec<_> = model.network.channels().map(|c| profile.passages(c.index)).collect();
-            format!("{walkers:?} {random:?} {visits:?} {passages:?}")
-        };
-        for n in [50, 150] {
-            let bits = |most| after(&lanes(&model, &grid).at_most(most), n, &[1003]);
-            let widest = bits(Instructions::Avx512);
-            assert!(widest == bits(Instructions::Avx2), "{name}, {n} walkers");
-            assert!(widest == bits(Instructions::Common), "{name}, {n} walkers");
-        }
-        let kernel = lanes(&model, &grid);
-        let whole = after(&kernel, 50, &[1003]);
-        assert!(whole == after(&kernel, 50, &[4, 1, 2, 996]), "{name}");
-        assert!(whole != after(&kernel, 50, &[1004]), "{name}");
+        same_legs(name, &lanes(&model, &grid), &model, &grid, &[4, 1, 2, 996]);
     }
 }
 
