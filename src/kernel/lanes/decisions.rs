@@ -9,6 +9,7 @@ use super::timed::{self, Timed};
 use crate::event::{Counts, Position, Tally, Walkers};
 use crate::model::{Boundary, Channel, Model};
 use crate::rng::{Single, Stream, open_unit};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A row of thresholds: the state that candidates are in, and the channel that they are for, if any.
 type Row = (usize, Option<Channel>);
@@ -65,7 +66,11 @@ pub(super) struct Decisions {
     rows: Vec<Row>,
     /// Where walkers are, if that is not x itself.
     places: Option<Places>,
+    spare: Arc<Mutex<Vec<Spare>>>,
 }
+
+/// Columns and counters that nobody uses, the latter zero: new ones would be in pages that nobody has touched.
+type Spare = (Box<Block>, Vec<u32>);
 
 impl Decisions {
     /// Tables for displacements with these scales over the length of the domain, as bits; `None` if there would be too
@@ -120,7 +125,7 @@ impl Decisions {
             exchange: exact.model().network.channels().any(|c| exact.model().exchange_varies(c)),
             steps,
         };
-        Some(Decisions { exact, candidates, tables, rows, places })
+        Some(Decisions { exact, candidates, tables, rows, places, spare: Arc::default() })
     }
 
     /// Whether walkers are in a natural scale that is not x itself.
@@ -171,10 +176,9 @@ impl Decisions {
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        let mut sums = Sums::new(self);
+        let (mut block, mut sums) = self.begin();
         let (words, single) = stream.lanes();
         let mut rare = Undecided::new(self, single);
-        let mut block = Block::new();
         for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
             block.walkers = position.len();
             for (place, position) in block.position.iter_mut().zip(&*position) {
@@ -205,7 +209,7 @@ impl Decisions {
                 *state = *now as u16;
             }
         }
-        self.hand_on(sums, rare, tally);
+        self.hand_on((block, sums), rare, tally);
         Ok(())
     }
 
@@ -218,26 +222,35 @@ impl Decisions {
         stream: &mut Stream,
         tally: &mut T,
     ) -> Result<(), KernelError> {
-        let mut sums = Sums::new(self);
+        let (mut block, mut sums) = self.begin();
         let (words, single) = stream.lanes();
         let mut rare = Undecided::new(self, single);
-        let mut block = Block::new();
         let mut timed = Timed::new(&self.tables, waits, duration, walkers, &mut block);
         while block.walkers > 0 {
             let room = sums.take(u64::MAX, self);
-            let group = (&mut block, &mut timed);
+            let group = (&mut *block, &mut timed);
             timed::go(most, &self.tables, group, room, words, &mut sums.hot, &mut rare)?;
         }
-        self.hand_on(sums, rare, tally);
+        self.hand_on((block, sums), rare, tally);
         Ok(())
     }
 
+    /// Columns and counters of a span.
+    fn begin(&self) -> (Box<Block>, Sums) {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let new = || (Box::new(Block::new()), vec![0; self.tables.counters()]);
+        let (mut block, hot) = spare.unwrap_or_else(new);
+        *block = Block::new();
+        (block, Sums::new(self, hot))
+    }
+
     /// Hands on what has been counted.
-    fn hand_on<T: Tally>(&self, mut sums: Sums, rare: Undecided<'_>, tally: &mut T) {
+    fn hand_on<T: Tally>(&self, (block, mut sums): (Box<Block>, Sums), rare: Undecided<'_>, tally: &mut T) {
         sums.flush(self);
         let Undecided { mut heat, mut work, surplus, passages, .. } = rare;
         sums.visits.iter_mut().zip(&surplus).for_each(|(visits, surplus)| *visits -= surplus);
         sums.passages.iter_mut().zip(&passages).for_each(|(sum, more)| *sum += more);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((block, sums.hot));
         if !self.tables.exchange {
             book(self.exact.model(), &sums.passages, &mut heat, &mut work);
         }
@@ -466,10 +479,10 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(decisions: &Decisions) -> Self {
+    fn new(decisions: &Decisions, hot: Vec<u32>) -> Self {
         let cells = decisions.tables.cells as usize;
         Sums {
-            hot: vec![0; decisions.tables.counters()],
+            hot,
             room: Self::ROOM,
             visits: vec![0; decisions.tables.scale.len() * cells],
             passages: vec![0; decisions.exact.rates().channel.len() * cells],
@@ -504,7 +517,9 @@ impl Sums {
                 }
             }
         }
-        // What lies beyond has never been touched.
+        // Of what lies beyond only this has been touched.
+        let nobody = block::nobody(&self.hot) as usize;
+        self.hot[nobody] = 0;
         self.hot[..2 * decisions.tables.entries].fill(0);
         self.room = Self::ROOM;
     }
