@@ -35,17 +35,32 @@ impl WordLanes {
     #[inline(always)]
     pub fn fill(&mut self, row: &mut [u8; ROW]) {
         let [s0, s1, s2, s3] = &mut self.state;
-        for (i, bytes) in row.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let word = s0[i].wrapping_add(s3[i]).rotate_left(23).wrapping_add(s0[i]);
-            *bytes = word.to_le_bytes();
-            let t = s1[i] << 17;
-            s2[i] ^= s0[i];
-            s3[i] ^= s1[i];
-            s1[i] ^= s2[i];
-            s0[i] ^= s3[i];
-            s2[i] ^= t;
-            s3[i] = s3[i].rotate_left(45);
+        next([s0, s1, s2, s3], row);
+    }
+
+    /// The same for a row of the first, one of the second, and so on in turns: generators stay in registers meanwhile.
+    #[inline(always)]
+    pub fn fill_pairs(&mut self, first: &mut [[u8; ROW]], second: &mut [[u8; ROW]]) {
+        let [s0, s1, s2, s3] = &mut self.state;
+        for (first, second) in first.iter_mut().zip(second) {
+            next([s0, s1, s2, s3], first);
+            next([s0, s1, s2, s3], second);
         }
+    }
+}
+
+#[inline(always)]
+fn next([s0, s1, s2, s3]: [&mut [u64; WIDTH]; 4], row: &mut [u8; ROW]) {
+    for (i, bytes) in row.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let word = s0[i].wrapping_add(s3[i]).rotate_left(23).wrapping_add(s0[i]);
+        *bytes = word.to_le_bytes();
+        let t = s1[i] << 17;
+        s2[i] ^= s0[i];
+        s3[i] ^= s1[i];
+        s1[i] ^= s2[i];
+        s0[i] ^= s3[i];
+        s2[i] ^= t;
+        s3[i] = s3[i].rotate_left(45);
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) const SCALE: u32 = 0x7fff_f800;
 /// Columns of 64 walkers; where several legs are kept, the first is the one before.
 ///
 /// Every column begins where a line of the cache does, so that no vector lies in two: hence the order of the fields.
+#[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Block {
     /// Places on the circle of `2^32` units.
@@ -115,8 +116,6 @@ pub(super) struct Block {
     pub chosen: [u32; BLOCK],
     pub target: [u32; BLOCK],
     pub entry: [u32; BLOCK],
-    /// The entry of a leg, above it the key of the one before: where they have 16 bits.
-    pub both: [u32; BLOCK],
     pub threshold: [u32; BLOCK],
     /// How many walkers are real.
     pub walkers: usize,
@@ -137,7 +136,6 @@ impl Block {
             chosen: [0; BLOCK],
             target: [0; BLOCK],
             entry: [0; BLOCK],
-            both: [0; BLOCK],
             threshold: [0; BLOCK],
         }
     }
@@ -164,6 +162,12 @@ impl Block {
     }
 }
 
+/// A column for the stack: the entry of a leg, above it the key of the one before, where they have 16 bits.
+///
+/// With it compilers align the stack, where they keep vectors that registers have no room for.
+#[repr(align(64))]
+pub(super) struct Both(pub [u32; BLOCK]);
+
 /// What happens too seldom for the lanes.
 pub(super) trait Rare {
     /// Settles what the thresholds of a leg leave undecided: states, scales and keys after it.
@@ -174,6 +178,15 @@ pub(super) trait Rare {
 
     /// Books heat and work of the transitions of a leg.
     fn exchange(&mut self, block: &Block, leg: usize);
+}
+
+/// A polynomial of degree 7, terms in pairs: half as many operations wait for each other as in Horner's scheme.
+#[inline(always)]
+pub(super) fn polynomial(c: &[f32; 8], t: f32) -> f32 {
+    let square = t * t;
+    let low = (c[0] + c[1] * t) + (c[2] + c[3] * t) * square;
+    let high = (c[4] + c[5] * t) + (c[6] + c[7] * t) * square;
+    low + high * (square * square)
 }
 
 /// An exponential deviate with a random sign from one word: `-ln(|w|/2^31)` for the odd numbers `w` between `±2^31`.
@@ -195,7 +208,7 @@ pub(super) fn signed_exponential(word: u32) -> f32 {
     let bits = ((word | 1) as i32 as f32).to_bits();
     let halvings = 158 - (bits >> 23 & 0xff) as i32;
     let t = f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000) - 1.5;
-    let ln = LN[..7].iter().rev().fold(LN[7], |sum, c| sum * t + c);
+    let ln = polynomial(&LN, t);
     let e = halvings as f32 * std::f32::consts::LN_2 - ln;
     f32::from_bits(e.to_bits() ^ bits & 0x8000_0000)
 }
@@ -513,6 +526,7 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
     let law = Law::of(tables);
     let (slots, targets) = (dealt(&tables.slots), dealt(&tables.targets));
     let nobody = nobody(counts);
+    let mut both = Both([0; BLOCK]);
     block.key[0].fill(nobody);
     if left > 0 {
         words.fill(&mut block.moves[0]);
@@ -522,16 +536,13 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
     while left > 0 {
         let chunk = left.min(CHUNK as u64) as usize;
         let ahead = (left - 1).min(CHUNK as u64) as usize;
-        for leg in 1..=ahead {
-            words.fill(&mut block.moves[leg]);
-            words.fill(&mut block.choices[leg]);
-        }
+        words.fill_pairs(&mut block.moves[1..=ahead], &mut block.choices[1..=ahead]);
         for leg in 0..chunk {
             let choices = &block.choices[leg];
             let [state, state_after, ..] = &mut block.state[leg..] else { unreachable!() };
             let [scale, scale_after, ..] = &mut block.scale[leg..] else { unreachable!() };
             let [key, key_after, ..] = &mut block.key[leg..] else { unreachable!() };
-            let (position, entries) = (&mut block.position, [&mut block.entry, &mut block.both]);
+            let (position, entries) = (&mut block.position, [&mut block.entry, &mut both.0]);
             let (chosen, signed) = (&mut block.chosen, &block.signed[leg]);
             if !TWO {
                 pick(state, choices, &mut block.index);
@@ -561,7 +572,7 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
                 deviates::<STEPS>(next.0, next.1);
             } else {
                 let (accept, counts) = (narrow(&tables.accept), narrow_mut(counts));
-                look_and_make::<STEPS>(&block.both, accept, &mut block.threshold, counts, next);
+                look_and_make::<STEPS>(&both.0, accept, &mut block.threshold, counts, next);
             }
             let found = (&block.entry, &block.threshold, &*chosen, &block.target);
             let pairs = ([state, state_after], [scale, scale_after]);

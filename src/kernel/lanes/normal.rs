@@ -21,8 +21,9 @@ fn half_circle(word: u32) -> (f32, f32) {
         [std::f32::consts::FRAC_PI_2, -0.645_964_26, 0.079_691_43, -0.004_675_914, 1.523_836_1e-4];
     let t = (word | 1) as i32 as f32 * (1.0 / 2_147_483_648.0);
     let z = t * t;
-    let cos = COS[..5].iter().rev().fold(COS[5], |sum, c| sum * z + c);
-    let sin = SIN[..4].iter().rev().fold(SIN[4], |sum, c| sum * z + c);
+    let square = z * z;
+    let cos = (COS[0] + COS[1] * z) + ((COS[2] + COS[3] * z) + (COS[4] + COS[5] * z) * square) * square;
+    let sin = (SIN[0] + SIN[1] * z) + ((SIN[2] + SIN[3] * z) + SIN[4] * square) * square;
     (cos, t * sin)
 }
 

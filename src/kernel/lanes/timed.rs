@@ -12,8 +12,8 @@
 
 use super::super::{BLOCK, KernelError};
 use super::block::{
-    Block, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look, nobody,
-    padded, pick, units,
+    Block, Both, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look,
+    nobody, padded, pick, units,
 };
 use super::normal::diffused;
 use crate::event::{Position, Walkers};
@@ -211,6 +211,7 @@ fn legs<const TWO: bool>(
     let wait = |s: usize| timed.waits.get(s).copied().unwrap_or_default();
     let two = [wait(0), wait(0) ^ wait(1)];
     let nobody = nobody(counts);
+    let mut both = Both([0; BLOCK]);
     block.key[0].fill(nobody);
     while room > 0 && block.walkers > 0 {
         let chunk = room.min(CHUNK as u64) as usize;
@@ -238,7 +239,7 @@ fn legs<const TWO: bool>(
                 let tables = (dealt(&tables.slots), dealt(&timed.targets));
                 deal_both(&block.index, tables, chosen, target);
             }
-            let (position, entries) = (&mut block.position, [&mut block.entry, &mut block.both]);
+            let (position, entries) = (&mut block.position, [&mut block.entry, &mut both.0]);
             advance::<TWO>(law, (state, scale, key), &block.signed[leg], &block.chosen, position, entries);
             let over = spend::<TWO>(two, state, wait, &columns.spent[leg], left, left_after);
             look(&block.entry, &tables.accept, &mut block.threshold, key, counts);
