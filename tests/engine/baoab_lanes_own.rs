@@ -191,7 +191,7 @@ fn uniform_temperature_gives_boltzmann_in_unlike_wells() {
     // `P_i ~ exp(-(E_i + U_i)/T)` and Maxwell's law, and every edge as often one way as the other everywhere. With what second order in
     // dt leaves: omega dt is 0.1 at most.
     let (grid, dt, t) = (Grid::new(1.0, 20), 0.03, 1.3);
-    let edges = vec![Edge::new([0, 1], 10.0, 2.5), Edge::new([1, 0], 3.0, 1.5)];
+    let edges = vec![Edge::new([0, 1], 10.0, 4.0), Edge::new([1, 0], 3.0, 3.0)];
     let plain = model("1.3", &[(1.0, "6", 0.5), (3.0, "15", 0.0)], edges);
     let model = with_own(plain, &["6*(x - 0.2)^2", "9*(x - 0.7)^2"]);
     let kernel = lanes(LaneBaoab::with_exact_flux, &model, &grid, dt);
@@ -294,12 +294,16 @@ fn who_is_driven_stays_below_the_bound_or_is_left() {
     // Who is lifted over barriers alone falls no deeper than energies span.
     let lifted = |force: f64, edge: Edge| {
         let plain = model("1", &[(1.0, "0.2", 0.0), (2.0, "0.2", 0.0)], vec![edge]);
-        none(&with_own(plain, &[&format!("{}*x", -force), &format!("{force}*x")]))
+        with_own(plain, &[&format!("{}*x", -force), &format!("{force}*x")])
     };
-    assert!(!lifted(15.0, Edge::new([0, 1], 0.01, 16.0)));
-    assert!(lifted(65.0, Edge::new([0, 1], 1e-30, 16.0)));
+    let passive = |force: f64| lifted(force, Edge::new([0, 1], 1.0, 65.0));
+    assert!(!none(&passive(63.0)) && none(&passive(65.0)));
+    let mut states = passive(15.0).network.states().to_vec();
+    states[0].entropy = 100.0;
+    let network = Network::new(states, passive(15.0).network.edges().to_vec()).expect("a network");
+    assert!(none(&Model { network, ..passive(15.0) }), "entropies span as much");
     let driven = RateLaw::Activated { attempt_rate: 0.01, barrier: 16.0, affinity: 1.0 };
-    assert!(lifted(15.0, Edge { between: [0, 1], law: driven }));
+    assert!(none(&lifted(15.0, Edge { between: [0, 1], law: driven })));
     // Driven all the time: the mean square of velocities is that of the scalar kernel, far above kT/m, and the first law closes.
     let model = pump(12.0, ["1", "2"]);
     let kernel = lanes(LaneBaoab::new, &model, &grid, dt);
@@ -328,4 +332,10 @@ fn what_lanes_cannot_do_they_leave() {
         !none(["500*(x - 0.5)^2", ""]) && none(["600*(x - 0.5)^2", ""]) && !none(["", "600*(x - 0.5)^2"])
     );
     assert!(!none(["", "200*x"]) && none(["", "240*x"]));
+    // Candidates are those of the place where most come: at x = 1, where nobody is.
+    let often = |barrier: f64| {
+        let model = with_own(model("1", &states, vec![Edge::new([0, 1], 1.0, barrier)]), &["6*x^2", ""]);
+        LaneBaoab::new(&model, &grid, dt).expect("bounds").is_none()
+    };
+    assert!(!often(3.2) && often(2.9));
 }

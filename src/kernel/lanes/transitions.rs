@@ -22,6 +22,10 @@ use std::sync::Arc;
 /// With more candidates a step than this, and walker, steps are too long to be of use, and so are tables of numbers.
 const MOST_CANDIDATES: f64 = 4.0;
 
+/// The same where states have wells of their own: most candidates may come for a place where hardly anybody is, and with more of them
+/// lanes cost as much as the scalar kernel, which draws them where walkers are.
+const MOST_IN_WELLS: f64 = 1.0;
+
 /// Candidates of half a step.
 #[derive(Clone, Debug)]
 pub(super) struct Transitions {
@@ -47,7 +51,8 @@ impl Transitions {
         let Ok(mut rates) = CandidateRates::with_clocks(&model, grid, &clocks) else { return Ok(None) };
         let fastest = rates.state.iter().copied().fold(0.0, f64::max);
         let mean = fastest * clock;
-        if mean > MOST_CANDIDATES {
+        let most = if model.has_own_potentials() { MOST_IN_WELLS } else { MOST_CANDIDATES };
+        if mean > most {
             return Ok(None);
         }
         for state in 0..rates.state.len() {
