@@ -309,8 +309,8 @@ pub(super) fn points(length: f64) -> impl Iterator<Item = (f64, f64)> {
 /// Whether falls leave velocities below twice those that walkers begin with.
 ///
 /// Where the same force acts in all states, nobody falls deeper than its potential. Where states have forces of their own, walkers may
-/// fall again and again if transitions lift them in between. Over barriers and without a drive, lifts by `Q` altogether have a
-/// probability below `exp(-Q/kT)`: falls end at the span of the energies of all states, entropies included.
+/// fall again and again if transitions lift them in between. Over barriers and without a drive it is heat that lifts, and more than the
+/// span of the energies of all states, entropies included, comes by as seldom as by kicks of the bath.
 fn falls_end(model: &Model) -> bool {
     let (states, length) = (model.network.states(), model.domain.length);
     let over =
