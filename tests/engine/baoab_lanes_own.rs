@@ -232,7 +232,7 @@ fn uniform_temperature_gives_boltzmann_in_unlike_wells() {
 
 #[test]
 fn a_gradient_gives_the_law_of_kramers_and_that_of_the_scalar_kernel() {
-    let (grid, dt, steps) = (Grid::new(1.0, 10), 0.03, 4000);
+    let (grid, dt, steps) = (Grid::new(1.0, 10), 0.03, 2500);
     let masses = [1.0, 3.0];
     let plain = model("1 + 1.5*x", &[(1.0, "10", 1.0), (3.0, "20", 0.0)], vec![Edge::new([0, 1], 10.0, 2.5)]);
     let model = with_own(plain, &["3*(x - 0.3)^2", "x^2 - 2*x"]);
@@ -328,7 +328,7 @@ fn what_lanes_cannot_do_they_leave() {
     assert!(!none(["", "x"]) && !none(["sin(3*x)", ""]));
     // A kink in a force, however small; one that is no polynomial, however small; a well too steep for its mass, one too deep.
     assert!(none(["", "abs(x - 0.5)"]) && none(["", "x + 1e-9*abs(x - 0.5)"]));
-    assert!(none(["0.1*tanh(20*(x - 0.5))", "x"]) && none(["50*x", "1e-6*tanh(20*(x - 0.5))"]));
+    assert!(none(["0.1*tanh(20*(x - 0.5))", "x"]) && none(["50*x", "1e-7*tanh(20*(x - 0.5))"]));
     assert!(
         !none(["500*(x - 0.5)^2", ""]) && none(["600*(x - 0.5)^2", ""]) && !none(["", "900*(x - 0.5)^2"])
     );
