@@ -15,7 +15,7 @@ use soret::kernel::start::{Start, start};
 use soret::kernel::{
     Baoab, Continuous, Instructions, Kernel, KernelError, LaneBaoab, LaneCoordinate, Scheme, Span,
 };
-use soret::model::{Axis, Coordinates, Edge, Landscape, Model, Motility, State, Uniform};
+use soret::model::{Axis, Coordinates, Edge, Landscape, Model, Motility, Network, State, Uniform};
 use soret::phase_space::PhaseSpace;
 use soret::rng::{Purpose, Stream, stream};
 use std::hint::black_box;
@@ -55,6 +55,11 @@ fn main() -> io::Result<()> {
         "five states, exact flux, tallies".into(),
         Box::new(Steps::new(&five, Baoab::with_exact_flux, true)),
     ));
+    let own = [["2*(x - 0.3)^2", "(x - 0.7)^2"], ["0.3*sin(3*x)", "0.2*cos(2*x)"]].map(with_own);
+    for (what, model) in ["harmonic wells", "hills"].into_iter().zip(&own) {
+        let name = format!("two states, own {what}, tallies");
+        cases.push((name, Box::new(Steps::new(model, Baoab::with_exact_flux, true))));
+    }
     for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
         for (what, model, scored) in [
             ("no tally", &one, false),
@@ -62,6 +67,8 @@ fn main() -> io::Result<()> {
             ("in a well, tallies", &model(1, true), true),
             ("two states, tallies", &two, true),
             ("two in a well, tallies", &model(2, true), true),
+            ("two in own harmonic wells, tallies", &own[0], true),
+            ("two on own hills, tallies", &own[1], true),
             ("five states, tallies", &five, true),
         ] {
             let kernel = LaneBaoab::with_exact_flux(model, &Grid::new(1.0, BINS), DT);
@@ -231,6 +238,18 @@ fn model(states: usize, well: bool) -> Model {
         model.potential = Some(Arc::new(field("(x - 0.5)^2")));
     }
     model
+}
+
+/// Two states with potentials of their own.
+fn with_own(potentials: [&str; 2]) -> Model {
+    let plain = model(2, false);
+    let own = |(state, law): (&State, &str)| State {
+        potential: Some(Arc::new(Expression::parse(law, &["x"], &[]).expect("an expression"))),
+        ..state.clone()
+    };
+    let states = plain.network.states().iter().zip(potentials).map(own).collect();
+    let network = Network::new(states, plain.network.edges().to_vec()).expect("a sound network");
+    Model { network, ..plain }
 }
 
 #[inline(never)]

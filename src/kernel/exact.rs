@@ -103,7 +103,7 @@ impl Exact {
     pub fn new(model: &Model, grid: &Grid) -> Result<Self, KernelError> {
         let clocks = Clocks::new(model)?;
         let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
-        Self::build(model, grid, clocks, rates)
+        Self::with_clocks(model, grid, clocks, rates)
     }
 
     /// The same with given candidate rates, which must not lie below the exit rates anywhere.
@@ -111,10 +111,15 @@ impl Exact {
     /// # Errors
     /// As [`Exact::new`].
     pub fn with_rates(model: &Model, grid: &Grid, rates: CandidateRates) -> Result<Self, KernelError> {
-        Self::build(model, grid, Clocks::new(model)?, rates)
+        Self::with_clocks(model, grid, Clocks::new(model)?, rates)
     }
 
-    fn build(model: &Model, grid: &Grid, clocks: Clocks, rates: CandidateRates) -> Result<Self, KernelError> {
+    pub(super) fn with_clocks(
+        model: &Model,
+        grid: &Grid,
+        clocks: Clocks,
+        rates: CandidateRates,
+    ) -> Result<Self, KernelError> {
         let tables = Tables::new(model, grid, &clocks, &rates)?;
         Self::with_tables(model, grid, clocks, rates, tables)
     }

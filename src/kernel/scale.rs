@@ -266,6 +266,12 @@ impl Clocks {
         Ok(clocks)
     }
 
+    /// Those of states that forces do not move, with diffusivities that do not vary.
+    pub fn still(model: &Model) -> Self {
+        let states = model.network.states().len();
+        Clocks { model: model.clone(), scale: vec![None; states], tilt: vec![None; states] }
+    }
+
     /// `exp(-phi)` of a state at `x`.
     fn factor(&self, state: usize, x: f64) -> f64 {
         self.tilt[state].as_ref().map_or(1.0, |t| libm::exp(-t.value(x)))

@@ -7,6 +7,7 @@ mod array_rqmc;
 mod assisted;
 mod assisted_more;
 mod baoab_lanes;
+mod baoab_lanes_own;
 mod baoab_lanes_states;
 mod conformance;
 mod coordinate_lanes;

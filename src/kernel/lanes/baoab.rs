@@ -1,5 +1,5 @@
 //! Underdamped steps in vector lanes: the law of [`Baoab`] for any number of states between walls, with frictions that do not vary,
-//! with a force common to all of them or without.
+//! with smooth forces, common to all states or of single ones, or without.
 //!
 //! Positions and cells are kept as for legs; velocities are floats, in lengths of the domain per half step.
 //!
@@ -11,8 +11,8 @@
 //! - **Heat** is a difference of energies that are whole numbers of some 1e-4 of the largest kT, so that sums of it are exact and the
 //!   same in any order. What rounding takes or gives of the energy of a walker is booked where a span begins and ends: the first
 //!   law closes as in double precision.
-//! - **Forces** are polynomials too, known to 1e-7 of their largest value. The half kick that ends a step and the one that begins the
-//!   next are the same; velocities are seen between them. Work is kept like heat.
+//! - **Forces** are polynomials too, one for each state, known to 1e-7 of their largest value. The half kick that ends a step and the one
+//!   that begins the next are the same, because no state changes between them; velocities are seen there. Work is kept like heat.
 //! - **States** differ in mass and friction. What stands for a velocity is `u = v sqrt(m/m_0)`, `m_0` the smallest mass, which
 //!   transitions at constant kinetic energy do not change: they change the law of the next exchange and the length of the next flight.
 //!   Candidates come to whole blocks, see `transitions`. A velocity over `u` and `1 - c^2` are floats: flights are off by 6e-8 of
@@ -31,7 +31,7 @@ use super::transitions::Transitions;
 use super::velocity::{self, Block, Cell, Hot, Law, Motion, POWERS, Passes, Speeds, Still, TERMS, WHOLE};
 use crate::event::{Counts, Position, Sighted, SpeedCells, Tally, Walkers};
 use crate::grid::Grid;
-use crate::model::Model;
+use crate::model::{Edge, Model, RateLaw};
 use crate::rng::Stream;
 
 /// The methods `baoab` and `baoab_flux`, in vector lanes.
@@ -52,6 +52,9 @@ pub struct LaneBaoab {
 
 /// Velocities beyond so many of the largest thermal one do not come up, and are left to the scalar kernel.
 const FASTEST: f64 = 16.0;
+
+/// The steepest slope of half a kick over `2 x/L - 1`, in lengths of the domain per half step: `(omega dt)^2 <= 1`.
+const STEEPEST: f64 = 0.125;
 
 /// Below this share of a velocity what a step forgets of it would be lost in rounding.
 const LEAST_FORGOTTEN: f64 = 1.0 / 1_048_576.0;
@@ -221,56 +224,65 @@ fn paces(masses: &[f64]) -> impl Iterator<Item = f64> {
 fn law(scalar: &Baoab, model: &Model, grid: &Grid) -> Option<(Law, Vec<f64>, f64)> {
     let (motions, exact_flux) = scalar.plain().filter(|_| suits(model, grid.cells()))?;
     let several = motions.len() > 1;
-    if several && model.has_own_potentials()
-        || motions.len() * grid.cells() >= MOST_CELLS
-        || !model.force_kinks(0).is_empty()
+    let states = 0..motions.len();
+    if motions.len() * grid.cells() >= MOST_CELLS
+        || states.clone().any(|state| !model.force_kinks(state).is_empty())
     {
         return None;
     }
     let length = model.domain.length;
     let masses: Vec<f64> = motions.iter().map(|[mass, _]| *mass).collect();
-    let lightest =
-        masses.iter().zip(0..).fold(
-            (f64::INFINITY, 0),
-            |least, (mass, state)| {
-                if *mass < least.0 { (*mass, state) } else { least }
-            },
-        );
+    let lightest = masses.iter().copied().fold(f64::INFINITY, f64::min);
     let speed = 2.0 * length / scalar.dt();
-    let variance = |x: f64| model.thermal_energy(x) / (lightest.0 * speed * speed);
+    let variance = |x: f64| model.thermal_energy(x) / (lightest * speed * speed);
     let ends =
         |of: fn(f64, f64) -> f64| points(length).map(|(_, x)| variance(x)).reduce(of).map_or(0.0, libm::sqrt);
     let (slow, fast) = (ends(f64::min), ends(f64::max));
-    let force = model.has_force(0);
-    let motion = |(pace, [_, decay]): (f64, &[f64; 2])| {
+    let forced = model.has_forces();
+    let paces: Vec<f64> = paces(&masses).collect();
+    let motion = |(pace, [_, decay]): (&f64, &[f64; 2])| {
         // Noise and friction from the same float.
         let forgotten = (1.0 - decay) as f32;
         let share = f64::from(forgotten);
         let lead = if exact_flux { 2.0 * share / (3.0 * (1.0 - share)) } else { 0.0 };
-        let served = share == 0.0 && !force || (LEAST_FORGOTTEN..=1.0).contains(&share);
+        let served = share == 0.0 && !forced || (LEAST_FORGOTTEN..=1.0).contains(&share);
         if !served || slow * pace < SHORTEST || FASTEST * fast * pace * (1.0 + lead) > 1.0 {
             return None;
         }
         let balance = if several { (share * (2.0 - share)) as f32 } else { 1.0 };
-        Some(Motion { forgotten, lead: (lead * pace) as f32, share: balance, pace: pace as f32 })
+        let (lead, pace, push) = ((lead * pace) as f32, *pace as f32, [0.0; TERMS]);
+        Some(Motion { forgotten, lead, share: balance, pace, push })
     };
-    let motions: Vec<Motion> = paces(&masses).zip(&motions).map(motion).collect::<Option<_>>()?;
+    let mut motions: Vec<Motion> = paces.iter().zip(&motions).map(motion).collect::<Option<_>>()?;
     let forgotten = f64::from(motions[0].forgotten);
     let noise = |x: f64| if several { 1.0 } else { forgotten * (2.0 - forgotten) } * variance(x);
-    let push = |x: f64| if force { scalar.push(lightest.1, x) / speed } else { 0.0 };
-    if force && !gentle(model, &push) {
-        return None;
+    let push = |state: usize, x: f64| scalar.push(state, x) / (speed * paces[state]);
+    let largest =
+        |state: usize| points(length).fold(0.0, |most, (_, x)| f64::max(most, push(state, x).abs()));
+    let largest: Vec<f64> = states.clone().map(largest).collect();
+    if forced {
+        let strongest = largest.iter().copied().fold(0.0, f64::max);
+        let least = motions.iter().map(|m| f64::from(m.forgotten)).fold(1.0, f64::min);
+        let steep = |state: usize| steepest(length, &|x| paces[state] * push(state, x));
+        // Pushed all the time: `d -> c (d + p) + p`, and the half kick behind it.
+        let driven = 2.0 * strongest / least;
+        if !(falls_end(model) || driven <= FASTEST * fast) || states.clone().any(|s| steep(s) > STEEPEST) {
+            return None;
+        }
     }
-    let largest = points(length).fold(0.0, |most, (_, x)| f64::max(most, push(x).abs()));
-    let both = |terms| Some((fitted(&noise, length, terms, 0.0)?, fitted(&push, length, terms, largest)?));
+    let both = |terms| {
+        let push = |state: usize| fitted(&|x| push(state, x), length, terms, largest[state]);
+        Some((fitted(&noise, length, terms, 0.0)?, states.clone().map(push).collect::<Option<Vec<_>>>()?))
+    };
     let linear = both(2);
-    let (noise, push) = linear.or_else(|| both(TERMS))?;
+    let (noise, pushes) = linear.clone().or_else(|| both(TERMS))?;
+    motions.iter_mut().zip(pushes).for_each(|(motion, push)| motion.push = push);
     let law = Law {
         cells: grid.cells() as u32,
         motions,
+        forced,
         linear: linear.is_some(),
         noise,
-        push: Some(push).filter(|_| force),
         // Twice the fastest velocity is still below the whole.
         energy: libm::exp2(libm::floor(libm::log2(f64::from(WHOLE) / libm::pow(2.0 * FASTEST * fast, 2.0))))
             as f32,
@@ -294,19 +306,39 @@ pub(super) fn points(length: f64) -> impl Iterator<Item = (f64, f64)> {
     })
 }
 
-/// Whether no walker falls so deep, and no well is so steep, that velocities grow beyond twice those that walkers begin with.
-fn gentle(model: &Model, push: &dyn Fn(f64) -> f64) -> bool {
-    let length = model.domain.length;
-    let energy = |x: f64| model.potentials(0).map(|u| u.value(x)).sum::<f64>();
-    let ends = |of: fn(f64, f64) -> f64, f: &dyn Fn(f64) -> f64| {
-        points(length).map(|(_, x)| f(x)).reduce(of).unwrap_or_default()
+/// Whether falls leave velocities below twice those that walkers begin with.
+///
+/// Where the same force acts in all states, nobody falls deeper than its potential. Where states have forces of their own, walkers may
+/// fall again and again if transitions lift them in between. Over barriers and without a drive it is heat that lifts, and more than the
+/// span of the energies of all states, entropies included, comes by as seldom as by kicks of the bath.
+fn falls_end(model: &Model) -> bool {
+    let (states, length) = (model.network.states(), model.domain.length);
+    let over =
+        |state: usize, f: fn(&Model, usize, f64) -> f64| points(length).map(move |(_, x)| f(model, state, x));
+    let hottest = over(0, |model, _, x| model.thermal_energy(x)).fold(0.0, f64::max);
+    let depth = if states.len() > 1 && model.has_own_potentials() {
+        let passive = |edge: &Edge| matches!(edge.law, RateLaw::Activated { affinity: 0.0, .. });
+        if !model.network.edges().iter().all(passive) {
+            return false;
+        }
+        span((0..states.len()).flat_map(|state| over(state, Model::energy)))
+            + hottest * span(states.iter().map(|state| state.entropy))
+    } else {
+        span(over(0, Model::potential_energy))
     };
-    let depth = ends(f64::max, &energy) - ends(f64::min, &energy);
-    // (omega dt)^2 <= 1, in lengths of the domain and half steps.
-    let steepest = points(length)
-        .zip(points(length).skip(1))
-        .fold(0.0, |most, (a, b)| f64::max(most, (push(b.1) - push(a.1)).abs() * 2.0 / (b.0 - a.0)));
-    depth <= 0.5 * FASTEST * FASTEST * ends(f64::max, &|x| model.thermal_energy(x)) && steepest <= 0.25
+    depth <= 0.5 * FASTEST * FASTEST * hottest
+}
+
+/// The largest of some values less the least.
+fn span(values: impl Iterator<Item = f64>) -> f64 {
+    let ends = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
+    ends[1] - ends[0]
+}
+
+/// The steepest slope of a function over `2 x/L - 1`.
+fn steepest(length: f64, f: &dyn Fn(f64) -> f64) -> f64 {
+    let pairs = points(length).zip(points(length).skip(1));
+    pairs.fold(0.0, |most, (a, b)| f64::max(most, (f(b.1) - f(a.1)).abs() / (b.0 - a.0)))
 }
 
 /// The polynomial in `z = 2 x/L - 1` through a function at `terms` Chebyshev nodes, if its coefficients are good enough as

@@ -8,6 +8,7 @@
 
 use super::super::bounds::CandidateRates;
 use super::super::exact::Exact;
+use super::super::scale::Clocks;
 use super::super::{BLOCK, KernelError};
 use super::block::{cell, folded};
 use super::decisions::book;
@@ -20,6 +21,10 @@ use std::sync::Arc;
 
 /// With more candidates a step than this, and walker, steps are too long to be of use, and so are tables of numbers.
 const MOST_CANDIDATES: f64 = 4.0;
+
+/// The same where states have wells of their own: most candidates may come for a place where hardly anybody is, and with more of them
+/// lanes cost as much as the scalar kernel, which draws them where walkers are.
+const MOST_IN_WELLS: f64 = 1.0;
 
 /// Candidates of half a step.
 #[derive(Clone, Debug)]
@@ -42,16 +47,18 @@ impl Transitions {
         let clock = 0.01 * grid.length * grid.length;
         let model = moving_alike(model, clock / dt);
         // Every rate has been found bounded; what may fail here are limits of their number.
-        let Ok(mut rates) = CandidateRates::new(&model, grid) else { return Ok(None) };
+        let clocks = Clocks::still(&model);
+        let Ok(mut rates) = CandidateRates::with_clocks(&model, grid, &clocks) else { return Ok(None) };
         let fastest = rates.state.iter().copied().fold(0.0, f64::max);
         let mean = fastest * clock;
-        if mean > MOST_CANDIDATES {
+        let most = if model.has_own_potentials() { MOST_IN_WELLS } else { MOST_CANDIDATES };
+        if mean > most {
             return Ok(None);
         }
         for state in 0..rates.state.len() {
             rates.raise(&model, state, fastest);
         }
-        let exact = Exact::with_rates(&model, grid, rates)?;
+        let exact = Exact::with_clocks(&model, grid, clocks, rates)?;
         let varies = model.network.channels().map(|c| model.constant_exchange(c).is_none()).collect();
         Ok(Some(Transitions { exact, more: poisson(0.5 * mean * BLOCK as f64), varies }))
     }
@@ -69,7 +76,7 @@ impl Transitions {
     }
 }
 
-/// The same transitions of particles that diffuse evenly.
+/// The same transitions of particles that diffuse evenly: potentials of single states enter their rates and heats only.
 fn moving_alike(model: &Model, diffusivity: f64) -> Model {
     let motility = Motility::Diffusivity(Arc::new(Uniform(diffusivity)));
     let state = |s: &State| State { motility: motility.clone(), mass: None, ..s.clone() };

@@ -6,8 +6,8 @@
 //!
 //! With several states all velocities are those that the lightest particle would have with the same energy,
 //! `u = v sqrt(m/m_0)`: a transition at constant kinetic energy does not change them, and all energies have one unit. Flights are
-//! `u` times the *pace* `sqrt(m_0/m)` of the state, and so is what forces add to `u`. What acts on a walker lies in columns that are
-//! rewritten when its state changes, which happens too seldom for a look-up in every step.
+//! `u` times the *pace* `sqrt(m_0/m)` of the state. What acts on a walker, the coefficients of its force among it, lies in columns that
+//! are rewritten when its state changes, which happens too seldom for a look-up in every step.
 
 use super::super::{BLOCK, KernelError};
 use super::block::{Instructions, cell, folded, units};
@@ -36,9 +36,9 @@ pub(super) struct Law {
     pub motions: Vec<Motion>,
     /// The variance of the noise of one state, or that of velocities in equilibrium, a polynomial in `2 x/L - 1`.
     pub noise: [f32; TERMS],
-    /// What half a kick by the force adds to a velocity, a polynomial in the same; none where no force acts.
-    pub push: Option<[f32; TERMS]>,
-    /// Whether all but the first two coefficients of both are zero.
+    /// Whether a force acts in any state.
+    pub forced: bool,
+    /// Whether all but the first two coefficients of noise and forces are zero.
     pub linear: bool,
     /// Units of energy, of which [`WHOLE`] are never reached, over the square of the velocity.
     pub energy: f32,
@@ -55,6 +55,8 @@ pub(super) struct Motion {
     pub share: f32,
     /// The velocity over what stands for it.
     pub pace: f32,
+    /// What half a kick by the force adds to what stands for it, a polynomial in `2 x/L - 1`.
+    pub push: [f32; TERMS],
 }
 
 /// Cells of velocity in a bin of x.
@@ -83,6 +85,7 @@ pub(super) struct Block {
     lead: [f32; BLOCK],
     share: [f32; BLOCK],
     pace: [f32; BLOCK],
+    push: [[f32; BLOCK]; TERMS],
     row: [u32; BLOCK],
     /// Work of the two half kicks at the end of a step and at the beginning of the next, in these units.
     work: [u32; BLOCK],
@@ -115,6 +118,7 @@ impl Block {
             lead: [0.0; BLOCK],
             share: [0.0; BLOCK],
             pace: [0.0; BLOCK],
+            push: [[0.0; BLOCK]; TERMS],
             row: [0; BLOCK],
             work: [0; BLOCK],
             units: [0; BLOCK],
@@ -132,8 +136,9 @@ impl Block {
 
     /// Puts a walker into a state.
     pub fn enter(&mut self, law: &Law, i: usize, state: usize) {
-        let Motion { forgotten, lead, share, pace } = law.motions[state];
+        let Motion { forgotten, lead, share, pace, push } = law.motions[state];
         (self.forgotten[i], self.lead[i], self.share[i], self.pace[i]) = (forgotten, lead, share, pace);
+        self.push.iter_mut().zip(push).for_each(|(column, c)| column[i] = c);
         (self.state[i], self.row[i]) = (state as u32, state as u32 * law.cells);
     }
 
@@ -148,10 +153,13 @@ impl Block {
 
     /// Half a kick by the force: the beginning of a step.
     pub fn kick(&mut self, law: &Law) {
-        let Some(push) = &law.push else { return };
+        if !law.forced {
+            return;
+        }
         for i in 0..BLOCK {
             // Terms that are zero change no bit.
-            self.velocity[i] += pushed::<false>(push, self.position[i]) * self.pace[i];
+            let push = own::<false>(&self.push, i, height(self.position[i]));
+            self.velocity[i] += along(self.position[i], push);
             self.energy[i] = energy(law, self.velocity[i]);
             self.units[i] = units(self.velocity[i] * self.pace[i]);
         }
@@ -164,11 +172,10 @@ pub(super) fn along(place: u32, velocity: f32) -> f32 {
     f32::from_bits(velocity.to_bits() ^ place & 0x8000_0000)
 }
 
-/// What half a kick adds to a velocity along the circle.
+/// `2 x/L - 1` of a place on the circle.
 #[inline(always)]
-fn pushed<const LINEAR: bool>(push: &[f32; TERMS], place: u32) -> f32 {
-    let z = 2.0 * (place as i32 as f32 * (1.0 / 2_147_483_648.0)).abs() - 1.0;
-    along(place, polynomial::<LINEAR>(push, z))
+fn height(place: u32) -> f32 {
+    2.0 * (place as i32 as f32 * (1.0 / 2_147_483_648.0)).abs() - 1.0
 }
 
 /// The energy of a velocity, in units.
@@ -205,6 +212,16 @@ pub(super) fn polynomial<const LINEAR: bool>(c: &[f32; TERMS], z: f32) -> f32 {
         c[0] + c[1] * z
     } else {
         c[..TERMS - 1].iter().rev().fold(c[TERMS - 1], |sum, c| sum * z + c)
+    }
+}
+
+/// The same with coefficients of its own for every walker.
+#[inline(always)]
+fn own<const LINEAR: bool>(c: &[[f32; BLOCK]; TERMS], i: usize, z: f32) -> f32 {
+    if LINEAR {
+        c[0][i] + c[1][i] * z
+    } else {
+        c[..TERMS - 1].iter().rev().fold(c[TERMS - 1][i], |sum, c| sum * z + c[i])
     }
 }
 
@@ -278,11 +295,13 @@ fn step<const LINEAR: bool, const FORCED: bool, const REACTS: bool>(
             along[i] = self::along(position[i], velocity[i]);
         }
     }
-    let Block { position, velocity, energy, work, units: flight, end, along, pace, row, .. } = block;
-    if let Some(push) = law.push.as_ref().filter(|_| FORCED) {
+    let Block { position, velocity, energy, work, units: flight, end, along, pace, push, row, .. } = block;
+    if FORCED {
         for i in 0..BLOCK {
-            // The same half kick ends this step and begins the next.
-            let push = pushed::<LINEAR>(push, position[i]) * if REACTS { pace[i] } else { 1.0 };
+            // The same half kick ends this step and begins the next: nothing changes states between them.
+            let z = height(position[i]);
+            let push = if REACTS { own::<LINEAR>(push, i, z) } else { polynomial::<LINEAR>(&only.push, z) };
+            let push = self::along(position[i], push);
             let seen = velocity[i] + push;
             along[i] = self::along(position[i], seen);
             velocity[i] = seen + push;
@@ -417,7 +436,7 @@ fn any(
     hot: &mut Hot,
 ) -> Result<(), KernelError> {
     let (law, _) = laws;
-    match (law.linear, law.push.is_some(), law.motions.len() > 1) {
+    match (law.linear, law.forced, law.motions.len() > 1) {
         (true, false, false) => steps::<true, false, false>(laws, block, left, words, passes, hot),
         (false, false, false) => steps::<false, false, false>(laws, block, left, words, passes, hot),
         (true, true, false) => steps::<true, true, false>(laws, block, left, words, passes, hot),
@@ -468,8 +487,8 @@ mod tests {
         if !linear {
             noise[3] = (-0.3 * variance) as f32;
         }
-        let motions = vec![Motion { forgotten, lead, share: 1.0, pace: 1.0 }];
-        Law { cells: 1050, motions, noise, linear, push: None, energy: 65_536.0 }
+        let motions = vec![Motion { forgotten, lead, share: 1.0, pace: 1.0, push: [0.0; TERMS] }];
+        Law { cells: 1050, motions, noise, linear, forced: false, energy: 65_536.0 }
     }
 
     fn words() -> WordLanes {
@@ -509,10 +528,10 @@ mod tests {
         if u > 1.0 { 2.0 - u } else { u }
     }
 
-    /// `push` in double precision, along the circle.
-    fn push(law: &Law, u: f64) -> f64 {
+    /// The half kick of a state in double precision, along the circle.
+    fn push(own: &Motion, u: f64) -> f64 {
         let z = 2.0 * fold(u) - 1.0;
-        let push = law.push.unwrap_or_default().iter().rev().fold(0.0, |sum, c| sum * z + f64::from(*c));
+        let push = own.push.iter().rev().fold(0.0, |sum, c| sum * z + f64::from(*c));
         if u.rem_euclid(2.0) > 1.0 { -push } else { push }
     }
 
@@ -528,16 +547,21 @@ mod tests {
             (0.0, 0.0, true, false, false),
             (0.2, 0.2, true, false, true),
             (0.6, 0.5, false, true, true),
+            (0.3, 0.1, true, true, true),
         ] {
             let mut law = law(forgotten, lead, linear);
             if reacts {
-                law.motions.push(Motion { forgotten: 0.9, lead: 0.05, share: 0.3, pace: 0.4 });
+                let push = [0.0; TERMS];
+                law.motions.push(Motion { forgotten: 0.9, lead: 0.05, share: 0.3, pace: 0.4, push });
             }
             if forced {
-                let mut push = [0.0; TERMS];
-                push[..2].copy_from_slice(&[0.002, -0.01]);
-                push[5] = if linear { 0.0 } else { 0.003 };
-                law.push = Some(push);
+                law.forced = true;
+                for (motion, own) in
+                    law.motions.iter_mut().zip([[0.002, -0.01, 0.003], [-0.004, 0.006, 0.001]])
+                {
+                    motion.push[..2].copy_from_slice(&own[..2]);
+                    motion.push[5] = if linear { 0.0 } else { own[2] };
+                }
             }
             for _ in 0..50 {
                 let mut block = block(&law, &mut words);
@@ -568,14 +592,14 @@ mod tests {
                     let own = law.motions[state];
                     let [forgotten, lead, share, pace] =
                         [own.forgotten, own.lead, own.share, own.pace].map(f64::from);
-                    let v = f64::from(begun[i]) + pace * push(&law, circle(places[i]));
+                    let v = f64::from(begun[i]) + push(&own, circle(places[i]));
                     let middle = circle(places[i]) + pace * v;
                     let felt = 2.0 * fold(middle + lead * v) - 1.0;
                     let variance =
                         law.noise.iter().rev().fold(0.0, |sum, c| sum * felt + f64::from(*c)) * share;
                     let after = v + n * libm::sqrt(variance) - forgotten * v;
                     let end = middle + pace * after;
-                    let kick = pace * push(&law, end);
+                    let kick = push(&own, end);
                     let size = 3e-7 * (v.abs() + (n * libm::sqrt(variance)).abs() + kick.abs());
                     assert!(
                         (f64::from(block.velocity[i]) - (after + 2.0 * kick)).abs() < 2.0 * size,
