@@ -36,6 +36,7 @@
 //! never compared with theory; the joint test of the controls against zero, Hotelling's T^2, tells whether the run earns
 //! them.
 
+mod onward;
 mod seen;
 
 use crate::ensemble::Group;
@@ -44,6 +45,7 @@ use crate::model::{Boundary, Channel};
 use crate::observable::Observable;
 use crate::stats::{Controls, Outcome, Residual, Sample, jackknife};
 use crate::verification::{Evidence, Question, STATIONARY, Weak};
+use onward::Onward;
 
 /// What a run says with the help of controls.
 #[derive(Clone, Debug)]
@@ -181,6 +183,7 @@ struct Sums<'a> {
     smooth: Option<Vec<[f64; 2]>>,
     /// On a ring, `int J_i dx` per state.
     around: Option<Vec<Vec<f64>>>,
+    onward: Onward,
     observables: Vec<Observable>,
 }
 
@@ -230,8 +233,10 @@ impl<'a> Sums<'a> {
         observables.push(Observable::HeatCurrent);
         observables.extend(known.then_some(Observable::HeatAbsorbed));
         observables.extend(model.network.channels().map(|c| Observable::TransitionRate(c.index)));
+        let onward = Onward::new(&weak, &rates);
         Sums {
             context,
+            onward,
             temperature: (0..grid.cells())
                 .map(|c| grid.cell_mean(c, |x| model.temperature.value(x)))
                 .collect(),
@@ -253,6 +258,7 @@ impl<'a> Sums<'a> {
         let grid = &self.context.grid;
         let states = 0..self.context.states();
         let time: Vec<Vec<f64>> = states.clone().map(|s| self.context.time_in(group, s).collect()).collect();
+        let time = self.onward.carry(&time);
         let passed: Vec<Vec<f64>> = self
             .rates
             .iter()

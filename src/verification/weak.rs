@@ -32,6 +32,14 @@ impl<'a> Weak<'a> {
         Weak { model, grid: *grid, nodes, inverse_weight }
     }
 
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
     /// Mean of `f` over the particles of a state in each cell.
     pub fn mean(&self, state: usize, f: impl Fn(f64) -> f64) -> Vec<f64> {
         let cells = self.nodes.iter().zip(&self.inverse_weight[state]);
