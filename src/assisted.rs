@@ -40,7 +40,7 @@ mod onward;
 mod seen;
 
 use crate::ensemble::Group;
-use crate::estimator::{Context, exponential_family, free_between_walls, measure, resolvent, wall_to_wall};
+use crate::estimator::{Context, exponential_family, free_between_walls, measure, wall_to_wall};
 use crate::model::{Boundary, Channel};
 use crate::observable::Observable;
 use crate::stats::{Controls, Outcome, Residual, Sample, jackknife};
@@ -92,7 +92,7 @@ pub fn assist(context: &Context, groups: &[Group], questions: &[Question]) -> Re
     // Everything is a mean over the time spent: what controls explain of a ratio they explain of its denominator too.
     let cells = sums.temperature.as_slice();
     let heated = 1 + q + sums.entries_before(Observable::MeanTemperature);
-    let walls = sums.smooth.as_ref().map(|_| {
+    let walls = sums.points.then(|| {
         let left = 1 + q + sums.entries_before(Observable::PointDensity);
         [left, left + context.grid.bins]
     });
@@ -168,19 +168,89 @@ pub fn refusal(context: &Context) -> Option<&'static str> {
     }
 }
 
+/// What transitions of a channel bring from the time in the state that they leave, cell by cell.
+struct Flow {
+    channel: Channel,
+    /// Per time in the same cell, as the particles of the state see it.
+    rate: Vec<f64>,
+    /// Per time in the cells on both sides, at a wall in the cell itself: what the slope of the density adds.
+    lean: Vec<[f64; 2]>,
+    ring: bool,
+}
+
+impl Flow {
+    fn new(weak: &Weak<'_>, channel: Channel) -> Self {
+        let ring = weak.model().domain.walls == Boundary::Periodic;
+        let inverse = weak.inverse_weight(channel.from);
+        let per_cells = 0.5 / weak.grid().cell_width();
+        let lean = weak.lean(channel).into_iter().enumerate().map(|(c, lean)| {
+            let [before, after] = beside(c, inverse.len(), ring);
+            [-lean * per_cells / inverse[before], lean * per_cells / inverse[after]]
+        });
+        Flow { channel, rate: weak.rate(channel), lean: lean.collect(), ring }
+    }
+
+    /// Transitions in each cell.
+    fn of(&self, time: &[f64]) -> Vec<f64> {
+        let at = |c: usize| {
+            let [before, after] = beside(c, time.len(), self.ring);
+            self.rate[c] * time[c] + self.lean[c][0] * time[before] + self.lean[c][1] * time[after]
+        };
+        (0..time.len()).map(at).collect()
+    }
+
+    /// What one of them adds to the particles in a state.
+    fn sign(&self, state: usize) -> f64 {
+        f64::from(u8::from(self.channel.to == state)) - f64::from(u8::from(self.channel.from == state))
+    }
+}
+
+/// Something that each transition adds, a function of x.
+struct Heat {
+    /// Its mean over each cell, and by how much it grows along it.
+    cells: Vec<[f64; 2]>,
+}
+
+impl Heat {
+    fn new(weak: &Weak<'_>, heat: impl Fn(f64) -> f64) -> Self {
+        let grid = weak.grid();
+        let growth = |c: usize| heat(grid.cell_face(c + 1)) - heat(grid.cell_face(c));
+        let cells = weak.plain(&heat).into_iter().enumerate();
+        Heat { cells: cells.map(|(c, mean)| [mean, growth(c)]).collect() }
+    }
+
+    /// The sum over transitions, with the slope that they have along a cell.
+    fn of(&self, passed: &[f64], ring: bool) -> Vec<f64> {
+        let at = |(c, [mean, growth]): (usize, &[f64; 2])| {
+            let sides @ [before, after] = beside(c, passed.len(), ring);
+            let between = sides.iter().filter(|side| **side != c).count().max(1) as f64;
+            mean * passed[c] + growth / 12.0 * (passed[after] - passed[before]) / between
+        };
+        self.cells.iter().enumerate().map(at).collect()
+    }
+}
+
+/// The cells on both sides of one of so many; at a wall the cell itself.
+fn beside(cell: usize, cells: usize, ring: bool) -> [usize; 2] {
+    match ring {
+        true => [(cell + cells - 1) % cells, (cell + 1) % cells],
+        false => [cell.saturating_sub(1), (cell + 1).min(cells - 1)],
+    }
+}
+
 /// What a unit of time in each cell adds to each mean.
 struct Sums<'a> {
     context: &'a Context,
     /// `T` in each cell.
     temperature: Vec<f64>,
-    /// Rates of channels in each cell, as the particles of the state that they leave see them.
-    rates: Vec<(Channel, Vec<f64>)>,
-    /// Per channel, heat absorbed per time in each cell; and the same over kT. None where moves exchange heat as well, or the
-    /// heat is not known.
-    heat: Option<[Vec<Vec<f64>>; 2]>,
-    /// Where diffusivities are constant between walls, per state a rate of candidates and the length of a leg over that of the
-    /// domain: any will do, see [`Sums::points`].
-    smooth: Option<Vec<[f64; 2]>>,
+    /// Per channel.
+    flows: Vec<Flow>,
+    /// Per channel, heat absorbed in a transition in each cell; and the same over kT. None where moves exchange heat as well, or
+    /// the heat is not known.
+    heat: Option<[Vec<Heat>; 2]>,
+    /// Whether densities at a point are asked.
+    points: bool,
+    ring: bool,
     /// On a ring, `int J_i dx` per state.
     around: Option<Vec<Vec<f64>>>,
     onward: Onward,
@@ -201,21 +271,14 @@ impl<'a> Sums<'a> {
         let known = model.has_heat() && !model.has_forces();
         let states = 0..model.network.states().len();
         let ring = model.domain.walls == Boundary::Periodic;
-        let power = |c: Channel, x: f64| model.exchange(c, x).map_or(0.0, |e| e.heat) * model.rate(c, x);
-        let plain = |c: Channel| weak.mean(c.from, |x| power(c, x));
-        let over_kt = |c: Channel| weak.mean(c.from, |x| power(c, x) / model.thermal_energy(x));
+        let heat = |c: Channel, x: f64| model.exchange(c, x).map_or(0.0, |e| e.heat);
+        // The same for both directions of an edge: what goes to and fro exchanges nothing.
+        let plain = |c: Channel| Heat::new(&weak, |x| heat(c, x));
+        let over_kt = |c: Channel| Heat::new(&weak, |x| heat(c, x) / model.thermal_energy(x));
         let channels = || model.network.channels();
         let heat = known.then(|| [channels().map(plain).collect(), channels().map(over_kt).collect()]);
-        let rates: Vec<(Channel, Vec<f64>)> = model.network.channels().map(|c| (c, weak.rate(c))).collect();
-        let leg = |s: usize| {
-            let diffusivity = model.diffusivity(s, 0.0);
-            let wave = std::f64::consts::PI / grid.length;
-            let exit = |c: usize| rates.iter().filter(|(k, _)| k.from == s).map(|(_, k)| k[c]).sum::<f64>();
-            let candidates = diffusivity * wave * wave + (0..grid.cells()).map(exit).fold(0.0, f64::max);
-            [candidates, libm::sqrt(diffusivity / candidates) / grid.length]
-        };
-        let smooth: Option<Vec<[f64; 2]>> =
-            free_between_walls(model).then(|| states.clone().map(leg).collect());
+        let flows: Vec<Flow> = channels().map(|c| Flow::new(&weak, c)).collect();
+        let points = free_between_walls(model);
         let mut observables = vec![Observable::MeanTemperature];
         observables.extend(states.clone().map(Observable::Population));
         observables.extend(states.clone().map(Observable::MeanCurrent));
@@ -224,7 +287,7 @@ impl<'a> Sums<'a> {
         observables.extend(ring.then_some(Observable::MeanVelocity));
         observables.push(Observable::Density);
         observables.extend(states.clone().map(Observable::StateDensity));
-        if smooth.is_some() {
+        if points {
             observables.push(Observable::PointDensity);
             observables.extend(states.clone().map(Observable::PointStateDensity));
         }
@@ -233,15 +296,16 @@ impl<'a> Sums<'a> {
         observables.push(Observable::HeatCurrent);
         observables.extend(known.then_some(Observable::HeatAbsorbed));
         observables.extend(model.network.channels().map(|c| Observable::TransitionRate(c.index)));
-        let onward = Onward::new(&weak, &rates);
+        let onward = Onward::new(&weak, &flows);
         Sums {
             context,
             onward,
             temperature: (0..grid.cells())
                 .map(|c| grid.cell_mean(c, |x| model.temperature.value(x)))
                 .collect(),
-            rates,
-            smooth,
+            flows,
+            points,
+            ring,
             heat,
             around: ring.then(|| states.map(|s| weak.transport(s, |_| 1.0)).collect()),
             observables,
@@ -259,26 +323,25 @@ impl<'a> Sums<'a> {
         let states = 0..self.context.states();
         let time: Vec<Vec<f64>> = states.clone().map(|s| self.context.time_in(group, s).collect()).collect();
         let time = self.onward.carry(&time);
-        let passed: Vec<Vec<f64>> = self
-            .rates
-            .iter()
-            .map(|(channel, rate)| time[channel.from].iter().zip(rate).map(|(t, k)| t * k).collect())
-            .collect();
+        let passed: Vec<Vec<f64>> =
+            self.flows.iter().map(|flow| flow.of(&time[flow.channel.from])).collect();
         let faces: Vec<Vec<f64>> = states.clone().map(|s| self.flow(&time, &passed, s)).collect();
         let energy = |s: usize, k: usize| self.context.model.energy(s, grid.cell_face(k));
         let carried: Vec<f64> =
             (0..=grid.cells()).map(|k| states.clone().map(|s| energy(s, k) * faces[s][k]).sum()).collect();
         let heat = |which: usize| -> Vec<f64> {
             let mut absorbed = vec![0.0; grid.cells()];
-            let powers = self.heat.iter().flat_map(|both| &both[which]);
-            for ((channel, _), power) in self.rates.iter().zip(powers) {
-                let parts = power.iter().zip(&time[channel.from]);
-                absorbed.iter_mut().zip(parts).for_each(|(sum, (q, t))| *sum += q * t);
+            let heats = self.heat.iter().flat_map(|both| &both[which]);
+            for (passed, heat) in passed.iter().zip(heats) {
+                let parts = heat.of(passed, self.ring);
+                absorbed.iter_mut().zip(parts).for_each(|(sum, q)| *sum += q);
             }
             absorbed
         };
-        let points: Vec<Vec<f64>> =
-            states.clone().filter_map(|s| self.points(&time[s], &passed, s)).collect();
+        let points: Vec<Vec<f64>> = match self.points {
+            true => time.iter().map(|cells| self.points(cells)).collect(),
+            false => Vec::new(),
+        };
         let total: Vec<f64> = (0..grid.cells()).map(|c| time.iter().map(|t| t[c]).sum()).collect();
         let mut values = Vec::new();
         for observable in &self.observables {
@@ -319,8 +382,8 @@ impl<'a> Sums<'a> {
     fn flow(&self, time: &[Vec<f64>], passed: &[Vec<f64>], state: usize) -> Vec<f64> {
         let cells = self.context.grid.cells();
         let mut into = vec![0.0; cells];
-        for ((channel, _), passed) in self.rates.iter().zip(passed) {
-            let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
+        for (flow, passed) in self.flows.iter().zip(passed) {
+            let sign = flow.sign(state);
             if sign != 0.0 {
                 into.iter_mut().zip(passed).for_each(|(sum, n)| *sum += sign * n);
             }
@@ -340,18 +403,26 @@ impl<'a> Sums<'a> {
         faces
     }
 
-    /// `int P_i dt` at both walls and all faces between bins: `D P_i'' = sum_j (k_ji P_i - k_ij P_j)` is solved by the Green
-    /// function of `K P - D P''` with any `K`, from `K P_i` and what transitions are expected to bring.
-    fn points(&self, time: &[f64], passed: &[Vec<f64>], state: usize) -> Option<Vec<f64>> {
+    /// `int P_i dt` at both walls, where its slope vanishes, and all faces between bins, to fourth order in the width of a cell.
+    fn points(&self, time: &[f64]) -> Vec<f64> {
         let grid = &self.context.grid;
-        let [candidates, length] = self.smooth.as_ref()?[state];
-        let mut begin: Vec<f64> = time.iter().map(|t| candidates * t).collect();
-        for ((channel, _), passed) in self.rates.iter().zip(passed) {
-            let sign = f64::from(u8::from(channel.to == state)) - f64::from(u8::from(channel.from == state));
-            begin.iter_mut().zip(passed).for_each(|(sum, n)| *sum += sign * n);
-        }
-        let ends = resolvent(&begin, length);
-        Some(ends.iter().step_by(grid.cells_per_bin).map(|p| p / (candidates * grid.length)).collect())
+        let last = time.len() - 1;
+        let from_wall = |cells: [usize; 3]| {
+            let [near, next, far] = cells.map(|c| time[c.min(last)]);
+            (85.0 * near - 23.0 * next + 4.0 * far) / 66.0
+        };
+        let at = |face: usize| {
+            if face == 0 {
+                return from_wall([0, 1, 2]);
+            }
+            if face > last {
+                return from_wall([last, last.saturating_sub(1), last.saturating_sub(2)]);
+            }
+            let [before, right] = beside(face - 1, time.len(), false).map(|c| time[c]);
+            let [left, after] = beside(face, time.len(), false).map(|c| time[c]);
+            (7.0 * (left + right) - before - after) / 12.0
+        };
+        (0..=grid.bins).map(|k| at(k * grid.cells_per_bin) / grid.cell_width()).collect()
     }
 
     /// Adds up the cells of each bin, per length.

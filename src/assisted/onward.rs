@@ -18,60 +18,91 @@
 //! transitions**: where these are fast their balance holds in every cell, and the net rate that is left of it is what flows
 //! through the faces.
 
-use crate::model::{Boundary, Channel};
+use super::{Flow, beside};
+use crate::model::Boundary;
 use crate::verification::Weak;
 
 /// Exponential times that follow each other.
-const TIMES: usize = 2;
+fn times() -> usize { std::env::var("TIMES").ok().and_then(|t| t.parse().ok()).unwrap_or(2) }
+
+/// Of what transitions bring into a state, the share that counts in each of the cells beside it.
+const BESIDE: f64 = 1.0 / 12.0;
 
 /// The factored equation `1 - tau L*` on cells.
 pub(super) struct Onward {
     states: usize,
     cells: usize,
     ring: bool,
+    tau: f64,
     band: Band,
 }
 
 impl Onward {
-    /// Takes the rates of all channels in each cell.
-    pub(super) fn new(weak: &Weak<'_>, rates: &[(Channel, Vec<f64>)]) -> Self {
+    /// Takes what transitions of all channels bring.
+    pub(super) fn new(weak: &Weak<'_>, flows: &[Flow]) -> Self {
         let (model, grid) = (weak.model(), weak.grid());
         let (states, cells) = (model.network.states().len(), grid.cells());
         let ring = model.domain.walls == Boundary::Periodic;
-        let tau = model.relaxation_time();
         // Neighbours on a folded ring are two cells apart.
-        let reach = if ring { 2 * states } else { states };
-        let mut onward = Onward { states, cells, ring, band: Band::identity(states * cells, reach) };
+        let reach = if ring { 3 * states - 1 } else { 2 * states - 1 };
+        let band = Band::identity(states * cells, reach);
+        let f: f64 = std::env::var("TAU").ok().and_then(|t| t.parse().ok()).unwrap_or(1.0);
+        let mut onward = Onward { states, cells, ring, tau: f * model.relaxation_time(), band };
         for s in 0..states {
-            let width = grid.cell_width();
-            let weight = weak.plain(|x| 1.0 / model.weight(s, x));
-            let drag = weak.plain(|x| model.resistance(s, x));
-            let push = match model.has_force(s) {
-                true => weak.plain(|x| width * model.force_over_thermal_energy(s, x)),
-                false => vec![0.0; cells],
-            };
-            for left in 0..if ring { cells } else { cells - 1 } {
-                let right = (left + 1) % cells;
-                let z = 0.5 * (push[left] + push[right]);
-                let pace = tau / (0.5 * (drag[left] + drag[right]) * width * width);
-                onward.jump([left, right], [s, s], pace * bernoulli(-z) / weight[left]);
-                onward.jump([right, left], [s, s], pace * bernoulli(z) / weight[right]);
-            }
+            onward.motion(weak, s);
         }
-        for (channel, rate) in rates {
-            for (cell, k) in rate.iter().enumerate() {
-                onward.jump([cell, cell], [channel.from, channel.to], tau * k);
-            }
+        for flow in flows {
+            onward.transitions(flow);
         }
         onward.band.factor();
         onward
     }
 
-    /// Adds a jump, how often it happens in a time tau.
-    fn jump(&mut self, cells: [usize; 2], states: [usize; 2], rate: f64) {
-        let [from, to] = [0, 1].map(|k| self.place(states[k], cells[k]));
-        *self.band.at(from, from) += rate;
-        *self.band.at(to, from) -= rate;
+    fn motion(&mut self, weak: &Weak<'_>, s: usize) {
+        let (model, width) = (weak.model(), weak.grid().cell_width());
+        let weight = weak.inverse_weight(s);
+        let drag = weak.plain(|x| model.resistance(s, x));
+        let push = weak.plain(|x| match model.has_force(s) {
+            true => width * model.force_over_thermal_energy(s, x),
+            false => 0.0,
+        });
+        for left in 0..self.cells {
+            let [_, right] = beside(left, self.cells, self.ring);
+            if right == left {
+                continue;
+            }
+            let z = 0.5 * (push[left] + push[right]);
+            let pace = 1.0 / (0.5 * (drag[left] + drag[right]) * width * width);
+            let ways = [(left, right, bernoulli(-z)), (right, left, bernoulli(z))];
+            for (from, to, share) in ways {
+                let rate = pace * share / weight[from];
+                self.add((s, from), (s, from), -rate);
+                self.add((s, to), (s, from), rate);
+            }
+        }
+    }
+
+    fn transitions(&mut self, flow: &Flow) {
+        let (from, to) = (flow.channel.from, flow.channel.to);
+        for cell in 0..self.cells {
+            let beside = beside(cell, self.cells, self.ring);
+            let spread = beside.map(|c| (c, BESIDE));
+            for (place, share) in spread.into_iter().chain([(cell, 1.0 - 2.0 * BESIDE)]) {
+                let rate = share * flow.rate[cell];
+                self.add((from, place), (from, cell), -rate);
+                self.add((to, place), (from, cell), rate);
+            }
+            for (place, rate) in beside.into_iter().zip(flow.lean[cell]) {
+                self.add((from, cell), (from, place), -rate);
+                self.add((to, cell), (from, place), rate);
+            }
+        }
+    }
+
+    /// Adds what flows into a state and cell per time spent in another one.
+    fn add(&mut self, into: (usize, usize), of: (usize, usize), rate: f64) {
+        let [into, of] = [into, of].map(|(state, cell)| self.place(state, cell));
+        *self.band.at(into, of) -= self.tau * rate;
     }
 
     /// Cell by cell, from both sides of `x = 0` on a ring.
@@ -90,7 +121,7 @@ impl Onward {
         for (s, cells) in time.iter().enumerate() {
             cells.iter().enumerate().for_each(|(c, t)| all[self.place(s, c)] = *t);
         }
-        for _ in 0..TIMES {
+        for _ in 0..times() {
             self.band.solve(&mut all);
         }
         (0..self.states).map(|s| (0..self.cells).map(|c| all[self.place(s, c)]).collect()).collect()
