@@ -11,8 +11,11 @@
 //!
 //! The controls are the contrasts of the check "densities solve the stationary equation" of [`crate::verification`]:
 //! cosines (on a ring whole waves) in each state, a quarter of the number of groups, chosen by the file and not by what was
-//! found. Currents and heat are taken from rates times time spent here, not from counts: the noise of counts around their
-//! intensities is nothing that controls could explain.
+//! found. They explain what is long and slow. What is narrow or fast is taken away before: quantities are not those of the time
+//! that a group spent, but of what the equation makes of it in half a relaxation time, which has the same expectation (`onward`
+//! in this room; equally: each quantity plus the control `L phi` whose `phi` is that of a resolvent, for all quantities at once).
+//! Currents and heat are taken from rates times time, not from counts: the noise of counts around their intensities is nothing
+//! that controls could explain.
 //!
 //! **Particles with inertia.** `phi = c(x) v^k` in state i, `k <= 3`; between walls `c` is a cosine for even k and a sine for odd
 //! k, because `(x, v)` and `(-x, -v)` are one place beyond a wall. With mass `m_i`, friction `gamma_i` and force `F_i`
@@ -36,6 +39,7 @@
 //! never compared with theory; the joint test of the controls against zero, Hotelling's T^2, tells whether the run earns
 //! them.
 
+mod flows;
 mod onward;
 mod seen;
 
@@ -45,6 +49,7 @@ use crate::model::{Boundary, Channel};
 use crate::observable::Observable;
 use crate::stats::{Controls, Outcome, Residual, Sample, jackknife};
 use crate::verification::{Evidence, Question, STATIONARY, Weak};
+use flows::{Exchanged, Flow, beside};
 use onward::Onward;
 
 /// What a run says with the help of controls.
@@ -168,76 +173,6 @@ pub fn refusal(context: &Context) -> Option<&'static str> {
     }
 }
 
-/// What transitions of a channel bring from the time in the state that they leave, cell by cell.
-struct Flow {
-    channel: Channel,
-    /// Per time in the same cell, as the particles of the state see it.
-    rate: Vec<f64>,
-    /// Per time in the cells on both sides, at a wall in the cell itself: what the slope of the density adds.
-    lean: Vec<[f64; 2]>,
-    ring: bool,
-}
-
-impl Flow {
-    fn new(weak: &Weak<'_>, channel: Channel) -> Self {
-        let ring = weak.model().domain.walls == Boundary::Periodic;
-        let inverse = weak.inverse_weight(channel.from);
-        let per_cells = 0.5 / weak.grid().cell_width();
-        let lean = weak.lean(channel).into_iter().enumerate().map(|(c, lean)| {
-            let [before, after] = beside(c, inverse.len(), ring);
-            [-lean * per_cells / inverse[before], lean * per_cells / inverse[after]]
-        });
-        Flow { channel, rate: weak.rate(channel), lean: lean.collect(), ring }
-    }
-
-    /// Transitions in each cell.
-    fn of(&self, time: &[f64]) -> Vec<f64> {
-        let at = |c: usize| {
-            let [before, after] = beside(c, time.len(), self.ring);
-            self.rate[c] * time[c] + self.lean[c][0] * time[before] + self.lean[c][1] * time[after]
-        };
-        (0..time.len()).map(at).collect()
-    }
-
-    /// What one of them adds to the particles in a state.
-    fn sign(&self, state: usize) -> f64 {
-        f64::from(u8::from(self.channel.to == state)) - f64::from(u8::from(self.channel.from == state))
-    }
-}
-
-/// Something that each transition adds, a function of x.
-struct Heat {
-    /// Its mean over each cell, and by how much it grows along it.
-    cells: Vec<[f64; 2]>,
-}
-
-impl Heat {
-    fn new(weak: &Weak<'_>, heat: impl Fn(f64) -> f64) -> Self {
-        let grid = weak.grid();
-        let growth = |c: usize| heat(grid.cell_face(c + 1)) - heat(grid.cell_face(c));
-        let cells = weak.plain(&heat).into_iter().enumerate();
-        Heat { cells: cells.map(|(c, mean)| [mean, growth(c)]).collect() }
-    }
-
-    /// The sum over transitions, with the slope that they have along a cell.
-    fn of(&self, passed: &[f64], ring: bool) -> Vec<f64> {
-        let at = |(c, [mean, growth]): (usize, &[f64; 2])| {
-            let sides @ [before, after] = beside(c, passed.len(), ring);
-            let between = sides.iter().filter(|side| **side != c).count().max(1) as f64;
-            mean * passed[c] + growth / 12.0 * (passed[after] - passed[before]) / between
-        };
-        self.cells.iter().enumerate().map(at).collect()
-    }
-}
-
-/// The cells on both sides of one of so many; at a wall the cell itself.
-fn beside(cell: usize, cells: usize, ring: bool) -> [usize; 2] {
-    match ring {
-        true => [(cell + cells - 1) % cells, (cell + 1) % cells],
-        false => [cell.saturating_sub(1), (cell + 1).min(cells - 1)],
-    }
-}
-
 /// What a unit of time in each cell adds to each mean.
 struct Sums<'a> {
     context: &'a Context,
@@ -247,7 +182,7 @@ struct Sums<'a> {
     flows: Vec<Flow>,
     /// Per channel, heat absorbed in a transition in each cell; and the same over kT. None where moves exchange heat as well, or
     /// the heat is not known.
-    heat: Option<[Vec<Heat>; 2]>,
+    heat: Option<[Vec<Exchanged>; 2]>,
     /// Whether densities at a point are asked.
     points: bool,
     ring: bool,
@@ -273,8 +208,8 @@ impl<'a> Sums<'a> {
         let ring = model.domain.walls == Boundary::Periodic;
         let heat = |c: Channel, x: f64| model.exchange(c, x).map_or(0.0, |e| e.heat);
         // The same for both directions of an edge: what goes to and fro exchanges nothing.
-        let plain = |c: Channel| Heat::new(&weak, |x| heat(c, x));
-        let over_kt = |c: Channel| Heat::new(&weak, |x| heat(c, x) / model.thermal_energy(x));
+        let plain = |c: Channel| Exchanged::new(&weak, |x| heat(c, x));
+        let over_kt = |c: Channel| Exchanged::new(&weak, |x| heat(c, x) / model.thermal_energy(x));
         let channels = || model.network.channels();
         let heat = known.then(|| [channels().map(plain).collect(), channels().map(over_kt).collect()]);
         let flows: Vec<Flow> = channels().map(|c| Flow::new(&weak, c)).collect();
@@ -323,8 +258,7 @@ impl<'a> Sums<'a> {
         let states = 0..self.context.states();
         let time: Vec<Vec<f64>> = states.clone().map(|s| self.context.time_in(group, s).collect()).collect();
         let time = self.onward.carry(&time);
-        let passed: Vec<Vec<f64>> =
-            self.flows.iter().map(|flow| flow.of(&time[flow.channel.from])).collect();
+        let passed: Vec<Vec<f64>> = self.flows.iter().map(|flow| flow.of(&time[flow.channel.from])).collect();
         let faces: Vec<Vec<f64>> = states.clone().map(|s| self.flow(&time, &passed, s)).collect();
         let energy = |s: usize, k: usize| self.context.model.energy(s, grid.cell_face(k));
         let carried: Vec<f64> =
