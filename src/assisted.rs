@@ -52,6 +52,9 @@ use crate::verification::{Evidence, Question, STATIONARY, Weak};
 use flows::{Exchanged, Flow, beside};
 use onward::Onward;
 
+/// Of a mean, the step in which the slope of a function is taken.
+const SMALL: f64 = 1e-5;
+
 /// What a run says with the help of controls.
 #[derive(Clone, Debug)]
 pub struct Assisted {
@@ -82,59 +85,117 @@ pub fn assist(context: &Context, groups: &[Group], questions: &[Question]) -> Re
         Evidence::Missing { reason } => return Err(reason.clone()),
         Evidence::Exact { .. } => return Err("the stationary equation was not asked".into()),
     };
-    let sums = Sums::new(context);
-    let q = contrasts.first().map_or(0, Vec::len);
-    let rows: Vec<Vec<f64>> = groups
-        .iter()
-        .zip(contrasts)
-        .map(|(group, controls)| {
-            let means = sums.of(group);
-            let mut row = vec![means.time];
-            row.extend(controls.iter().chain(&means.values));
-            row
-        })
-        .collect();
-    // Everything is a mean over the time spent: what controls explain of a ratio they explain of its denominator too.
-    let cells = sums.temperature.as_slice();
-    let heated = 1 + q + sums.entries_before(Observable::MeanTemperature);
-    let walls = sums.points.then(|| {
-        let left = 1 + q + sums.entries_before(Observable::PointDensity);
-        [left, left + context.grid.bins]
-    });
-    let function = |row: &[f64]| -> Vec<Option<f64>> {
-        let mean = |sum: f64| (row[0] > 0.0).then(|| sum / row[0]);
-        let mut means: Vec<Option<f64>> = row[1..].iter().map(|sum| mean(*sum)).collect();
-        means.push(mean(row[heated]).and_then(|m| exponential_family(cells, m)));
-        if let Some(walls) = walls {
-            means.push(wall_to_wall(&context.model, walls.map(|k| row[k])));
+    let seen = |(group, controls): (&Group, &Vec<f64>)| {
+        let time: f64 = (0..context.states()).map(|s| context.time_in(group, s).sum::<f64>()).sum();
+        [vec![time], controls.clone()].concat()
+    };
+    let rows: Vec<Vec<f64>> = groups.iter().zip(contrasts).map(seen).collect();
+    let residual = regression(jackknife(&rows, &per_time).into_iter().collect())?.against_zero();
+    let (controls, quantities) = Means::new(context, groups, contrasts)?.all();
+    Ok(Assisted { controls, residual, quantities })
+}
+
+/// Sums over the time of each group, regressed on sums of controls. A mean over time is the ratio of two intercepts, and a
+/// function of means is that of such ratios: their errors are those of what is linear in the sums, taken there. A ratio that
+/// is regressed itself would keep the square of the noise that controls explain.
+struct Means<'a> {
+    sums: Sums<'a>,
+    regression: Controls,
+    /// The time of each group, and its intercept.
+    time: Vec<f64>,
+    expected: f64,
+    /// Entry by entry, group by group.
+    columns: Vec<Vec<f64>>,
+}
+
+impl<'a> Means<'a> {
+    fn new(context: &'a Context, groups: &[Group], contrasts: &[Vec<f64>]) -> Result<Self, String> {
+        let sums = Sums::new(context);
+        let column = |k: usize| -> Vec<f64> { contrasts.iter().map(|row| row[k]).collect() };
+        let controls = (0..contrasts.first().map_or(0, Vec::len))
+            .map(column)
+            .map(|pseudo| Sample { value: pseudo.iter().sum::<f64>() / pseudo.len() as f64, pseudo });
+        let regression = regression(Some(controls.collect()))?;
+        let (mut time, mut columns) = (Vec::new(), Vec::new());
+        for group in groups {
+            let of = sums.of(group);
+            time.push(of.time);
+            columns.resize(of.values.len(), Vec::new());
+            columns.iter_mut().zip(of.values).for_each(|(column, value)| column.push(value));
         }
-        means
-    };
-    let mut samples = jackknife(&rows, &function).into_iter();
-    let regression = regression(samples.by_ref().take(q).collect())?;
-    let uniform = "the temperature is uniform: test that the density is flat instead";
-    let assisted = |sample: Option<Sample>| match sample {
-        Some(sample) => regression.assist(&sample),
-        None => Outcome::null(uniform),
-    };
-    let mut quantities: Vec<(Observable, Vec<Outcome>)> = Vec::new();
-    for observable in &sums.observables {
-        let entries = observable.support().entries(&context.grid);
-        quantities.push((*observable, samples.by_ref().take(entries).map(assisted).collect()));
+        let expected = regression.intercept(&time);
+        match expected > 0.0 {
+            true => Ok(Means { sums, regression, time, expected, columns }),
+            false => Err("no time was scored".into()),
+        }
     }
-    let nonlinear = [Observable::Soret, Observable::SoretWall];
-    let nonlinear = nonlinear.into_iter().zip(samples).map(|(o, sample)| (o, vec![assisted(sample)]));
-    quantities.splice(0..0, nonlinear.collect::<Vec<_>>());
-    Ok(Assisted { controls: regression.count(), residual: regression.against_zero(), quantities })
+
+    /// A mean over time, assisted, with the values of the groups around it.
+    fn mean(&self, entry: usize) -> (f64, Vec<f64>) {
+        let column = &self.columns[entry];
+        let mean = self.regression.intercept(column) / self.expected;
+        let around = |(sum, time): (&f64, &f64)| mean + (sum - mean * time) / self.expected;
+        (mean, column.iter().zip(&self.time).map(around).collect())
+    }
+
+    fn outcome(&self, value: f64, pseudo: Vec<f64>) -> Outcome {
+        self.regression.assist(&Sample { value, pseudo })
+    }
+
+    /// A smooth function of means, linear in what the groups differ by.
+    fn function<const N: usize>(
+        &self,
+        entries: [usize; N],
+        of: impl Fn([f64; N]) -> Option<f64>,
+    ) -> Option<Outcome> {
+        let means = entries.map(|entry| self.mean(entry));
+        let at: [f64; N] = std::array::from_fn(|k| means[k].0);
+        let value = of(at)?;
+        let mut pseudo = vec![value; self.time.len()];
+        for (k, (mean, groups)) in means.iter().enumerate() {
+            let step = SMALL * mean;
+            let beside =
+                |sign: f64| of(std::array::from_fn(|j| if j == k { mean + sign * step } else { at[j] }));
+            let slope = (beside(1.0)? - beside(-1.0)?) / (2.0 * step);
+            pseudo.iter_mut().zip(groups).for_each(|(p, group)| *p += slope * (group - mean));
+        }
+        Some(self.outcome(value, pseudo))
+    }
+
+    /// How many controls there are, and everything that they assist.
+    fn all(&self) -> (usize, Vec<(Observable, Vec<Outcome>)>) {
+        let (sums, context) = (&self.sums, self.sums.context);
+        let null = || Outcome::null("the temperature is uniform: test that the density is flat instead");
+        let heated = sums.entries_before(Observable::MeanTemperature);
+        let soret = self.function([heated], |[mean]| exponential_family(&sums.temperature, mean));
+        let mut quantities = vec![(Observable::Soret, vec![soret.unwrap_or_else(null)])];
+        if sums.points {
+            let left = sums.entries_before(Observable::PointDensity);
+            let walls = self.function([left, left + context.grid.bins], |p| wall_to_wall(&context.model, p));
+            quantities.push((Observable::SoretWall, vec![walls.unwrap_or_else(null)]));
+        }
+        let mut entries = 0..self.columns.len();
+        for observable in &sums.observables {
+            let outcome = |entry: usize| {
+                let (mean, pseudo) = self.mean(entry);
+                self.outcome(mean, pseudo)
+            };
+            let count = observable.support().entries(&context.grid);
+            quantities.push((*observable, entries.by_ref().take(count).map(outcome).collect()));
+        }
+        (self.regression.count(), quantities)
+    }
+}
+
+/// Everything per time, which stands in front.
+fn per_time(row: &[f64]) -> Vec<Option<f64>> {
+    row[1..].iter().map(|sum| (row[0] > 0.0).then(|| sum / row[0])).collect()
 }
 
 /// The same of particles that are seen once a step, quantities as their estimators have them.
 fn assist_seen(context: &Context, groups: &[Group]) -> Result<Assisted, String> {
     let rows = seen::controls(context, groups)?;
-    let mean = |row: &[f64]| -> Vec<Option<f64>> {
-        row[1..].iter().map(|sum| (row[0] > 0.0).then(|| sum / row[0])).collect()
-    };
-    let regression = regression(jackknife(&rows, &mean).into_iter().collect())?;
+    let regression = regression(jackknife(&rows, &per_time).into_iter().collect())?;
     let mut quantities = Vec::new();
     for (estimator, assisted) in seen::estimators(context) {
         for measured in measure(estimator.as_ref(), context, groups) {
@@ -193,7 +254,7 @@ struct Sums<'a> {
 }
 
 /// Sums over the time of a group.
-struct Means {
+struct Totals {
     time: f64,
     /// In the order of [`Sums::observables`].
     values: Vec<f64>,
@@ -253,7 +314,7 @@ impl<'a> Sums<'a> {
         before.map(|o| o.support().entries(&self.context.grid)).sum()
     }
 
-    fn of(&self, group: &Group) -> Means {
+    fn of(&self, group: &Group) -> Totals {
         let grid = &self.context.grid;
         let states = 0..self.context.states();
         let time: Vec<Vec<f64>> = states.clone().map(|s| self.context.time_in(group, s).collect()).collect();
@@ -308,7 +369,7 @@ impl<'a> Sums<'a> {
                 _ => {}
             }
         }
-        Means { time: total.iter().sum(), values }
+        Totals { time: total.iter().sum(), values }
     }
 
     /// `int J_i dt` at every cell face, from what transitions are expected to bring into the state on the side of smaller x;
