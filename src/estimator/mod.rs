@@ -34,7 +34,7 @@ pub use invariants::{Check, invariants};
 pub use moments::Moments;
 pub use numbers::Numbers;
 pub use points::Points;
-pub(crate) use points::{free_between_walls, resolvent};
+pub(crate) use points::free_between_walls;
 pub use reactions::{Concentrations, ContentSoret, ReactionCurrents, ReactionSnapshots};
 pub use snapshots::Snapshots;
 pub use soret::Soret;

@@ -106,7 +106,7 @@ pub(super) fn beginnings(context: &Context, group: &Group, state: usize, law: &L
 ///
 /// On the unfolded circle `G` is half the sum of `exp(-distance/l)/l` over both directions. What comes along one of them
 /// obeys `R(x + h) = R(x) exp(-h/l) + s (1 - exp(-h/l))` across a cell of density `s`, and is the other's mirror image.
-pub(crate) fn resolvent(beginnings: &[f64], length: f64) -> Vec<f64> {
+fn resolvent(beginnings: &[f64], length: f64) -> Vec<f64> {
     let cells = beginnings.len();
     let width = 1.0 / (cells as f64 * length);
     let (kept, gained) = (libm::exp(-width), -libm::expm1(-width));

@@ -93,10 +93,9 @@ impl Controls {
         self.means.iter().map(|m| m * m).sum()
     }
 
-    /// The intercept of the regression of a quantity on the controls, with its standard error and 95 % interval.
-    pub fn assist(&self, sample: &Sample) -> Outcome {
-        let (mut value, mut rest) = centred(&sample.pseudo);
-        let size = norm(&rest);
+    /// The intercept of the regression of pseudo-values on the controls, with what these leave of the differences from it.
+    fn regress(&self, pseudo: &[f64]) -> (f64, Vec<f64>) {
+        let (mut value, mut rest) = centred(pseudo);
         for _ in 0..2 {
             for (column, mean) in self.columns.iter().zip(&self.means) {
                 let along = inner(column, &rest);
@@ -104,6 +103,18 @@ impl Controls {
                 value -= along * mean;
             }
         }
+        (value, rest)
+    }
+
+    /// The intercept alone.
+    pub fn intercept(&self, pseudo: &[f64]) -> f64 {
+        self.regress(pseudo).0
+    }
+
+    /// The intercept of the regression of a quantity on the controls, with its standard error and 95 % interval.
+    pub fn assist(&self, sample: &Sample) -> Outcome {
+        let size = norm(&centred(&sample.pseudo).1);
+        let (value, rest) = self.regress(&sample.pseudo);
         let left = norm(&rest);
         if !(left.is_finite() && value.is_finite()) {
             return Outcome::null("the estimate is not a finite number");

@@ -32,6 +32,19 @@ impl<'a> Weak<'a> {
         Weak { model, grid: *grid, nodes, inverse_weight }
     }
 
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Mean of `1/w` of a state over each cell.
+    pub fn inverse_weight(&self, state: usize) -> &[f64] {
+        &self.inverse_weight[state]
+    }
+
     /// Mean of `f` over the particles of a state in each cell.
     pub fn mean(&self, state: usize, f: impl Fn(f64) -> f64) -> Vec<f64> {
         let cells = self.nodes.iter().zip(&self.inverse_weight[state]);
@@ -50,6 +63,20 @@ impl<'a> Weak<'a> {
     /// Rate constant of a channel in each cell, as the particles of the state that it leaves see it.
     pub fn rate(&self, channel: Channel) -> Vec<f64> {
         self.mean(channel.from, |x| self.model.rate(channel, x))
+    }
+
+    /// What a slope of `w P` along a cell adds to the transitions of a channel in it: the mean of `(k - mean k)(x - x_c)/w`.
+    pub fn lean(&self, channel: Channel) -> Vec<f64> {
+        let rate = |x: f64| self.model.rate(channel, x);
+        let means = self.rate(channel);
+        let lean = |(c, mean): (usize, f64)| -> f64 {
+            let middle = self.grid.cell_middle(c);
+            let part = |(x, share): &(f64, f64)| {
+                share * (rate(*x) - mean) * (x - middle) / self.model.weight(channel.from, *x)
+            };
+            self.nodes[c].iter().map(part).sum()
+        };
+        means.into_iter().enumerate().map(lean).collect()
     }
 
     /// Rate constant times a part of the exchange of a channel; zero where the exchange is not known.

@@ -6,6 +6,7 @@ mod common;
 mod array_rqmc;
 mod assisted;
 mod assisted_more;
+mod assisted_onward;
 mod baoab_lanes;
 mod baoab_lanes_own;
 mod baoab_lanes_states;
