@@ -182,6 +182,7 @@ impl LaneBaoab {
             passages: &passages,
             heat: &heat_of_passages,
             work: &work_of_passages,
+            laps: &[],
             sighted: Some(sighted).filter(|_| !speeds.is_empty()),
             surveyed: None,
         });

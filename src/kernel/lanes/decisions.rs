@@ -5,6 +5,7 @@ use super::super::exact::Exact;
 use super::super::{BLOCK, KernelError};
 use super::block::{self, Block, CHOICE_BITS, Instructions, MOST_ROWS, NARROW, Rare, Tables};
 use super::places::Places;
+use super::ring::Laps;
 use super::timed::{self, Timed};
 use crate::event::{Counts, Position, Tally, Walkers};
 use crate::model::{Boundary, Channel, Model};
@@ -46,10 +47,9 @@ impl Candidates {
     }
 }
 
-/// Whether a model may go in lanes at all: between walls, plain internal states.
+/// Whether a model may go in lanes at all: plain internal states, not too many of them.
 pub(super) fn suits(model: &Model, cells: usize) -> bool {
-    model.domain.walls == Boundary::Reflecting
-        && model.coordinates.is_none()
+    model.coordinates.is_none()
         && model.mixture.is_none()
         && model.network.states().len() <= block::MOST_STATES
         && cells < 1 << 15
@@ -97,6 +97,10 @@ impl Decisions {
         let one_way = |s: usize| rows[s].1.is_some_and(|c| c.from == s && c.to == 1 - s);
         let entries = rows.len() * cells;
         let wide = !lasting || 2 * entries + 1 > NARROW;
+        let ring = exact.model().domain.walls == Boundary::Periodic;
+        if ring && wide {
+            return None;
+        }
         if !wide {
             accept.resize(NARROW, 0);
         }
@@ -119,6 +123,7 @@ impl Decisions {
             guide,
             exchange: exact.model().network.channels().any(|c| exact.model().exchange_varies(c)),
             steps,
+            ring,
         };
         Some(Decisions { exact, candidates, tables, rows, places })
     }
@@ -136,7 +141,7 @@ impl Decisions {
     /// The place of a position in lanes.
     fn enter(&self, position: Position) -> u32 {
         match &self.places {
-            None => position.coarse(self.exact.cells()),
+            None => self.tables.enter(position),
             Some(places) => places.enter(position),
         }
     }
@@ -144,7 +149,7 @@ impl Decisions {
     /// The position of a place in lanes. There and back again, nothing changes.
     fn leave(&self, place: u32) -> Position {
         match &self.places {
-            None => Position::from_coarse(place),
+            None => self.tables.leave(place),
             Some(places) => places.leave(place, places.cell(place)),
         }
     }
@@ -152,7 +157,7 @@ impl Decisions {
     /// The same where the cell is known.
     fn within(&self, place: u32, cell: usize) -> Position {
         match &self.places {
-            None => Position::from_coarse(place),
+            None => self.tables.leave(place),
             Some(places) => places.leave(place, cell),
         }
     }
@@ -174,8 +179,9 @@ impl Decisions {
         let mut sums = Sums::new(self);
         let (words, single) = stream.lanes();
         let mut rare = Undecided::new(self, single);
-        let mut block = Block::new();
-        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+        let mut block = self.block();
+        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
+        for ((position, state), laps) in columns.zip(walkers.laps.chunks_mut(BLOCK)) {
             block.walkers = position.len();
             for (place, position) in block.position.iter_mut().zip(&*position) {
                 *place = self.enter(*position);
@@ -204,8 +210,11 @@ impl Decisions {
             for (state, now) in state.iter_mut().zip(&block.state[0]) {
                 *state = *now as u16;
             }
+            for (lane, laps) in laps.iter_mut().enumerate() {
+                *laps = laps.wrapping_add(block.laps.leave(lane));
+            }
         }
-        self.hand_on(sums, rare, tally);
+        self.hand_on(sums, rare, &block.laps.states, tally);
         Ok(())
     }
 
@@ -221,19 +230,28 @@ impl Decisions {
         let mut sums = Sums::new(self);
         let (words, single) = stream.lanes();
         let mut rare = Undecided::new(self, single);
-        let mut block = Block::new();
+        let mut block = self.block();
         let mut timed = Timed::new(&self.tables, waits, duration, walkers, &mut block);
         while block.walkers > 0 {
             let room = sums.take(u64::MAX, self);
             let group = (&mut block, &mut timed);
             timed::go(most, &self.tables, group, room, words, &mut sums.hot, &mut rare)?;
         }
-        self.hand_on(sums, rare, tally);
+        self.hand_on(sums, rare, &block.laps.states, tally);
         Ok(())
     }
 
+    /// Columns for walkers.
+    fn block(&self) -> Block {
+        let mut block = Block::new();
+        if self.tables.ring {
+            block.laps = Laps::new(self.tables.scale.len());
+        }
+        block
+    }
+
     /// Hands on what has been counted.
-    fn hand_on<T: Tally>(&self, mut sums: Sums, rare: Undecided<'_>, tally: &mut T) {
+    fn hand_on<T: Tally>(&self, mut sums: Sums, rare: Undecided<'_>, laps: &[i64], tally: &mut T) {
         sums.flush(self);
         let Undecided { mut heat, mut work, surplus, passages, .. } = rare;
         sums.visits.iter_mut().zip(&surplus).for_each(|(visits, surplus)| *visits -= surplus);
@@ -242,14 +260,15 @@ impl Decisions {
             book(self.exact.model(), &sums.passages, &mut heat, &mut work);
         }
         let (visits, passages) = (&sums.visits, &sums.passages);
-        tally.counted(&Counts { visits, passages, heat: &heat, work: &work, sighted: None, surveyed: None });
+        let (heat, work) = (&heat[..], &work[..]);
+        tally.counted(&Counts { visits, passages, heat, work, laps, sighted: None, surveyed: None });
     }
 
     /// Counts where the walkers of a block are, state by state and cell by cell.
     fn score(&self, block: &Block, visits: &mut [u64]) {
         let cells = self.tables.cells;
         for (&state, &position) in block.state[0].iter().zip(&block.position).take(block.walkers) {
-            visits[(state * cells + block::cell(block::folded(position), cells)) as usize] += 1;
+            visits[(state * cells + self.tables.cell(position)) as usize] += 1;
         }
     }
 }

@@ -31,6 +31,7 @@ mod coordinate;
 mod decisions;
 mod normal;
 mod places;
+mod ring;
 mod shifts;
 mod steps;
 mod timed;
@@ -43,7 +44,7 @@ use super::scale::Clocks;
 use super::{Kernel, KernelError, LegLaw, Span};
 use crate::event::{Tally, Walkers};
 use crate::grid::Grid;
-use crate::model::Model;
+use crate::model::{Boundary, Model};
 use crate::rng::Stream;
 pub use baoab::LaneBaoab;
 pub use block::Instructions;
@@ -79,9 +80,10 @@ impl Lanes {
         if !suits(model, grid.cells()) {
             return Ok(None);
         }
+        let walls = model.domain.walls == Boundary::Reflecting;
         let places = match clocks.shared() {
-            Some(scale) => Places::new(scale, grid.cells()).map(Some),
-            None => clocks.scale.iter().all(Option::is_none).then_some(None),
+            Some(scale) if walls => Places::new(scale, grid.cells()).map(Some),
+            _ => Self::suit(model, grid, &clocks).then_some(None),
         };
         let Some(places) = places else { return Ok(None) };
         let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
@@ -146,9 +148,10 @@ impl Lanes {
 /// leg is too short.
 fn representable(model: &Model, rates: &mut CandidateRates) -> Option<Vec<u32>> {
     let mut scales = Vec::with_capacity(rates.state.len());
+    let longest = if model.domain.walls == Boundary::Periodic { ring::LONGEST } else { f64::INFINITY };
     for state in 0..rates.state.len() {
         let rate = rates.state[state];
-        let wanted = 1.0 / (libm::sqrt(rate) * model.domain.length);
+        let wanted = (1.0 / (libm::sqrt(rate) * model.domain.length)).min(longest);
         // Rounded down: candidates must not become fewer. A float may have rounded up by less than a digit.
         let mut bits = (wanted as f32).to_bits() & SCALE;
         if f64::from(f32::from_bits(bits)) > wanted {
