@@ -27,6 +27,9 @@ fn steps(model: &Model, dt: f64) -> LaneSteps {
         .expect("constant diffusivities, few transitions a step")
 }
 
+/// A step of which few hold several candidates.
+const DT: f64 = 0.1;
+
 /// Whether a stream has been used by lanes: it is written down with their generators.
 fn in_lanes(random: &Stream) -> bool {
     serde_json::to_string(random).expect("plain data").len() > 1000
@@ -109,7 +112,7 @@ fn the_same_bits_with_any_instructions_threads_and_cuts() {
             )
         };
         same_bits(&format!("{name}, timed"), 300, timed);
-        let stepped = |most, n| after(&steps(&model, 0.2).at_most(most), &model, 150, &[Span::Legs(n)]);
+        let stepped = |most, n| after(&steps(&model, DT).at_most(most), &model, 150, &[Span::Legs(n)]);
         same_bits(&format!("{name}, steps"), 203, stepped);
         // From paper, and on any number of threads.
         let plan = Plan {
@@ -118,7 +121,7 @@ fn the_same_bits_with_any_instructions_threads_and_cuts() {
             span: Span::Duration(300.0),
             burn_in: 20.0,
             rounds: 3,
-            times: vec![10.0, 300.0],
+            times: vec![10.0, 40.0, 300.0],
             start: Start::LocalEquilibrium,
             seed: 5,
         };
@@ -164,12 +167,12 @@ fn laps_are_those_of_the_state_that_moves() {
     for model in [two(), three()] {
         let (seen, counted) = by_walkers(&lanes(&model), &model, 40, true);
         assert!(seen == counted && seen.iter().all(|n| *n != 0), "{seen:?} {counted:?}");
-        let (seen, counted) = by_walkers(&steps(&model, 0.2), &model, 40, false);
+        let (seen, counted) = by_walkers(&steps(&model, DT), &model, 40, false);
         assert!(seen == counted && seen.iter().any(|n| *n != 0), "{seen:?} {counted:?}");
         // Negative control: the other state is another number.
         let (seen, counted) = by_walkers(&lanes(&model), &model, 40, false);
         assert_ne!(seen, counted);
-        let (seen, counted) = by_walkers(&steps(&model, 0.2), &model, 40, true);
+        let (seen, counted) = by_walkers(&steps(&model, DT), &model, 40, true);
         assert_ne!(seen, counted);
         // Of a duration the sums.
         let kernel = lanes(&model);
@@ -305,7 +308,7 @@ fn displacements_have_their_law_laps_included() {
     {
         let waves = [1.3, 4.0, 9.0].map(|q| q * if unit < 1.0 { 0.02 } else { 1.0 });
         let (wrong, dt) = (
-            Uniform { diffusivity: system.diffusivity.map(|d| 1.04 * d), ..uniform([1.0; 2], 1.0) },
+            Uniform { diffusivity: system.diffusivity.map(|d| 1.08 * d), ..uniform([1.0; 2], 1.0) },
             0.1 / unit,
         );
         let wrong = Uniform { exit: system.exit, ..wrong };
@@ -321,7 +324,7 @@ fn displacements_have_their_law_laps_included() {
                 "{name}: {z:.2} of {limit}, without laps and with another diffusivity {others:.1?}"
             ));
             assert!(z < limit, "{name}: {z}");
-            // Negative controls: laps that are forgotten, diffusivities 4 % too large.
+            // Negative controls: laps that are forgotten, diffusivities 8 % too large.
             assert!(others.iter().all(|z| *z > limit), "{name}: {others:?}");
         };
         let spans = [0.3, 5.0].map(|t| Span::Duration(t / unit));
@@ -353,8 +356,8 @@ fn sampled<K: Kernel + Send + 'static>(kernel: K, model: &Model, span: Span, bur
 fn what_is_measured_agrees_with_theory() {
     // All quantities of each system, alpha 1e-8 each: densities, currents of states through every face, heat, on average over the
     // ring; of timed legs velocity and spreading too. Errors of densities of a few per mille.
-    let timed = |model: &Model| sampled(lanes(model), model, Span::Duration(4000.0), 600.0);
-    let untimed = |model: &Model| sampled(lanes(model), model, Span::Legs(3000), 400.0);
+    let timed = |model: &Model| sampled(lanes(model), model, Span::Duration(2500.0), 400.0);
+    let untimed = |model: &Model| sampled(lanes(model), model, Span::Legs(2000), 300.0);
     let runs: [(&str, Model, Finished); 4] = [
         ("two", two(), untimed(&two())),
         ("three", three(), untimed(&three())),
@@ -431,7 +434,7 @@ fn lanes_and_scalar_kernels_agree_where_rates_vary() {
         z.fold(0.0, f64::max)
     };
     let model = three();
-    let wrong = Model { temperature: field("1 + 0.2*sin(2*pi*x)"), ..model.clone() };
+    let wrong = Model { temperature: field("1.6 - 0.3*sin(2*pi*x)"), ..model.clone() };
     let durations = [0.7, 20.0].map(Span::Duration);
     let (kernel, other) = (lanes(&model), lanes(&wrong));
     let found = sample(&kernel, &durations, 11);
@@ -450,7 +453,7 @@ fn lanes_and_scalar_kernels_agree_where_rates_vary() {
     note(format!("legs: {z:.1?}"));
     assert!(z[0] < 6.5 && z[1] > 6.5, "legs: {z:?}");
     let legs = [1, 100].map(Span::Legs);
-    let (kernel, other) = (steps(&model, 0.2), steps(&wrong, 0.2));
+    let (kernel, other) = (steps(&model, DT), steps(&wrong, DT));
     let found = sample(&kernel, &legs, 17);
     let z = [
         largest(&found, &sample(kernel.scalar(), &legs, 18)),
