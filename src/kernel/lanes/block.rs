@@ -8,7 +8,7 @@
 use super::super::{BLOCK, KernelError};
 use super::normal::{normals, pairs};
 use super::places::Guide;
-use super::ring::{self, Laps, deal_and_turn, turn};
+use super::ring::{self, Laps, turn};
 use crate::event::Position;
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
@@ -17,7 +17,7 @@ use multiversion::multiversion;
 pub(super) const CHUNK: usize = 4;
 
 /// Walkers that are looked up before vectors have their turn, where both can be done at the same time.
-pub(super) const PART: usize = 16;
+const PART: usize = 16;
 
 /// Bits of a choice that pick a slot; the others are compared with a threshold.
 pub(super) const SLOT_BITS: u32 = 6;
@@ -374,6 +374,14 @@ pub(super) fn deal_both(
     }
 }
 
+/// Deals slots.
+#[inline(always)]
+fn deal(index: &[u32; BLOCK], slots: &[u32; SLOTS], chosen: &mut [u32; BLOCK]) {
+    for i in 0..BLOCK {
+        chosen[i] = slots[index[i] as usize % SLOTS];
+    }
+}
+
 /// Moves everybody and finds the entry of its threshold; beside it, that with the key of the leg before.
 #[inline(always)]
 pub(super) fn advance<const TWO: bool>(
@@ -568,13 +576,13 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
                 pick(state, choices, &mut block.index);
                 if STEPS {
                     deal_both(&block.index, (slots, targets), chosen, &mut block.target);
-                } else if let (true, Some(laps)) = (RING, block.laps.lanes()) {
-                    deal_and_turn(&block.index, slots, chosen, (state, scale, signed), position, laps);
+                } else if RING {
+                    deal(&block.index, slots, chosen);
                 } else {
                     deal_and_move(&block.index, slots, chosen, (scale, signed), position);
                 }
             }
-            if let (true, Some(laps)) = (RING && TWO && !STEPS, block.laps.lanes()) {
+            if let (true, false, Some(laps)) = (RING, STEPS, block.laps.lanes()) {
                 turn::<TWO>(law, (state, scale), signed, position, laps);
             }
             if let (true, Some(guide)) = (NATURAL, &tables.guide) {

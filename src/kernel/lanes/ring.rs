@@ -5,7 +5,7 @@
 //! the ring, a whole number known to `2^-13` in floats: the nearest is it.
 
 use super::super::BLOCK;
-use super::block::{Law, PART, SLOTS, units};
+use super::block::{Law, SLOTS, units};
 
 /// Longest scale of legs on a ring, in its lengths: 43 of them, the farthest a timed leg goes, must be less than the 2048 that
 /// [`units`] holds.
@@ -107,54 +107,16 @@ pub(super) fn turn<const TWO: bool>(
         }
         return;
     }
-    let (mut at, mut gone) = ([0; BLOCK], [0; BLOCK]);
+    let mut gone = [0; BLOCK];
     for i in 0..BLOCK {
         let displacement = signed[i] * f32::from_bits(scale[i]);
         let (from, to) = (position[i], to(position[i], displacement));
         gone[i] = laps(from, displacement, to);
         position[i] = to;
-        at[i] = state[i] * BLOCK as u32 + i as u32;
-    }
-    gather(&at, &gone, sums);
-}
-
-/// Deals slots, and moves everybody meanwhile, as between walls.
-#[inline(always)]
-pub(super) fn deal_and_turn(
-    index: &[u32; BLOCK],
-    slots: &[u32; SLOTS],
-    chosen: &mut [u32; BLOCK],
-    (state, scale, signed): (&[u32; BLOCK], &[u32; BLOCK], &[f32; BLOCK]),
-    position: &mut [u32; BLOCK],
-    sums: &mut [i32; SLOTS],
-) {
-    let (mut at, mut gone) = ([0; BLOCK], [0; BLOCK]);
-    let dealt = index.as_chunks::<PART>().0.iter().zip(chosen.as_chunks_mut::<PART>().0);
-    let ways = scale.as_chunks::<PART>().0.iter().zip(signed.as_chunks::<PART>().0);
-    let places = position.as_chunks_mut::<PART>().0.iter_mut().zip(gone.as_chunks_mut::<PART>().0);
-    for (((index, chosen), (scale, signed)), (position, gone)) in dealt.zip(ways).zip(places) {
-        for (index, chosen) in index.iter().zip(chosen) {
-            *chosen = slots[*index as usize % SLOTS];
-        }
-        for i in 0..PART {
-            let displacement = signed[i] * f32::from_bits(scale[i]);
-            let (from, to) = (position[i], to(position[i], displacement));
-            gone[i] = laps(from, displacement, to);
-            position[i] = to;
-        }
     }
     for i in 0..BLOCK {
-        at[i] = state[i] * BLOCK as u32 + i as u32;
-    }
-    gather(&at, &gone, sums);
-}
-
-/// Adds laps where they belong.
-#[inline(always)]
-fn gather(at: &[u32; BLOCK], gone: &[i32; BLOCK], sums: &mut [i32; SLOTS]) {
-    for (at, gone) in at.iter().zip(gone) {
-        let sum = &mut sums[*at as usize % SLOTS];
-        *sum = sum.wrapping_add(*gone);
+        let sum = &mut sums[(state[i] as usize * BLOCK + i) % SLOTS];
+        *sum = sum.wrapping_add(gone[i]);
     }
 }
 
