@@ -73,6 +73,25 @@ fn main() -> io::Result<()> {
         }
     }
 
+    for (states, model) in [("two states", &two), ("five states, 20 channels", &five)] {
+        let round = round(model);
+        let scalar = Exact::new(&round, &grid).expect("bounded rates");
+        cases.push((
+            format!("{states} on a ring, untimed, tallies"),
+            Box::new(InLanes::new(scalar, &round, true)),
+        ));
+        for most in [Instructions::Common, Instructions::Avx2, Instructions::Avx512] {
+            let kernel = Lanes::new(&round, &grid).expect("bounded rates").expect("constant diffusivities");
+            let case = InLanes::new(kernel.clone().at_most(most), &round, true);
+            cases.push((format!("{states} on a ring, lanes, tallies, {most:?}"), Box::new(case)));
+            let case = Legs::of(kernel.at_most(most), &round, true, true);
+            cases.push((format!("{states} on a ring, timed, lanes, tallies, {most:?}"), Box::new(case)));
+            let kernel = LaneSteps::new(&round, &grid, DT).expect("bounded rates").expect("few candidates");
+            let case = InLanes::new(kernel.at_most(most), &round, false);
+            cases.push((format!("{states} on a ring, steps in lanes, tallies, {most:?}"), Box::new(case)));
+        }
+    }
+
     let varying = [
         ("eight states, D(x)", eight()),
         ("two states, frictions", frictions(two.clone())),
@@ -156,6 +175,13 @@ fn model(states: &[(f64, f64)], edges: &[(usize, usize)]) -> Model {
         coordinates: None,
         mixture: None,
     }
+}
+
+/// The same states on a ring, on which the temperature is a wave.
+fn round(model: &Model) -> Model {
+    let wave = Expression::parse("1.4 + 0.4*sin(6.283185307179586*x)", &["x"], &[]).expect("an expression");
+    let domain = Domain { walls: Boundary::Periodic, ..model.domain };
+    Model { domain, temperature: Arc::new(wave), ..model.clone() }
 }
 
 /// Eight states in a circle, some edges driven, a table of temperatures, diffusivities that vary (Ito).

@@ -121,6 +121,20 @@ impl Position {
         Position((u64::from(place) << 32) | u64::from(mirror))
     }
 
+    /// On a ring: the place in units of `2^-32` of it, in the same one of `cells` equal cells.
+    #[inline]
+    pub(crate) fn round(self, cells: usize) -> u32 {
+        // As above.
+        let unit = (self.0 >> 31) as u32;
+        unit + u32::from(Position::from_round(unit).cell(cells) != self.cell(cells))
+    }
+
+    /// The position of such a place. There and back again, nothing changes.
+    #[inline]
+    pub(crate) fn from_round(place: u32) -> Self {
+        Position(u64::from(place) << 31)
+    }
+
     /// All ones on the upper half of the circle, else zero.
     #[inline]
     pub(crate) fn mirror(self) -> u32 {
@@ -306,6 +320,8 @@ pub struct Counts<'a> {
     pub heat: &'a [f64],
     /// Work done in the transitions of each cell.
     pub work: &'a [f64],
+    /// On a ring, net passages upwards through `x = 0`, state by state; empty between walls.
+    pub laps: &'a [i64],
     /// What was seen of velocities, if walkers have one and the tally names its cells.
     pub sighted: Option<Sighted<'a>>,
     /// What was seen of an internal coordinate, the same.
@@ -612,6 +628,9 @@ impl Tally for Profile {
         for (sum, amount) in exchanged.chain(self.work.iter_mut().zip(counts.work)) {
             *sum += amount;
         }
+        for (sum, laps) in self.laps.iter_mut().zip(counts.laps) {
+            *sum += laps;
+        }
     }
 
     #[inline]
@@ -744,6 +763,27 @@ mod tests {
                 Position::from_coarse(place).folded() >> 32,
                 u64::from(place ^ (place as i32 >> 31) as u32)
             );
+        }
+    }
+
+    #[test]
+    fn places_on_a_ring_keep_their_cell_and_come_back() {
+        for cells in [1usize, 7, 1024, 1050] {
+            for k in 0..=cells as u128 {
+                let face = ((k << 63) / cells as u128) as u64;
+                for near in [-1i64 << 40, -1 << 33, -(1 << 31), -1, 0, 1, 2, 1 << 31, 1 << 40] {
+                    let position = Position(face.wrapping_add(near as u64) & ((1 << 63) - 1));
+                    let place = position.round(cells);
+                    let there = Position::from_round(place);
+                    assert_eq!(there.cell(cells), position.cell(cells));
+                    assert_eq!(there.round(cells), place);
+                    assert!(there.0 < 1 << 63 && there.0.abs_diff(position.0) < 1 << 31);
+                }
+            }
+        }
+        for place in [0, 1, 5, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x9abc_def0] {
+            assert_eq!(Position::from_round(place).round(1050), place);
+            assert_eq!(Position::from_round(place).folded() >> 31, u64::from(place));
         }
     }
 

@@ -189,7 +189,8 @@ pub fn same_legs(name: &str, kernel: &Lanes, model: &Model, grid: &Grid, cuts: &
         profile.flush();
         let visits: Vec<_> = (0..kernel.states()).map(|s| profile.visits(s)).collect();
         let passages: Vec<_> = model.network.channels().map(|c| profile.passages(c.index)).collect();
-        format!("{walkers:?} {random:?} {visits:?} {passages:?}")
+        let laps: Vec<_> = (0..kernel.states()).map(|s| profile.laps(s)).collect();
+        format!("{walkers:?} {random:?} {visits:?} {passages:?} {laps:?}")
     };
     for n in [50, 150] {
         let bits = |most, legs| after(&kernel.clone().at_most(most), n, &[legs]);

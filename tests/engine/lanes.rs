@@ -258,7 +258,11 @@ fn what_lanes_cannot_do_they_leave() {
     let mut ring = two_states();
     ring.domain.walls = Boundary::Periodic;
     ring.temperature = field("1.2 + 0.2*cos(6.283185307179586*x)");
-    assert!(none(&ring));
+    assert!(!none(&ring));
+    let mut states = ring.network.states().to_vec();
+    states[0].drift = Some(field("0.05"));
+    ring.network = Network::new(states, ring.network.edges().to_vec()).expect("a network");
+    assert!(none(&ring), "a drift that legs carry along");
     let varying = |motility: Motility| {
         let mut model = two_states();
         let mut states = vec![State::new("a", 1.0, 1e-2), State::new("b", 0.0, 1e-3)];

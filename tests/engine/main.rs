@@ -35,6 +35,7 @@ mod reactions;
 mod reactions_mean_field;
 mod reactions_run;
 mod resolvent;
+mod ring_lanes;
 mod scale_lanes;
 mod timed_lanes;
 mod underdamped;

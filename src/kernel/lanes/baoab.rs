@@ -31,7 +31,7 @@ use super::transitions::Transitions;
 use super::velocity::{self, Block, Cell, Hot, Law, Motion, POWERS, Passes, Speeds, Still, TERMS, WHOLE};
 use crate::event::{Counts, Position, Sighted, SpeedCells, Tally, Walkers};
 use crate::grid::Grid;
-use crate::model::{Edge, Model, RateLaw};
+use crate::model::{Boundary, Edge, Model, RateLaw};
 use crate::rng::Stream;
 
 /// The methods `baoab` and `baoab_flux`, in vector lanes.
@@ -185,6 +185,7 @@ impl LaneBaoab {
             passages: &passages,
             heat: &heat_of_passages,
             work: &work_of_passages,
+            laps: &[],
             sighted: Some(sighted).filter(|_| !speeds.is_empty()),
             surveyed: None,
         });
@@ -222,7 +223,8 @@ fn paces(masses: &[f64]) -> impl Iterator<Item = f64> {
 
 /// What never changes, all masses, and the largest number that stands for a velocity; `None` where only [`Baoab`] will do.
 fn law(scalar: &Baoab, model: &Model, grid: &Grid) -> Option<(Law, Vec<f64>, f64)> {
-    let (motions, exact_flux) = scalar.plain().filter(|_| suits(model, grid.cells()))?;
+    let walls = model.domain.walls == Boundary::Reflecting;
+    let (motions, exact_flux) = scalar.plain().filter(|_| walls && suits(model, grid.cells()))?;
     let several = motions.len() > 1;
     let states = 0..motions.len();
     if motions.len() * grid.cells() >= MOST_CELLS

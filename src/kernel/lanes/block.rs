@@ -8,6 +8,8 @@
 use super::super::{BLOCK, KernelError};
 use super::normal::{normals, pairs};
 use super::places::Guide;
+use super::ring::{self, Laps, turn};
+use crate::event::Position;
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
@@ -73,9 +75,27 @@ pub(super) struct Tables {
     /// Whether these are steps: transitions come first, then a normal displacement. Else legs: a displacement, then a
     /// transition.
     pub steps: bool,
+    /// Whether the domain is a ring.
+    pub ring: bool,
 }
 
 impl Tables {
+    /// The place of a position.
+    pub fn enter(&self, position: Position) -> u32 {
+        let cells = self.cells as usize;
+        if self.ring { position.round(cells) } else { position.coarse(cells) }
+    }
+
+    /// The position of a place. There and back again, nothing changes.
+    pub fn leave(&self, place: u32) -> Position {
+        if self.ring { Position::from_round(place) } else { Position::from_coarse(place) }
+    }
+
+    /// The cell of a place.
+    pub fn cell(&self, place: u32) -> u32 {
+        if self.ring { ring::cell(place, self.cells) } else { cell(folded(place), self.cells) }
+    }
+
     /// How many counters there must be: one for each key, and one for those who are not there.
     pub fn counters(&self) -> usize {
         if self.wide { 2 * self.entries + 1 } else { NARROW }
@@ -102,7 +122,7 @@ pub(super) const SCALE: u32 = 0x7fff_f800;
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Block {
-    /// Places on the circle of `2^32` units.
+    /// Places on the circle of `2^32` units: the unfolded domain between walls, or the ring.
     pub position: [u32; BLOCK],
     pub state: [[u32; BLOCK]; CHUNK + 1],
     pub scale: [[u32; BLOCK]; CHUNK + 1],
@@ -119,12 +139,15 @@ pub(super) struct Block {
     pub threshold: [u32; BLOCK],
     /// How many walkers are real.
     pub walkers: usize,
+    /// On a ring, how often they have gone round.
+    pub laps: Laps,
 }
 
 impl Block {
     pub fn new() -> Self {
         Block {
             walkers: 0,
+            laps: Laps::none(),
             position: [0; BLOCK],
             state: [[0; BLOCK]; CHUNK + 1],
             scale: [[0; BLOCK]; CHUNK + 1],
@@ -268,6 +291,12 @@ impl Law {
         Law { first: 0, change: 0, cells, gap: 0, top: 0 }
     }
 
+    /// Of two states the scale, from all ones in the second.
+    #[inline(always)]
+    pub fn scale_of(self, second: u32) -> f32 {
+        f32::from_bits(self.first ^ self.change & second)
+    }
+
     /// The first entry of the row of thresholds of a state and its slot.
     #[inline(always)]
     pub fn row<const TWO: bool>(self, state: u32, chosen: u32) -> u32 {
@@ -358,6 +387,14 @@ pub(super) fn deal_both(
     }
 }
 
+/// Deals slots.
+#[inline(always)]
+fn deal(index: &[u32; BLOCK], slots: &[u32; SLOTS], chosen: &mut [u32; BLOCK]) {
+    for i in 0..BLOCK {
+        chosen[i] = slots[index[i] as usize % SLOTS];
+    }
+}
+
 /// Moves everybody and finds the entry of its threshold; beside it, that with the key of the leg before.
 #[inline(always)]
 pub(super) fn advance<const TWO: bool>(
@@ -383,7 +420,7 @@ pub(super) type Pair<'a> = [&'a mut [u32; BLOCK]; 2];
 
 /// The entry of everybody's threshold; beside it, that with the key of the leg before.
 #[inline(always)]
-fn locate<const TWO: bool>(
+pub(super) fn locate<const TWO: bool, const RING: bool>(
     law: Law,
     (state, key): (&[u32; BLOCK], &[u32; BLOCK]),
     chosen: &[u32; BLOCK],
@@ -391,7 +428,9 @@ fn locate<const TWO: bool>(
     [entry, both]: Pair<'_>,
 ) {
     for i in 0..BLOCK {
-        entry[i] = law.row::<TWO>(state[i], chosen[i]) + cell(folded(position[i]), law.cells);
+        let cell =
+            if RING { ring::cell(position[i], law.cells) } else { cell(folded(position[i]), law.cells) };
+        entry[i] = law.row::<TWO>(state[i], chosen[i]) + cell;
         both[i] = key[i] << 16 | entry[i];
     }
 }
@@ -515,7 +554,7 @@ pub(super) fn decide<const TWO: bool, const STEPS: bool>(
 }
 
 #[inline(always)]
-fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: bool>(
+fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: bool, const RING: bool>(
     tables: &Tables,
     block: &mut Block,
     mut left: u64,
@@ -548,9 +587,14 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
                 pick(state, choices, &mut block.index);
                 if STEPS {
                     deal_both(&block.index, (slots, targets), chosen, &mut block.target);
+                } else if RING {
+                    deal(&block.index, slots, chosen);
                 } else {
                     deal_and_move(&block.index, slots, chosen, (scale, signed), position);
                 }
+            }
+            if let (true, false, Some(laps)) = (RING, STEPS, block.laps.lanes()) {
+                turn::<TWO>(law, (state, scale), signed, position, laps);
             }
             if let (true, Some(guide)) = (NATURAL, &tables.guide) {
                 if TWO {
@@ -561,10 +605,10 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
                 guide.look(entry, &mut block.threshold);
                 guide.find::<TWO>(law, state, chosen, position, &block.threshold, entry);
                 join(entry, key, both);
-            } else if TWO && !STEPS {
+            } else if TWO && !STEPS && !RING {
                 advance::<TWO>(law, (state, scale, key), signed, chosen, position, entries);
             } else {
-                locate::<TWO>(law, (state, key), chosen, position, entries);
+                locate::<TWO, RING>(law, (state, key), chosen, position, entries);
             }
             let next = (&block.moves[leg + 1], &mut block.signed[leg + 1]);
             if WIDE {
@@ -586,7 +630,11 @@ fn legs<const TWO: bool, const STEPS: bool, const NATURAL: bool, const WIDE: boo
             }
             if STEPS {
                 let (state, scale) = (&block.state[leg + 1], &block.scale[leg + 1]);
-                shift::<TWO>(law, state, scale, &block.signed[leg], &mut block.position);
+                let (signed, position) = (&block.signed[leg], &mut block.position);
+                match block.laps.lanes() {
+                    Some(laps) if RING => turn::<TWO>(law, (state, scale), signed, position, laps),
+                    _ => shift::<TWO>(law, state, scale, signed, position),
+                }
             }
         }
         block.state[0] = block.state[chunk];
@@ -629,31 +677,49 @@ fn any(
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
     let natural = tables.guide.is_some();
+    if tables.ring {
+        return match (tables.two, tables.steps) {
+            (true, false) => {
+                legs::<true, false, false, false, true>(tables, block, left, words, counts, rare)
+            }
+            (true, true) => legs::<true, true, false, false, true>(tables, block, left, words, counts, rare),
+            (false, false) => {
+                legs::<false, false, false, false, true>(tables, block, left, words, counts, rare)
+            }
+            (false, true) => {
+                legs::<false, true, false, false, true>(tables, block, left, words, counts, rare)
+            }
+        };
+    }
     match (tables.two, tables.steps, natural, tables.wide) {
         (true, false, false, false) => {
-            legs::<true, false, false, false>(tables, block, left, words, counts, rare)
+            legs::<true, false, false, false, false>(tables, block, left, words, counts, rare)
         }
         (true, false, false, true) => {
-            legs::<true, false, false, true>(tables, block, left, words, counts, rare)
+            legs::<true, false, false, true, false>(tables, block, left, words, counts, rare)
         }
-        (true, false, true, _) => legs::<true, false, true, false>(tables, block, left, words, counts, rare),
-        (true, true, ..) => legs::<true, true, false, false>(tables, block, left, words, counts, rare),
+        (true, false, true, _) => {
+            legs::<true, false, true, false, false>(tables, block, left, words, counts, rare)
+        }
+        (true, true, ..) => legs::<true, true, false, false, false>(tables, block, left, words, counts, rare),
         (false, false, false, false) => {
-            legs::<false, false, false, false>(tables, block, left, words, counts, rare)
+            legs::<false, false, false, false, false>(tables, block, left, words, counts, rare)
         }
         (false, false, true, false) => {
-            legs::<false, false, true, false>(tables, block, left, words, counts, rare)
+            legs::<false, false, true, false, false>(tables, block, left, words, counts, rare)
         }
         (false, true, _, false) => {
-            legs::<false, true, false, false>(tables, block, left, words, counts, rare)
+            legs::<false, true, false, false, false>(tables, block, left, words, counts, rare)
         }
         (false, false, false, true) => {
-            legs::<false, false, false, true>(tables, block, left, words, counts, rare)
+            legs::<false, false, false, true, false>(tables, block, left, words, counts, rare)
         }
         (false, false, true, true) => {
-            legs::<false, false, true, true>(tables, block, left, words, counts, rare)
+            legs::<false, false, true, true, false>(tables, block, left, words, counts, rare)
         }
-        (false, true, _, true) => legs::<false, true, false, true>(tables, block, left, words, counts, rare),
+        (false, true, _, true) => {
+            legs::<false, true, false, true, false>(tables, block, left, words, counts, rare)
+        }
     }
 }
 
@@ -812,6 +878,7 @@ mod tests {
             guide: None,
             exchange: false,
             steps,
+            ring: false,
             scale,
         }
     }
@@ -833,8 +900,15 @@ mod tests {
         }
         // Pieces of all lengths: no word is drawn for a leg that does not come.
         for left in [1, 4, 3, 9, 100] {
-            legs::<false, STEPS, false, WIDE>(&tables, &mut block, left, &mut words, &mut counts, &mut rare)
-                .expect("no bounds");
+            legs::<false, STEPS, false, WIDE, false>(
+                &tables,
+                &mut block,
+                left,
+                &mut words,
+                &mut counts,
+                &mut rare,
+            )
+            .expect("no bounds");
         }
         (block, counts, rare.0)
     }

@@ -252,6 +252,7 @@ impl LaneCoordinate {
             passages: &[],
             heat: &nothing,
             work: &nothing,
+            laps: &[],
             sighted: None,
             surveyed: plane.map(|_| surveyed),
         });

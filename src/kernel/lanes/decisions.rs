@@ -5,6 +5,7 @@ use super::super::exact::Exact;
 use super::super::{BLOCK, KernelError};
 use super::block::{self, Block, CHOICE_BITS, Instructions, MOST_ROWS, NARROW, Rare, Tables};
 use super::places::Places;
+use super::ring::Laps;
 use super::timed::{self, Timed};
 use crate::event::{Counts, Position, Tally, Walkers};
 use crate::model::{Boundary, Channel, Model};
@@ -47,10 +48,9 @@ impl Candidates {
     }
 }
 
-/// Whether a model may go in lanes at all: between walls, plain internal states.
+/// Whether a model may go in lanes at all: plain internal states, not too many of them.
 pub(super) fn suits(model: &Model, cells: usize) -> bool {
-    model.domain.walls == Boundary::Reflecting
-        && model.coordinates.is_none()
+    model.coordinates.is_none()
         && model.mixture.is_none()
         && model.network.states().len() <= block::MOST_STATES
         && cells < 1 << 15
@@ -102,6 +102,10 @@ impl Decisions {
         let one_way = |s: usize| rows[s].1.is_some_and(|c| c.from == s && c.to == 1 - s);
         let entries = rows.len() * cells;
         let wide = !lasting || 2 * entries + 1 > NARROW;
+        let ring = exact.model().domain.walls == Boundary::Periodic;
+        if ring && wide {
+            return None;
+        }
         if !wide {
             accept.resize(NARROW, 0);
         }
@@ -124,6 +128,7 @@ impl Decisions {
             guide,
             exchange: exact.model().network.channels().any(|c| exact.model().exchange_varies(c)),
             steps,
+            ring,
         };
         Some(Decisions { exact, candidates, tables, rows, places, spare: Arc::default() })
     }
@@ -141,7 +146,7 @@ impl Decisions {
     /// The place of a position in lanes.
     fn enter(&self, position: Position) -> u32 {
         match &self.places {
-            None => position.coarse(self.exact.cells()),
+            None => self.tables.enter(position),
             Some(places) => places.enter(position),
         }
     }
@@ -149,7 +154,7 @@ impl Decisions {
     /// The position of a place in lanes. There and back again, nothing changes.
     fn leave(&self, place: u32) -> Position {
         match &self.places {
-            None => Position::from_coarse(place),
+            None => self.tables.leave(place),
             Some(places) => places.leave(place, places.cell(place)),
         }
     }
@@ -157,7 +162,7 @@ impl Decisions {
     /// The same where the cell is known.
     fn within(&self, place: u32, cell: usize) -> Position {
         match &self.places {
-            None => Position::from_coarse(place),
+            None => self.tables.leave(place),
             Some(places) => places.leave(place, cell),
         }
     }
@@ -179,7 +184,8 @@ impl Decisions {
         let (mut block, mut sums) = self.begin();
         let (words, single) = stream.lanes();
         let mut rare = Undecided::new(self, single);
-        for (position, state) in walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK)) {
+        let columns = walkers.position.chunks_mut(BLOCK).zip(walkers.state.chunks_mut(BLOCK));
+        for ((position, state), laps) in columns.zip(walkers.laps.chunks_mut(BLOCK)) {
             block.walkers = position.len();
             for (place, position) in block.position.iter_mut().zip(&*position) {
                 *place = self.enter(*position);
@@ -207,6 +213,9 @@ impl Decisions {
             }
             for (state, now) in state.iter_mut().zip(&block.state[0]) {
                 *state = *now as u16;
+            }
+            for (lane, laps) in laps.iter_mut().enumerate() {
+                *laps = laps.wrapping_add(block.laps.leave(lane));
             }
         }
         self.hand_on((block, sums), rare, tally);
@@ -241,6 +250,9 @@ impl Decisions {
         let new = || (Box::new(Block::new()), vec![0; self.tables.counters()]);
         let (mut block, hot) = spare.unwrap_or_else(new);
         *block = Block::new();
+        if self.tables.ring {
+            block.laps = Laps::new(self.tables.scale.len());
+        }
         (block, Sums::new(self, hot))
     }
 
@@ -250,19 +262,20 @@ impl Decisions {
         let Undecided { mut heat, mut work, surplus, passages, .. } = rare;
         sums.visits.iter_mut().zip(&surplus).for_each(|(visits, surplus)| *visits -= surplus);
         sums.passages.iter_mut().zip(&passages).for_each(|(sum, more)| *sum += more);
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((block, sums.hot));
         if !self.tables.exchange {
             book(self.exact.model(), &sums.passages, &mut heat, &mut work);
         }
         let (visits, passages) = (&sums.visits, &sums.passages);
-        tally.counted(&Counts { visits, passages, heat: &heat, work: &work, sighted: None, surveyed: None });
+        let (heat, work, laps) = (&heat[..], &work[..], &block.laps.states[..]);
+        tally.counted(&Counts { visits, passages, heat, work, laps, sighted: None, surveyed: None });
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((block, sums.hot));
     }
 
     /// Counts where the walkers of a block are, state by state and cell by cell.
     fn score(&self, block: &Block, visits: &mut [u64]) {
         let cells = self.tables.cells;
         for (&state, &position) in block.state[0].iter().zip(&block.position).take(block.walkers) {
-            visits[(state * cells + block::cell(block::folded(position), cells)) as usize] += 1;
+            visits[(state * cells + self.tables.cell(position)) as usize] += 1;
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Exact legs in vector lanes: the legs of [`Exact`], untimed and timed, many walkers at once.
 //!
-//! For constant diffusivities, or, untimed, such that vary (Ito), between reflecting walls; untimed also with frictions that
-//! vary and with forces, where they give all states the same natural scale. Law, candidates and transitions are those of
+//! For constant diffusivities, or, untimed, such that vary (Ito), between reflecting walls or on a ring; between walls untimed
+//! also with frictions that vary and with forces, where they give all states the same natural scale. Law, candidates and transitions are those of
 //! [`Exact`], which is the readable form and what every test of the lanes is made against; what differs is how
 //! numbers are kept:
 //!
 //! - **positions** are 32-bit integers on the unfolded circle, `2^-31 L` each, with the same fold for nothing; in the natural
-//!   scale `y`, `2^-31 L` of y each, see `places`: x is only known by its cell, and where something asks for more;
+//!   scale `y`, `2^-31 L` of y each, see `places`: x is only known by its cell, and where something asks for more. On a ring
+//!   they are `2^-32 L` each, and how often a walker goes round is counted leg by leg, see `ring`;
 //! - **displacements** are 32-bit floats, rounded once to whole units. Over all words the mean square of the
 //!   exponential is 1.3e-8 of itself too small, its mean 7e-9. What a leg of length `l` forgets of the mode
 //!   `cos(q x)`, `(q l)^2/(1 + (q l)^2)`, is off by less than 2e-8 of itself for `q l < 6` and by less than 1e-6
@@ -23,7 +24,8 @@
 //! - **counts** are kept here, per (channel, cell) of the grid of the run, and handed on at the end of a span.
 //!
 //! **When not to use it:** it is chosen by itself where it serves. Tallies that must see every event, short durations,
-//! timed legs of states that are very unlike, states with scales of their own, and all that is not said above go by [`Exact`].
+//! timed legs of states that are very unlike, states with scales of their own, on a ring any friction that varies, force or
+//! drift and more than 2^15 entries of tables, and all that is not said above go by [`Exact`].
 
 mod baoab;
 mod block;
@@ -31,6 +33,7 @@ mod coordinate;
 mod decisions;
 mod normal;
 mod places;
+mod ring;
 mod shifts;
 mod steps;
 mod timed;
@@ -43,7 +46,7 @@ use super::scale::Clocks;
 use super::{Kernel, KernelError, LegLaw, Span};
 use crate::event::{Tally, Walkers};
 use crate::grid::Grid;
-use crate::model::Model;
+use crate::model::{Boundary, Model};
 use crate::rng::Stream;
 pub use baoab::LaneBaoab;
 pub use block::Instructions;
@@ -79,9 +82,10 @@ impl Lanes {
         if !suits(model, grid.cells()) {
             return Ok(None);
         }
+        let walls = model.domain.walls == Boundary::Reflecting;
         let places = match clocks.shared() {
-            Some(scale) => Places::new(scale, grid.cells()).map(Some),
-            None => clocks.scale.iter().all(Option::is_none).then_some(None),
+            Some(scale) if walls => Places::new(scale, grid.cells()).map(Some),
+            _ => Self::suit(model, grid, &clocks).then_some(None),
         };
         let Some(places) = places else { return Ok(None) };
         let rates = CandidateRates::with_clocks(model, grid, &clocks)?;
@@ -146,9 +150,10 @@ impl Lanes {
 /// leg is too short.
 fn representable(model: &Model, rates: &mut CandidateRates) -> Option<Vec<u32>> {
     let mut scales = Vec::with_capacity(rates.state.len());
+    let longest = if model.domain.walls == Boundary::Periodic { ring::LONGEST } else { f64::INFINITY };
     for state in 0..rates.state.len() {
         let rate = rates.state[state];
-        let wanted = 1.0 / (libm::sqrt(rate) * model.domain.length);
+        let wanted = (1.0 / (libm::sqrt(rate) * model.domain.length)).min(longest);
         // Rounded down: candidates must not become fewer. A float may have rounded up by less than a digit.
         let mut bits = (wanted as f32).to_bits() & SCALE;
         if f64::from(f32::from_bits(bits)) > wanted {

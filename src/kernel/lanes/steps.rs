@@ -1,4 +1,5 @@
-//! Euler-Maruyama steps in vector lanes: the law of [`EulerMaruyama`] for constant diffusivities between walls.
+//! Euler-Maruyama steps in vector lanes: the law of [`EulerMaruyama`] for constant diffusivities, between walls or on
+//! a ring.
 //!
 //! Positions, cells and counts are kept as for legs. A displacement is a normal deviate times `sqrt(2 D dt)/L`, a float, so
 //! that a diffusivity may be off by 1.2e-7 of itself.

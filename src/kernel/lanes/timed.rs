@@ -12,11 +12,12 @@
 
 use super::super::{BLOCK, KernelError};
 use super::block::{
-    Block, Both, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, look,
-    nobody, padded, pick, units,
+    Block, Both, CHUNK, Instructions, Law, Rare, Tables, advance, deal_both, dealt, decide, leads_to, locate,
+    look, nobody, padded, pick, units,
 };
 use super::normal::diffused;
-use crate::event::{Position, Walkers};
+use super::ring::{self, turn};
+use crate::event::Walkers;
 use crate::rng::{ROW, WordLanes};
 use multiversion::multiversion;
 
@@ -100,7 +101,7 @@ impl<'a> Timed<'a> {
     /// Puts the next walker into a lane before a leg; whether there is one.
     fn next(&mut self, tables: &Tables, block: &mut Block, leg: usize, lane: usize) -> bool {
         let Some(position) = self.walkers.position.get(self.begun) else { return false };
-        let (place, state) = (position.coarse(tables.cells as usize), self.walkers.state[self.begun]);
+        let (place, state) = (tables.enter(*position), self.walkers.state[self.begun]);
         self.lanes[lane] = (self.begun, self.pieces - 1);
         self.begun += 1;
         self.enter(tables, block, leg, lane, (place, u32::from(state)));
@@ -136,8 +137,16 @@ impl<'a> Timed<'a> {
             let whole = block.signed[leg][lane] * f32::from_bits(tables.scale[state as usize]);
             let time = self.columns.spent[leg][lane] * f32::from_bits(self.waits[state as usize]);
             let part = whole * (self.columns.left[leg][lane] / time).sqrt();
-            let from = block.position[lane].wrapping_sub(units(whole));
-            let to = from.wrapping_add(units(part));
+            let to = if tables.ring {
+                let there = block.position[lane];
+                let from = there.wrapping_sub(ring::to(0, whole));
+                let to = ring::to(from, part);
+                let laps = ring::laps(from, part, to) - ring::laps(from, whole, there);
+                block.laps.add(state, lane, laps);
+                to
+            } else {
+                block.position[lane].wrapping_sub(units(whole)).wrapping_add(units(part))
+            };
             block.key[leg + 1][lane] = nobody;
             let (walker, pieces) = self.lanes[lane];
             if pieces > 0 {
@@ -145,7 +154,9 @@ impl<'a> Timed<'a> {
                 self.enter(tables, block, leg + 1, lane, (to, state));
                 continue;
             }
-            self.walkers.position[walker] = Position::from_coarse(to);
+            self.walkers.position[walker] = tables.leave(to);
+            let laps = &mut self.walkers.laps[walker];
+            *laps = laps.wrapping_add(block.laps.leave(lane));
             self.walkers.state[walker] = state as u16;
             if !self.next(tables, block, leg + 1, lane) {
                 self.close(block, leg + 1, lane, nobody);
@@ -162,6 +173,7 @@ impl<'a> Timed<'a> {
         block.state[leg][lane] = block.state[leg][last];
         block.scale[leg][lane] = block.scale[leg][last];
         block.key[leg][lane] = block.key[leg][last];
+        block.laps.carry(last, lane);
         wait[leg][lane] = wait[leg][last];
         left[leg][lane] = left[leg][last];
         self.lanes[lane] = self.lanes[last];
@@ -198,7 +210,7 @@ fn follow(key: &[u32; BLOCK], target: &[u32; BLOCK], wait: &[u32; BLOCK], wait_a
 }
 
 #[inline(always)]
-fn legs<const TWO: bool>(
+fn legs<const TWO: bool, const RING: bool>(
     tables: &Tables,
     block: &mut Block,
     timed: &mut Timed<'_>,
@@ -240,7 +252,14 @@ fn legs<const TWO: bool>(
                 deal_both(&block.index, tables, chosen, target);
             }
             let (position, entries) = (&mut block.position, [&mut block.entry, &mut both.0]);
-            advance::<TWO>(law, (state, scale, key), &block.signed[leg], &block.chosen, position, entries);
+            let (signed, chosen) = (&block.signed[leg], &block.chosen);
+            match block.laps.lanes() {
+                Some(laps) if RING => {
+                    turn::<TWO>(law, (state, scale), signed, position, laps);
+                    locate::<TWO, true>(law, (state, key), chosen, position, entries);
+                }
+                _ => advance::<TWO>(law, (state, scale, key), signed, chosen, position, entries),
+            }
             let over = spend::<TWO>(two, state, wait, &columns.spent[leg], left, left_after);
             look(&block.entry, &tables.accept, &mut block.threshold, key, counts);
             let found = (&block.entry, &block.threshold, &block.chosen, &block.target);
@@ -302,10 +321,11 @@ fn any(
     counts: &mut [u32],
     rare: &mut dyn Rare,
 ) -> Result<(), KernelError> {
-    if tables.two {
-        legs::<true>(tables, block, timed, room, words, counts, rare)
-    } else {
-        legs::<false>(tables, block, timed, room, words, counts, rare)
+    match (tables.two, tables.ring) {
+        (true, false) => legs::<true, false>(tables, block, timed, room, words, counts, rare),
+        (false, false) => legs::<false, false>(tables, block, timed, room, words, counts, rare),
+        (true, true) => legs::<true, true>(tables, block, timed, room, words, counts, rare),
+        (false, true) => legs::<false, true>(tables, block, timed, room, words, counts, rare),
     }
 }
 
@@ -342,6 +362,7 @@ fn avx512(
 mod tests {
     use super::super::block::{CHOICE_BITS, SCALE, signed_exponential, slot};
     use super::*;
+    use crate::event::Position;
     use crate::rng::{Purpose, stream};
 
     /// Mean of what a leg takes from all of a piece, over the mean that it should have: over all words.
@@ -444,6 +465,7 @@ mod tests {
             guide: None,
             exchange: false,
             steps: false,
+            ring: false,
             scale,
         }
     }
