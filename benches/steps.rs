@@ -125,7 +125,7 @@ fn table(mut cases: Vec<(String, Box<dyn Case>)>, rounds: usize, steps: u64) -> 
         let ratios: Vec<f64> = series.iter().zip(&times[0]).map(|(t, reference)| t / reference).collect();
         let (low, middle, high) = order(series);
         let ratio = order(&ratios).1;
-        writeln!(out, "{name:<45} {middle:>8.2} {low:>8.2} {high:>8.2} {ratio:>7.2}")?;
+        writeln!(out, "{name:<45} {middle:>8.2} {low:>8.2} {high:>8.2} {ratio:>7.3}")?;
     }
     Ok(())
 }

@@ -34,23 +34,33 @@ impl WordLanes {
     /// Many lanes held in memory: that is what compilers turn into vectors of any width.
     #[inline(always)]
     pub fn fill(&mut self, row: &mut [u8; ROW]) {
-        let [s0, s1, s2, s3] = &mut self.state;
-        next([s0, s1, s2, s3], row);
+        next(&mut self.state, row);
     }
 
     /// The same for a row of the first, one of the second, and so on in turns: generators stay in registers meanwhile.
     #[inline(always)]
     pub fn fill_pairs(&mut self, first: &mut [[u8; ROW]], second: &mut [[u8; ROW]]) {
-        let [s0, s1, s2, s3] = &mut self.state;
         for (first, second) in first.iter_mut().zip(second) {
-            next([s0, s1, s2, s3], first);
-            next([s0, s1, s2, s3], second);
+            next(&mut self.state, first);
+            next(&mut self.state, second);
+        }
+    }
+
+    /// The same for rows of three.
+    #[inline(always)]
+    pub fn fill_triples(&mut self, [first, second, third]: [&mut [[u8; ROW]]; 3]) {
+        for ((first, second), third) in first.iter_mut().zip(second).zip(third) {
+            next(&mut self.state, first);
+            next(&mut self.state, second);
+            next(&mut self.state, third);
         }
     }
 }
 
+/// Two references that compilers know to be apart: they keep the generators in registers only then.
 #[inline(always)]
-fn next([s0, s1, s2, s3]: [&mut [u64; WIDTH]; 4], row: &mut [u8; ROW]) {
+fn next(state: &mut [[u64; WIDTH]; 4], row: &mut [u8; ROW]) {
+    let [s0, s1, s2, s3] = state;
     for (i, bytes) in row.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let word = s0[i].wrapping_add(s3[i]).rotate_left(23).wrapping_add(s0[i]);
         *bytes = word.to_le_bytes();

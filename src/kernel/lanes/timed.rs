@@ -228,11 +228,8 @@ fn legs<const TWO: bool, const RING: bool>(
     while room > 0 && block.walkers > 0 {
         let chunk = room.min(CHUNK as u64) as usize;
         let columns = &mut *timed.columns;
-        for leg in 0..chunk {
-            words.fill(&mut columns.when[leg]);
-            words.fill(&mut block.moves[leg]);
-            words.fill(&mut block.choices[leg]);
-        }
+        let moves = &mut block.moves[..chunk];
+        words.fill_triples([&mut columns.when[..chunk], moves, &mut block.choices[..chunk]]);
         for leg in 0..chunk {
             let (when, moves) = (&columns.when[leg], &block.moves[leg]);
             diffused(when, moves, &mut columns.spent[leg], &mut block.signed[leg]);
