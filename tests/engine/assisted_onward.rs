@@ -4,6 +4,7 @@
 //! Statistics: every comparison has a family-wise alpha of `ALPHA`; there are fewer than twenty, so that the file gives a
 //! false alarm in 2e-8 of all choices of seeds.
 
+use super::assisted::nearly_exact;
 use crate::common::*;
 use rayon::prelude::*;
 use soret::assisted::{Assisted, assist};
@@ -47,31 +48,6 @@ fn short_run(model: &Model, grid: &Grid, legs: u64, seed: u64) -> Finished {
     run(runner.as_ref(), model, grid, &plan).expect("bounds that hold")
 }
 
-/// The densities that a very long run would have, with a little of a short one on top.
-fn nearly_exact(finished: &Finished, law: &Stationary) -> Vec<Group> {
-    let context = &finished.context;
-    let grid = &context.grid;
-    let cells = Grid { bins: grid.cells(), cells_per_bin: 1, ..*grid };
-    let mut exact = Vec::new();
-    for s in 0..context.model.network.states().len() {
-        let density = law.reference(Observable::StateDensity(s), &cells).expect("known");
-        // As many visits as relaxation takes legs, many times over.
-        let scale = 1e10 * context.dwell[0][0].min(context.dwell[1][0]);
-        for (p, dwell) in density.into_iter().zip(&context.dwell[s]) {
-            exact.push((scale * p.expect("defined") / dwell) as u64);
-        }
-    }
-    let with = |group: &Group| {
-        let mut value = serde_json::to_value(group).expect("plain data");
-        let visits = value["profile"]["visits"].as_array_mut().expect("counts");
-        for (visits, exact) in visits.iter_mut().zip(&exact) {
-            *visits = (visits.as_u64().expect("a count") + exact).into();
-        }
-        serde_json::from_value(value).expect("a group")
-    };
-    finished.groups.iter().map(with).collect()
-}
-
 #[test]
 fn cells_bias_no_current_at_any_rate() {
     // Without statistics: what is left of the cells, h = 1/1024, over the largest entry of each quantity.
@@ -80,7 +56,9 @@ fn cells_bias_no_current_at_any_rate() {
         let model = fast(k0);
         let law = solve(&model);
         let finished = short_run(&model, &grid, 50, 1);
-        let made = assisted(&finished.context, &nearly_exact(&finished, &law));
+        // As many visits as relaxation takes legs, many times over.
+        let time = 1e10 * finished.context.dwell[0][0].min(finished.context.dwell[1][0]);
+        let made = assisted(&finished.context, &nearly_exact(&finished, &law, time));
         let mut worst = (0.0f64, None);
         for (observable, outcomes) in &made.quantities {
             let theory = law.reference(*observable, &grid).expect("known");

@@ -6,10 +6,10 @@
 //! are fewer than 100 such comparisons, 3e-8 altogether.
 
 use super::baoab_lanes_states::{
-    Group, Make, OneStep, SIGMAS, after, column, deviate, free, lanes, mean, mean_and_error, model, passed,
-    sample, tallies, walkers_of,
+    Group, Make, OneStep, SIGMAS, column, deviate, free, lanes, mean, mean_and_error, model, passed,
+    same_bits, same_in_parts, sample, tallies, walkers_of,
 };
-use crate::common::{self, field, note};
+use crate::common::{field, note};
 use soret::event::Walkers;
 use soret::grid::Grid;
 use soret::kernel::{Kernel, LaneBaoab, Span};
@@ -50,30 +50,12 @@ fn models() -> [(&'static str, Make, Model, f64); 3] {
 
 #[test]
 fn the_same_bits_with_any_instructions() {
-    let grid = Grid::new(1.0, 20);
-    for (name, make, model, dt) in models() {
-        let kernel = lanes(make, &model, &grid, dt);
-        for n in [1, 150] {
-            let bits = |most, steps| after(&kernel.clone().at_most(most), (&model, &grid), n, &[steps]);
-            common::same_bits(&format!("{name}, {n} walkers"), 1103, bits);
-        }
-    }
+    same_bits(&models());
 }
 
 #[test]
 fn cutting_the_span_of_a_block_changes_no_walker_and_no_count() {
-    let grid = Grid::new(1.0, 20);
-    for (name, make, model, dt) in models() {
-        let kernel = lanes(make, &model, &grid, dt);
-        let whole = after(&kernel, (&model, &grid), 50, &[2301]);
-        let parts = after(&kernel, (&model, &grid), 50, &[4, 1, 2, 1094, 1200]);
-        assert!(whole.walkers == parts.walkers && whole.stream == parts.stream, "{name}");
-        for channel in model.network.channels() {
-            let [one, other] = [&whole, &parts].map(|after| after.tally.0.passages(channel.index));
-            assert_eq!(one, other, "{name}");
-            assert!(one.iter().sum::<u64>() > 500, "{name}");
-        }
-    }
+    same_in_parts(&models());
 }
 
 #[test]

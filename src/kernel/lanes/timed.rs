@@ -358,6 +358,7 @@ fn avx512(
 #[cfg(test)]
 mod tests {
     use super::super::block::{CHOICE_BITS, SCALE, signed_exponential, slot};
+    use super::ring::Laps;
     use super::*;
     use crate::event::Position;
     use crate::rng::{Purpose, stream};
@@ -499,6 +500,22 @@ mod tests {
         let mean = n as f64 * 5.0 * 3.0 / (0.1 + 0.3 + 0.02);
         let counted = f64::from(counts[..6].iter().sum::<u32>());
         assert!((counted / mean - 1.0).abs() < 0.08, "{counted} {mean}");
+    }
+
+    #[test]
+    fn laps_stay_with_their_walker() {
+        // Who takes the place of one that has gone takes laps in all states along.
+        let tables = Tables { ring: true, ..circle() };
+        let mut walkers = Walkers::new(vec![Position::from_fraction(0.3); 3], vec![0, 1, 2]);
+        let mut block = Block::new();
+        block.laps = Laps::new(3);
+        let mut timed = Timed::new(&tables, &[0.1, 0.3, 0.02], 5.0, &mut walkers, &mut block);
+        block.laps.add(1, 2, 5);
+        block.laps.add(2, 2, -3);
+        timed.close(&mut block, 0, 0, 6);
+        assert_eq!((block.walkers, block.state[0][0]), (2, 2));
+        assert_eq!(block.laps.leave(0), 2);
+        assert_eq!(block.laps.states, [0, 5, -3]);
     }
 
     #[test]
