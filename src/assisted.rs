@@ -52,9 +52,6 @@ use crate::verification::{Evidence, Question, STATIONARY, Weak};
 use flows::{Exchanged, Flow, beside};
 use onward::Onward;
 
-/// Of a mean, the step in which the slope of a function is taken.
-const SMALL: f64 = 1e-5;
-
 /// What a run says with the help of controls.
 #[derive(Clone, Debug)]
 pub struct Assisted {
@@ -153,7 +150,12 @@ impl<'a> Means<'a> {
         let value = of(at)?;
         let mut pseudo = vec![value; self.time.len()];
         for (k, (mean, groups)) in means.iter().enumerate() {
-            let step = SMALL * mean;
+            // Slopes across the noise of the mean: nothing else tells what is small for this function, a gradient may be tiny.
+            let squares: f64 = groups.iter().map(|group| (group - mean).powi(2)).sum();
+            let step = libm::sqrt(squares) / groups.len() as f64;
+            if step == 0.0 {
+                continue;
+            }
             let beside =
                 |sign: f64| of(std::array::from_fn(|j| if j == k { mean + sign * step } else { at[j] }));
             let slope = (beside(1.0)? - beside(-1.0)?) / (2.0 * step);

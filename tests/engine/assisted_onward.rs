@@ -123,6 +123,30 @@ fn what_is_narrow_or_fast_gains_as_well() {
     }
 }
 
+#[test]
+fn tiny_gradients_have_a_soret_coefficient_too() {
+    // The range of T is a millionth of T: what is a small step for a function of its mean is smaller still.
+    let grid = Grid::new(1.0, 16);
+    let model = model("1 + 1e-6*x", &[(0.5, 1.0), (0.0, 0.1)], &[(0, 1, 10.0, 0.5)]);
+    let theory = solve(&model).reference(Observable::Soret, &grid).expect("known")[0].expect("a gradient");
+    let finished = short_run(&model, &grid, 600, 31);
+    let made = assisted(&finished.context, &finished.groups);
+    let raw = finished.measure();
+    let raw = raw.iter().find(|m| m.observable == Observable::Soret).expect("measured");
+    let raw = raw.samples[0].as_ref().expect("a sample").std_error();
+    let e = entries(&made, Observable::Soret).next().flatten().expect("an estimate");
+    let p = t_two_sided((e.value - theory) / e.std_error, 47.0);
+    note(format!("{e:?}, theory {theory}, raw error {raw:e}"));
+    assert!(p > ALPHA, "{e:?} {theory} {p}");
+    // The error is that of a linear function of the mean temperature: as many times smaller as that of this is.
+    let measured = finished.measure();
+    let mean = measured.iter().find(|m| m.observable == Observable::MeanTemperature).expect("measured");
+    let mean = mean.samples[0].as_ref().expect("a sample").std_error();
+    let assisted_mean = entries(&made, Observable::MeanTemperature).next().flatten().expect("an estimate");
+    let [gain, of_mean] = [raw / e.std_error, mean / assisted_mean.std_error];
+    assert!((gain / of_mean - 1.0).abs() < 0.05, "{gain} {of_mean}");
+}
+
 /// Shares of intervals that contain the theory, as they are and a quarter as long.
 fn covered(all: &[Assisted], law: &Stationary, grid: &Grid, observables: &[Observable]) -> [f64; 2] {
     let (mut inside, mut of) = ([0.0; 2], 0.0);
